@@ -1,0 +1,60 @@
+"""Checks that the frozen dataclasses of this package share: each returns the value or raises, naming the key."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+from modelscope_i2v.errors import ConfigurationError, ModelScopeI2VError, nearest
+
+ErrorType = type[ModelScopeI2VError]
+
+
+def integer(
+    key: str, value: Any, low: int = 1, high: int | None = None, *, error: ErrorType = ConfigurationError
+) -> int:
+    """``value`` as a Python int within ``low..high``; booleans and fractions are refused."""
+    allowed = f'a whole number of at least {low}' if high is None else f'a whole number from {low} to {high}'
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
+    if value < low or (high is not None and value > high):
+        raise error(f"'{key}' must be {allowed}, found {value}.")
+    return int(value)
+
+
+def number(
+    key: str, value: Any, low: float, high: float, *, open_low: bool = False, error: ErrorType = ConfigurationError
+) -> float:
+    """``value`` as a finite float within ``low..high`` (above ``low`` if ``open_low``); booleans are refused."""
+    bound = f'above {low:g}' if open_low else f'of at least {low:g}'
+    allowed = f'a number {bound}' + ('' if math.isinf(high) else f' and at most {high:g}')
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
+    if not (math.isfinite(value) and low <= value <= high) or (open_low and value == low):
+        raise error(f"'{key}' must be {allowed}, found {value}.")
+    return float(value)
+
+
+def integers(key: str, value: Any, low: int = 1) -> tuple[int, ...]:
+    """A non-empty tuple of integers of at least ``low`` from a list or tuple."""
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ConfigurationError(f"'{key}' must be a non-empty list of whole numbers, found {value!r}.")
+    return tuple(integer(f'{key}[{index}]', item, low) for index, item in enumerate(value))
+
+
+def text(key: str, value: Any, *, error: ErrorType = ConfigurationError) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise error(f"'{key}' must be a string, found {value!r} ({type(value).__name__}).")
+    return value
+
+
+def choice(key: str, value: Any, allowed: Iterable[str], *, error: ErrorType = ConfigurationError) -> str:
+    """One of ``allowed``; a near miss gets a hint."""
+    names = list(allowed)
+    if not isinstance(value, str) or value not in names:
+        hint = nearest(value, names) if isinstance(value, str) else ''
+        raise error(f"'{key}' must be one of {', '.join(map(repr, names))}, found {value!r}.{hint}")
+    return value

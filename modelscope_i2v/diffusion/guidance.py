@@ -1,0 +1,35 @@
+"""Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) on a network's raw output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+#: ``(latents [B, C, F, h, w], timestep) -> raw output``, with the conditions already bound.
+Network = Callable[[torch.Tensor, int], torch.Tensor]
+
+
+def classifier_free_guidance(
+    conditional: Network, unconditional: Network, *, guidance_scale: float, guidance_rescale: float = 0.0
+) -> Network:
+    """A network that gives ``u + guidance_scale * (c - u)``.
+
+    With ``guidance_rescale`` above 0 the result's standard deviation is pulled that far towards that of ``c`` (Lin et
+    al. 2023, arXiv 2305.08891, equations 15 and 16), per batch element over all other dimensions. A
+    ``guidance_scale`` of exactly 1 is ``conditional`` itself: the unconditional pass and the rescale are skipped.
+    """
+    if guidance_scale == 1:
+        return conditional
+
+    def guided(latents: torch.Tensor, timestep: int) -> torch.Tensor:
+        cond = conditional(latents, timestep)
+        uncond = unconditional(latents, timestep)
+        out = uncond + guidance_scale * (cond - uncond)
+        if guidance_rescale == 0:
+            return out
+        dims = tuple(range(1, out.ndim))
+        ratio = cond.std(dim=dims, keepdim=True) / (out.std(dim=dims, keepdim=True) + 1e-12)
+        return out * (guidance_rescale * ratio + (1 - guidance_rescale))
+
+    return guided

@@ -1,0 +1,13 @@
+"""Samplers: one function each, all ``sample_x(denoiser, x, sigmas, *, callback=None) -> x``.
+
+``x`` ``[B, C, F, h, w]`` starts at noise level ``sigmas[0]`` and is returned at ``sigmas[-1]``, which may be 0; between
+two sigmas lies one step, so n + 1 sigmas make n steps. Nothing random happens inside: samplers that need noise are
+given it.
+"""
+
+from modelscope_i2v.diffusion.samplers.ddim import sample_ddim
+from modelscope_i2v.diffusion.samplers.dpmpp import sample_dpmpp_2m
+from modelscope_i2v.diffusion.samplers.euler import sample_euler
+from modelscope_i2v.diffusion.samplers.unipc import sample_unipc
+
+__all__ = ['sample_ddim', 'sample_dpmpp_2m', 'sample_euler', 'sample_unipc']

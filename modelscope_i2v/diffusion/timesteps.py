@@ -1,0 +1,25 @@
+"""Which timesteps a sampler visits: exactly as many as asked for (Lin et al. 2023, arXiv 2305.08891, table 2)."""
+
+from __future__ import annotations
+
+from modelscope_i2v.checks import integer
+from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
+from modelscope_i2v.errors import InputError
+
+
+def leading_timesteps(steps: int) -> list[int]:
+    """``t = 1 + floor(i 1000 / steps)`` for ``i = steps-1 .. 0``: the reference's list whenever ``steps`` divides 1000.
+
+    Starts below the noisiest timestep (981 for 50 steps), although sampling starts from pure noise. The step after
+    the last one lands on timestep 0, whose latents still have a trace of noise.
+    """
+    integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
+    last = NUM_TRAIN_TIMESTEPS - 1
+    return [min(1 + index * NUM_TRAIN_TIMESTEPS // steps, last) for index in reversed(range(steps))]
+
+
+def trailing_timesteps(steps: int) -> list[int]:
+    """``t = round(1000 - i 1000 / steps) - 1`` for ``i = 0 .. steps-1``: starts at 999; the last step removes all noise."""
+    integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
+    total = NUM_TRAIN_TIMESTEPS
+    return [round(total - index * total / steps) - 1 for index in range(steps)]

@@ -1,0 +1,172 @@
+"""The KL autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752, section 3.1).
+
+It works on single images: videos are encoded and decoded frame by frame, in chunks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from einops import rearrange
+from torch import nn
+
+from modelscope_i2v.networks.attention import attention
+from modelscope_i2v.networks.layers import ResidualBlock
+from modelscope_i2v.networks.parameters import AutoencoderParameters
+
+EPS = 1e-6
+#: Log-variances are clipped to this range, as in the reference: outside it the posterior is a point or useless.
+LOGVAR_RANGE = (-30.0, 20.0)
+
+
+class SpatialAttention(nn.Module):
+    """One-head self-attention over the pixels of an image, with 1x1-convolution projections; residual."""
+
+    def __init__(self, channels: int, num_groups: int) -> None:
+        super().__init__()
+        self.backend = 'sdpa'
+        self.norm = nn.GroupNorm(num_groups, channels, eps=EPS)
+        self.to_q = nn.Conv2d(channels, channels, 1)
+        self.to_k = nn.Conv2d(channels, channels, 1)
+        self.to_v = nn.Conv2d(channels, channels, 1)
+        self.to_out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normed = self.norm(x)
+        query, key, value = (
+            rearrange(projection(normed), 'n c h w -> n 1 (h w) c') for projection in (self.to_q, self.to_k, self.to_v)
+        )
+        attended = attention(query, key, value, self.backend)
+        return x + self.to_out(rearrange(attended, 'n 1 (h w) c -> n c h w', h=x.shape[2]))
+
+
+class Middle(nn.Module):
+    """Residual block, attention, residual block at the coarsest level."""
+
+    def __init__(self, channels: int, num_groups: int) -> None:
+        super().__init__()
+        self.residual_in = ResidualBlock(channels, channels, num_groups=num_groups, eps=EPS)
+        self.attention = SpatialAttention(channels, num_groups)
+        self.residual_out = ResidualBlock(channels, channels, num_groups=num_groups, eps=EPS)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.residual_out(self.attention(self.residual_in(x)))
+
+
+class Level(nn.Module):
+    """Residual blocks of one resolution, then a resampling convolution unless it is the last to run."""
+
+    def __init__(self, in_channels: int, channels: int, depth: int, num_groups: int, *, resample: bool) -> None:
+        super().__init__()
+        self.residual = nn.ModuleList(
+            ResidualBlock(channels if index else in_channels, channels, num_groups=num_groups, eps=EPS)
+            for index in range(depth)
+        )
+        self.resample = self.resampling(channels) if resample else None
+
+    def resampling(self, channels: int) -> nn.Conv2d:
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.residual:
+            x = block(x)
+        return x
+
+
+class EncoderLevel(Level):
+    """Halves the size by a convolution of stride 2 that is padded on the right and at the bottom only."""
+
+    def resampling(self, channels: int) -> nn.Conv2d:
+        return nn.Conv2d(channels, channels, 3, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = super().forward(x)
+        return x if self.resample is None else self.resample(F.pad(x, (0, 1, 0, 1)))
+
+
+class DecoderLevel(Level):
+    """Doubles the size by nearest-neighbour interpolation and a convolution."""
+
+    def resampling(self, channels: int) -> nn.Conv2d:
+        return nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = super().forward(x)
+        return x if self.resample is None else self.resample(F.interpolate(x, scale_factor=2.0, mode='nearest'))
+
+
+class Encoder(nn.Module):
+    """``[N, 3, H, W] -> [N, 2 z_channels, H/f, W/f]``."""
+
+    def __init__(self, parameters: AutoencoderParameters) -> None:
+        super().__init__()
+        groups = parameters.norm_num_groups
+        widths = [parameters.channels * multiple for multiple in parameters.channel_mult]
+        self.conv_in = nn.Conv2d(3, parameters.channels, 3, padding=1)
+        self.levels = nn.ModuleList(
+            EncoderLevel(previous, width, parameters.num_res_blocks, groups, resample=index < len(widths) - 1)
+            for index, (previous, width) in enumerate(zip([parameters.channels, *widths[:-1]], widths, strict=True))
+        )
+        self.middle = Middle(widths[-1], groups)
+        self.norm_out = nn.GroupNorm(groups, widths[-1], eps=EPS)
+        self.conv_out = nn.Conv2d(widths[-1], 2 * parameters.z_channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv_in(x)
+        for level in self.levels:
+            x = level(x)
+        return self.conv_out(F.silu(self.norm_out(self.middle(x))))
+
+
+class Decoder(nn.Module):
+    """``[N, z_channels, h, w] -> [N, 3, f h, f w]``; ``levels[0]`` is the finest and runs last."""
+
+    def __init__(self, parameters: AutoencoderParameters) -> None:
+        super().__init__()
+        groups = parameters.norm_num_groups
+        widths = [parameters.channels * multiple for multiple in parameters.channel_mult]
+        self.conv_in = nn.Conv2d(parameters.z_channels, widths[-1], 3, padding=1)
+        self.middle = Middle(widths[-1], groups)
+        self.levels = nn.ModuleList(
+            DecoderLevel(coarser, width, parameters.num_res_blocks + 1, groups, resample=index > 0)
+            for index, (coarser, width) in enumerate(zip([*widths[1:], widths[-1]], widths, strict=True))
+        )
+        self.norm_out = nn.GroupNorm(groups, parameters.channels * parameters.channel_mult[0], eps=EPS)
+        self.conv_out = nn.Conv2d(parameters.channels * parameters.channel_mult[0], 3, 3, padding=1)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = self.middle(self.conv_in(z))
+        for level in reversed(self.levels):
+            x = level(x)
+        return self.conv_out(F.silu(self.norm_out(x)))
+
+
+class AutoencoderKL(nn.Module):
+    """Encodes images in [-1, 1] to a Gaussian over latents and decodes latents to images, without any scale factor.
+
+    Args:
+        **autoencoder: the fields of :class:`~modelscope_i2v.networks.parameters.AutoencoderParameters`.
+
+    Raises:
+        ConfigurationError: for an impossible parameter.
+    """
+
+    def __init__(self, **autoencoder: Any) -> None:
+        super().__init__()
+        self.config = AutoencoderParameters(**autoencoder)
+        z_channels, embed_dim = self.config.z_channels, self.config.embed_dim
+        self.encoder = Encoder(self.config)
+        self.decoder = Decoder(self.config)
+        self.quant_conv = nn.Conv2d(2 * z_channels, 2 * embed_dim, 1)
+        self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images ``[N, 3, H, W]`` in [-1, 1] -> mean and log-variance, each ``[N, embed_dim, H // f, W // f]``."""
+        mean, logvar = self.quant_conv(self.encoder(x)).chunk(2, dim=1)
+        return mean, logvar.clamp(*LOGVAR_RANGE)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Latents ``[N, embed_dim, h, w]`` -> images ``[N, 3, f h, f w]``, nominally in [-1, 1], not clamped."""
+        return self.decoder(self.post_quant_conv(z))

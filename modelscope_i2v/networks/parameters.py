@@ -1,0 +1,139 @@
+"""Parameters of the networks as frozen dataclasses that refuse impossible values.
+
+Names are those of latent diffusion (LDM); the defaults are the full-size networks of I2VGen-XL's first generation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelscope_i2v.checks import integer, integers, number
+from modelscope_i2v.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class UNetParameters:
+    """What both stages' UNets have in common.
+
+    Attributes:
+        in_channels, out_channels: channels of the latents.
+        model_channels: width of the first level.
+        channel_mult: width of each level as a multiple of ``model_channels``; its length is the number of levels.
+        num_res_blocks: residual blocks per level on the way down (one more on the way up).
+        attention_resolutions: downsampling factors (1, 2, 4, ...) of the levels that have attention.
+        num_heads: heads of the very first temporal transformer, whose inner width is
+            ``num_heads * num_head_channels`` whatever ``model_channels`` is.
+        num_head_channels: channels of one head everywhere.
+        context_dim: channels of one context token of the cross-attention.
+        norm_num_groups: groups of every GroupNorm.
+
+    Raises:
+        ConfigurationError: naming the key, what was found and what is allowed.
+    """
+
+    in_channels: int = 4
+    out_channels: int = 4
+    model_channels: int = 320
+    channel_mult: tuple[int, ...] = (1, 2, 4, 4)
+    num_res_blocks: int = 2
+    attention_resolutions: tuple[int, ...] = (1, 2, 4)
+    num_heads: int = 8
+    num_head_channels: int = 64
+    context_dim: int = 1024
+    norm_num_groups: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult))
+        object.__setattr__(self, 'attention_resolutions', integers('attention_resolutions', self.attention_resolutions))
+        for key in ('in_channels', 'out_channels', 'model_channels', 'num_res_blocks', 'num_heads'):
+            integer(key, getattr(self, key))
+        for key in ('num_head_channels', 'context_dim', 'norm_num_groups'):
+            integer(key, getattr(self, key))
+        if self.model_channels % 2:
+            raise ConfigurationError(f"'model_channels' must be even (sine and cosine), found {self.model_channels}.")
+        factors = [2**level for level in range(len(self.channel_mult))]
+        unknown = [factor for factor in self.attention_resolutions if factor not in factors]
+        if unknown:
+            raise ConfigurationError(
+                f"'attention_resolutions' must be among the downsampling factors {factors} that "
+                f"'channel_mult' {list(self.channel_mult)} gives, found {unknown}."
+            )
+        if self.model_channels % self.norm_num_groups:
+            raise ConfigurationError(
+                f"'model_channels' must be a multiple of 'norm_num_groups' ({self.norm_num_groups}), "
+                f'found {self.model_channels}.'
+            )
+        attended = {self.model_channels * self.channel_mult[factors.index(f)] for f in self.attention_resolutions}
+        attended.add(self.model_channels * self.channel_mult[-1])  # the middle block always attends
+        uneven = sorted(width for width in attended if width % self.num_head_channels)
+        if uneven:
+            raise ConfigurationError(
+                f"'num_head_channels' must divide the width of every level with attention {sorted(attended)}, "
+                f'found {self.num_head_channels}, which does not divide {uneven}.'
+            )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level, finest first."""
+        return tuple(self.model_channels * multiple for multiple in self.channel_mult)
+
+    @property
+    def time_embed_dim(self) -> int:
+        """Channels of the timestep embedding."""
+        return 4 * self.model_channels
+
+    @property
+    def downsampling_factor(self) -> int:
+        """How many latent pixels of the finest level one pixel of the coarsest covers, per side."""
+        return int(2 ** (len(self.channel_mult) - 1))
+
+
+@dataclass(frozen=True)
+class ImageToVideoUNetParameters(UNetParameters):
+    """Stage 1: an image embedding of ``image_embed_dim`` becomes ``num_image_tokens`` context tokens."""
+
+    image_embed_dim: int = 1024
+    num_image_tokens: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer('image_embed_dim', self.image_embed_dim)
+        integer('num_image_tokens', self.num_image_tokens)
+
+
+@dataclass(frozen=True)
+class AutoencoderParameters:
+    """The KL autoencoder of Stable Diffusion 2.1.
+
+    Attributes:
+        z_channels: channels of the decoder's input and, doubled (mean and log-variance), of the encoder's output.
+        embed_dim: channels of the latents.
+        channels: width of the finest level.
+        channel_mult: width of each level as a multiple of ``channels``; each level but the last halves the size.
+        num_res_blocks: residual blocks per level of the encoder (one more in the decoder).
+        norm_num_groups: groups of every GroupNorm.
+        scale_factor: latents = ``scale_factor`` x what the encoder gives, so that they have about unit variance.
+    """
+
+    z_channels: int = 4
+    embed_dim: int = 4
+    channels: int = 128
+    channel_mult: tuple[int, ...] = (1, 2, 4, 4)
+    num_res_blocks: int = 2
+    norm_num_groups: int = 32
+    scale_factor: float = 0.18215
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult))
+        for key in ('z_channels', 'embed_dim', 'channels', 'num_res_blocks', 'norm_num_groups'):
+            integer(key, getattr(self, key))
+        number('scale_factor', self.scale_factor, 0.0, float('inf'), open_low=True)
+        if self.channels % self.norm_num_groups:
+            raise ConfigurationError(
+                f"'channels' must be a multiple of 'norm_num_groups' ({self.norm_num_groups}), found {self.channels}."
+            )
+
+    @property
+    def downsampling_factor(self) -> int:
+        """Pixels per latent pixel, per side."""
+        return int(2 ** (len(self.channel_mult) - 1))

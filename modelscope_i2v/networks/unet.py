@@ -1,0 +1,239 @@
+"""The spatio-temporal UNet: one trunk for both stages, and stage 1's head.
+
+The trunk follows VideoComposer (Wang et al. 2023, arXiv 2306.02018): Stable Diffusion's UNet whose residual blocks end
+in temporal convolutions and whose attention levels alternate a spatial and a temporal transformer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from einops import rearrange
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.networks.layers import (
+    EmbeddingMLP,
+    SpatialTransformer,
+    SpatioTemporalResidualBlock,
+    TemporalTransformer,
+    sinusoidal_embedding,
+)
+from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters, UNetParameters
+
+
+class Downsample(nn.Module):
+    """A 3x3 convolution of stride 2: ``[N, C, h, w] -> [N, C, h/2, w/2]``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour doubling, then a 3x3 convolution: ``[N, C, h, w] -> [N, C, 2h, 2w]``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest'))
+
+
+class UNetBlock(nn.Module):
+    """What happens between two skip connections: residual block, optional transformers, optional resampling."""
+
+    def __init__(
+        self,
+        parameters: UNetParameters,
+        in_channels: int,
+        out_channels: int,
+        *,
+        attention: bool,
+        resample: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        groups, head = parameters.norm_num_groups, parameters.num_head_channels
+        self.residual = SpatioTemporalResidualBlock(
+            in_channels, out_channels, parameters.time_embed_dim, num_groups=groups
+        )
+        self.spatial_transformer = self.temporal_transformer = None
+        if attention:
+            self.spatial_transformer = SpatialTransformer(out_channels, head, parameters.context_dim, num_groups=groups)
+            self.temporal_transformer = TemporalTransformer(out_channels, out_channels // head, head, num_groups=groups)
+        self.resample = resample
+
+    def forward(
+        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int
+    ) -> torch.Tensor:
+        x = self.residual(x, embedding, num_frames)
+        if self.spatial_transformer is not None and self.temporal_transformer is not None:
+            x = self.spatial_transformer(x, context)
+            x = self.temporal_transformer(x, num_frames)
+        return x if self.resample is None else self.resample(x)
+
+
+class MiddleBlock(UNetBlock):
+    """The coarsest level: residual block, both transformers, residual block."""
+
+    def __init__(self, parameters: UNetParameters) -> None:
+        width = parameters.widths[-1]
+        super().__init__(parameters, width, width, attention=True)
+        self.residual_out = SpatioTemporalResidualBlock(
+            width, width, parameters.time_embed_dim, num_groups=parameters.norm_num_groups
+        )
+
+    def forward(
+        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int
+    ) -> torch.Tensor:
+        return self.residual_out(super().forward(x, embedding, context, num_frames), embedding, num_frames)
+
+
+class SpatioTemporalUNet(nn.Module):
+    """The trunk: latents, a timestep embedding and context tokens in; the network's prediction (v) out.
+
+    Subclasses say how the conditions become an embedding and a context, and how features are resampled.
+
+    Attributes:
+        activation_checkpointing: while training, keep only the borders of each block and recompute the inside during
+            the backward pass (Chen et al. 2016): several times less memory for about a third more time.
+    """
+
+    downsample: type[nn.Module] = Downsample
+    upsample: type[nn.Module] = Upsample
+
+    def __init__(self, parameters: UNetParameters) -> None:
+        super().__init__()
+        self.config = parameters
+        self.activation_checkpointing = False
+        widths, depth = parameters.widths, parameters.num_res_blocks
+        levels = range(len(widths))
+        attended = [2**level in parameters.attention_resolutions for level in levels]
+
+        base = parameters.model_channels
+        self.time_embedding = EmbeddingMLP(base, parameters.time_embed_dim, parameters.time_embed_dim)
+        self.conv_in = nn.Conv2d(parameters.in_channels, base, 3, padding=1)
+        self.temporal_in = TemporalTransformer(
+            base, parameters.num_heads, parameters.num_head_channels, num_groups=parameters.norm_num_groups
+        )
+
+        self.encoder = nn.ModuleList()
+        skip_widths, width = [base], base
+        for level in levels:
+            for _ in range(depth):
+                self.encoder.append(UNetBlock(parameters, width, widths[level], attention=attended[level]))
+                width = widths[level]
+                skip_widths.append(width)
+            if level != levels[-1]:
+                self.encoder.append(self.downsample(width))
+                skip_widths.append(width)
+
+        self.middle = MiddleBlock(parameters)
+
+        self.decoder = nn.ModuleList()
+        for level in reversed(levels):
+            for index in range(depth + 1):
+                last = index == depth and level > 0
+                self.decoder.append(
+                    UNetBlock(
+                        parameters,
+                        width + skip_widths.pop(),
+                        widths[level],
+                        attention=attended[level],
+                        resample=self.upsample(widths[level]) if last else None,
+                    )
+                )
+                width = widths[level]
+
+        self.norm_out = nn.GroupNorm(parameters.norm_num_groups, width)
+        self.conv_out = nn.Conv2d(width, parameters.out_channels, 3, padding=1)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights, in which the network computes."""
+        return self.conv_in.weight.dtype
+
+    def check_latents(self, x: torch.Tensor) -> None:
+        """Raise InputError unless ``x`` is ``[B, in_channels, F, h, w]`` of a size that the levels can halve."""
+        factor = self.config.downsampling_factor
+        if x.ndim != 5 or x.shape[1] != self.config.in_channels or x.shape[3] % factor or x.shape[4] % factor:
+            raise InputError(
+                f'The UNet takes latents [B, {self.config.in_channels}, F, h, w] with h and w multiples of '
+                f'{factor}, found {list(x.shape)}.'
+            )
+
+    def trunk(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, context_dim]`` -> ``[B, out, F, h, w]``."""
+        self.check_latents(x)
+        num_frames = x.shape[2]
+        embedding = embedding.repeat_interleave(num_frames, dim=0)
+        context = context.to(self.dtype)
+        hidden = self.conv_in(rearrange(x.to(self.dtype), 'b c f h w -> (b f) c h w'))
+        hidden = self.temporal_in(hidden, num_frames)
+        skips = [hidden]
+        for block in self.encoder:
+            arguments = (embedding, context, num_frames) if isinstance(block, UNetBlock) else ()
+            hidden = self._run(block, hidden, *arguments)
+            skips.append(hidden)
+        hidden = self._run(self.middle, hidden, embedding, context, num_frames)
+        for block in self.decoder:
+            hidden = self._run(block, torch.cat([hidden, skips.pop()], dim=1), embedding, context, num_frames)
+        hidden = self.conv_out(F.silu(self.norm_out(hidden)))
+        return rearrange(hidden, '(b f) c h w -> b c f h w', f=num_frames)
+
+    def _run(self, block: nn.Module, *arguments: Any) -> torch.Tensor:
+        if self.activation_checkpointing and self.training and torch.is_grad_enabled():
+            return checkpoint(block, *arguments, use_reentrant=False)
+        return block(*arguments)
+
+    def _embed(self, positions: torch.Tensor, embedding: EmbeddingMLP) -> torch.Tensor:
+        return embedding(sinusoidal_embedding(positions, self.config.model_channels))
+
+
+class ImageToVideoUNet(SpatioTemporalUNet):
+    """Stage 1: conditioned on a CLIP image embedding and on the frame rate.
+
+    Args:
+        **unet: the fields of :class:`~modelscope_i2v.networks.parameters.ImageToVideoUNetParameters`.
+
+    Raises:
+        ConfigurationError: for an impossible parameter.
+    """
+
+    def __init__(self, **unet: Any) -> None:
+        parameters = ImageToVideoUNetParameters(**unet)
+        super().__init__(parameters)
+        hidden_dim = parameters.time_embed_dim
+        self.fps_embedding = EmbeddingMLP(parameters.model_channels, hidden_dim, hidden_dim)
+        self.image_projection = EmbeddingMLP(
+            parameters.image_embed_dim, hidden_dim, parameters.num_image_tokens * parameters.context_dim
+        )
+
+    def forward(
+        self, x: torch.Tensor, t: torch.Tensor, image_embedding: torch.Tensor, fps: torch.Tensor
+    ) -> torch.Tensor:
+        """Predict v.
+
+        Args:
+            x: noisy latents ``[B, 4, F, h, w]``.
+            t: timesteps ``[B]`` in 0..999.
+            image_embedding: ``[B, 1, image_embed_dim]``; zeros for the unconditional branch.
+            fps: frames per second ``[B]`` (or ``[1]`` for the whole batch).
+
+        Returns:
+            ``[B, 4, F, h, w]`` in the dtype of the weights.
+
+        Raises:
+            InputError: if ``x`` has another shape or a size that the levels cannot halve.
+        """
+        embedding = self._embed(t, self.time_embedding) + self._embed(fps, self.fps_embedding)
+        tokens = self.image_projection(image_embedding)
+        context = tokens.reshape(x.shape[0], -1, self.config.context_dim)  # type: ignore[attr-defined]
+        return self.trunk(x, embedding, context)

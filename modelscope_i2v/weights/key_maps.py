@@ -1,0 +1,138 @@
+"""From the names in the published checkpoints to the names of our modules. The checkpoints' typos live here only.
+
+A map is a function from a checkpoint's key to ours, or to None for a tensor that belongs to another network in the
+same file. Our own keys pass through unchanged, so that files written by this package load by the same code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from torch import nn
+
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder
+from modelscope_i2v.networks.unet import SpatioTemporalUNet
+
+KeyMap = Callable[[str], 'str | None']
+Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+
+#: The ends of the UNet: names that stand before the first dot-number pair.
+_UNET_END_RULES: Rules = (
+    (r'^time_embed\.0\.', r'time_embedding.linear_1.'),
+    (r'^time_embed\.2\.', r'time_embedding.linear_2.'),
+    (r'^fps_embedding\.0\.', r'fps_embedding.linear_1.'),
+    (r'^fps_embedding\.2\.', r'fps_embedding.linear_2.'),
+    (r'^context_embedding\.0\.', r'image_projection.linear_1.'),
+    (r'^context_embedding\.2\.', r'image_projection.linear_2.'),
+    (r'^input_blocks\.0\.0\.', r'conv_in.'),
+    (r'^input_blocks\.0\.1\.', r'temporal_in.'),
+    (r'^out\.0\.', r'norm_out.'),
+    (r'^out\.2\.', r'conv_out.'),
+)
+
+_RESIDUAL_RULES: Rules = (
+    (r'^in_layers\.0\.', r'spatial.norm_in.'),
+    (r'^in_layers\.2\.', r'spatial.conv_in.'),
+    (r'^emb_layers\.1\.', r'spatial.embed_proj.'),
+    (r'^out_layers\.0\.', r'spatial.norm_out.'),
+    (r'^out_layers\.3\.', r'spatial.conv_out.'),
+    (r'^skip_connection\.', r'spatial.shortcut.'),
+    (r'^temopral_conv\.conv([1-4])\.0\.', lambda match: f'temporal.{int(match[1]) - 1}.norm.'),
+    (r'^temopral_conv\.conv([1-4])\.[23]\.', lambda match: f'temporal.{int(match[1]) - 1}.conv.'),
+)
+
+_TRANSFORMER_RULES: Rules = (
+    (r'\btransformer_blocks\.0\.', r'block.'),
+    (r'\.attn([12])\.', r'.attention_\1.'),
+    (r'\.to_out\.0\.', r'.to_out.'),
+    (r'\.ff\.net\.0\.proj\.', r'.feed_forward.proj_in.'),
+    (r'\.ff\.net\.2\.', r'.feed_forward.proj_out.'),
+    (r'\.norm([123])\.', r'.norm_\1.'),
+)
+
+_UNET_BLOCK = re.compile(r'(input_blocks|output_blocks)\.(\d+)\.(\d+|op)\.(.+)')
+_UNET_MIDDLE = re.compile(r'middle_block\.(\d)\.(.+)')
+
+_AUTOENCODER_RULES: Rules = (
+    (r'\.(?:down|up)\.(\d+)\.block\.', r'.levels.\1.residual.'),
+    (r'\.(?:down|up)\.(\d+)\.(?:down|up)sample\.conv\.', r'.levels.\1.resample.'),
+    (r'\.mid\.block_1\.', r'.middle.residual_in.'),
+    (r'\.mid\.block_2\.', r'.middle.residual_out.'),
+    (r'\.mid\.attn_1\.([qkv])\.', r'.middle.attention.to_\1.'),
+    (r'\.mid\.attn_1\.proj_out\.', r'.middle.attention.to_out.'),
+    (r'\.mid\.attn_1\.', r'.middle.attention.'),
+    (r'\.norm1\.', r'.norm_in.'),
+    (r'\.norm2\.', r'.norm_out.'),
+    (r'\.conv1\.', r'.conv_in.'),
+    (r'\.conv2\.', r'.conv_out.'),
+    (r'\.nin_shortcut\.', r'.shortcut.'),
+)
+
+#: What a whole CLIP file holds besides the image tower.
+_CLIP_TEXT = re.compile(
+    r'^(text\.|transformer\.|token_embedding\.|ln_final\.)'
+    r'|^(positional_embedding|text_projection|logit_scale|logit_bias|attn_mask)$'
+)
+
+_AUTOENCODER_PREFIX = 'first_stage_model.'
+
+
+def _apply(rules: Rules, key: str) -> str:
+    for pattern, replacement in rules:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def _unet_layer(layer: str, rest: str) -> str:
+    """A layer of a block: residual blocks and resampling are known by their names, transformers by their place."""
+    if rest.startswith('conv.'):
+        return f'resample.{rest}'
+    if rest.startswith(('norm.', 'proj_', 'transformer_blocks.')):
+        kind = {'1': 'spatial_transformer', '2': 'temporal_transformer'}.get(layer, layer)
+        return f'{kind}.{_apply(_TRANSFORMER_RULES, rest)}'
+    return f'residual.{_apply(_RESIDUAL_RULES, rest)}'
+
+
+def _unet_key(key: str) -> str:
+    end = _apply(_UNET_END_RULES, key)
+    if end != key:
+        return _apply(_TRANSFORMER_RULES, end)
+    if middle := _UNET_MIDDLE.fullmatch(key):
+        layer, rest = middle.groups()
+        last = layer == '3'
+        return f'middle.residual_out.{_apply(_RESIDUAL_RULES, rest)}' if last else f'middle.{_unet_layer(layer, rest)}'
+    if block := _UNET_BLOCK.fullmatch(key):
+        part, index, layer, rest = block.groups()
+        # The checkpoint counts the input convolution as block 0 of the encoder.
+        place = f'encoder.{int(index) - 1}' if part == 'input_blocks' else f'decoder.{index}'
+        return f'{place}.conv.{rest}' if layer == 'op' else f'{place}.{_unet_layer(layer, rest)}'
+    return key
+
+
+def _clip_image_key(key: str) -> str | None:
+    return None if _CLIP_TEXT.match(key) else key
+
+
+def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
+    """The map for a file with ``keys`` that is to be loaded into ``module`` (identity for any other module)."""
+    own = set(module.state_dict())
+
+    def unless_own(mapping: KeyMap) -> KeyMap:
+        return lambda key: key if key in own else mapping(key)
+
+    if isinstance(module, SpatioTemporalUNet):
+        return unless_own(_unet_key)
+    if isinstance(module, ClipImageEncoder):
+        return unless_own(_clip_image_key)
+    if isinstance(module, AutoencoderKL):
+        if not any(_AUTOENCODER_PREFIX in key for key in keys):
+            return unless_own(lambda key: _apply(_AUTOENCODER_RULES, key))
+
+        # A whole Stable Diffusion checkpoint: its UNet and text encoder are not ours to load.
+        def inside_stable_diffusion(key: str) -> str | None:
+            _, prefix, rest = key.rpartition(_AUTOENCODER_PREFIX)
+            return _apply(_AUTOENCODER_RULES, rest) if prefix else None
+
+        return inside_stable_diffusion
+    return lambda key: key

@@ -1,0 +1,101 @@
+"""Weights into modules: strict about names and shapes, without random initialisation and without a second copy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.weights.key_maps import key_map
+from modelscope_i2v.weights.reader import read_state_dict
+
+Module = TypeVar('Module', bound=nn.Module)
+Source = str | os.PathLike[str] | Mapping[str, torch.Tensor]
+
+#: How many names an error lists before it only counts them.
+_LISTED = 8
+
+
+def build_on_meta(factory: Callable[[], Module]) -> Module:
+    """Call ``factory`` with the meta device as default: a module with shapes but no memory and no random numbers."""
+    with torch.device('meta'):
+        return factory()
+
+
+def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = None) -> Module:
+    """Load a checkpoint into ``module`` by assignment and return it.
+
+    The file's tensors become the module's parameters (memory-mapped where the format allows), so nothing is copied
+    unless a dtype or a device has to change. A module that was built on the meta device ends up on the CPU.
+
+    Args:
+        module: one of this package's networks.
+        source: a path (``.pth``, ``.ckpt``, ``.bin``, ``.safetensors``) or a state dict, with the reference's key
+            names, wrappers and prefixes or with this package's own.
+        dtype: the dtype of floating-point weights, whatever the file holds; None keeps the module's.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged or unsafe, or for missing, unexpected or mis-shaped keys, all
+            of them named at once. The module is then unchanged.
+    """
+    origin = f"'{os.fspath(source)}'" if isinstance(source, (str, os.PathLike)) else 'the given state dict'
+    tensors = read_state_dict(source)
+    to_own = key_map(module, tensors)
+    mapped, file_keys = {}, {}
+    for key, tensor in tensors.items():
+        own_key = to_own(key)
+        if own_key is not None:
+            mapped[own_key], file_keys[own_key] = tensor, key
+    _check(module, mapped, file_keys, origin)
+    expected = module.state_dict()
+    module.load_state_dict({key: _cast(mapped[key], expected[key], dtype) for key in expected}, assign=True)
+    _rebuild_buffers(module)
+    return module
+
+
+def _cast(tensor: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    device = torch.device('cpu') if expected.is_meta else expected.device
+    wanted = dtype if dtype is not None and expected.is_floating_point() else expected.dtype
+    return tensor.to(device=device, dtype=wanted)
+
+
+def _check(module: nn.Module, mapped: Mapping[str, torch.Tensor], file_keys: Mapping[str, str], origin: str) -> None:
+    expected = module.state_dict()
+    missing = [key for key in expected if key not in mapped]
+    unexpected = [file_keys[key] for key in mapped if key not in expected]
+    shapes = [
+        f'{file_keys[key]} is {list(mapped[key].shape)}, not {list(tensor.shape)}'
+        for key, tensor in expected.items()
+        if key in mapped and mapped[key].shape != tensor.shape
+    ]
+    problems = [
+        f'{len(names)} {what}: {", ".join(names[:_LISTED])}{", ..." if len(names) > _LISTED else ""}.'
+        for what, names in (('missing', missing), ('unexpected', unexpected), ('of another shape', shapes))
+        if names
+    ]
+    if problems:
+        network = type(module).__name__
+        raise CheckpointError(
+            f'The weights in {origin} do not fit {network} ({len(expected)} tensors). {" ".join(problems)} Check that '
+            f"the file is the one for this network and this stage, and that the network's sizes in configuration.json "
+            'are those it was trained with.'
+        )
+
+
+def _rebuild_buffers(module: nn.Module) -> None:
+    """Give real values to buffers that no checkpoint holds (open_clip's causal attention mask)."""
+    for name, part in module.named_modules():
+        for buffer_name, buffer in list(part.named_buffers(recurse=False)):
+            if not buffer.is_meta:
+                continue
+            build = getattr(part, 'build_causal_mask', None)
+            if buffer_name != 'attn_mask' or build is None:
+                raise CheckpointError(
+                    f'{type(module).__name__} has a buffer that no checkpoint holds and that cannot be rebuilt: '
+                    f'{name}.{buffer_name}. Choose a CLIP architecture without it.'
+                )
+            part.register_buffer(buffer_name, build(), persistent=False)

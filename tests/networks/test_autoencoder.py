@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.networks import AutoencoderKL
+from tests.golden import NET_BOUND, autoencoder_tiny, difference, golden
+
+
+@pytest.fixture(scope='module')
+def autoencoder():
+    return autoencoder_tiny()
+
+
+@pytest.mark.parametrize('case', ['dec0', 'dec1'])
+@torch.no_grad()
+def test_decode_equals_reference(autoencoder, case):
+    data = golden('autoencoder_tiny')
+    assert difference(autoencoder.decode(data[f'{case}.z']), data[f'{case}.out']) < NET_BOUND
+
+
+@pytest.mark.parametrize('case', ['enc0', 'enc1'])
+@torch.no_grad()
+def test_encode_equals_reference(autoencoder, case):
+    data = golden('autoencoder_tiny')
+    mean, logvar = autoencoder.encode(data[f'{case}.x'])
+    assert difference(mean, data[f'{case}.mean']) < NET_BOUND
+    assert difference(logvar, data[f'{case}.logvar']) < NET_BOUND
+    sampled = autoencoder.config.scale_factor * (mean + (0.5 * logvar).exp() * data[f'{case}.noise_seed7'])
+    assert difference(sampled, data[f'{case}.first_stage_encoding_seed7']) < NET_BOUND
+
+
+@pytest.mark.parametrize(
+    ('change', 'named'),
+    [({'scale_factor': 0}, 'scale_factor'), ({'channels': 33}, 'norm_num_groups'), ({'z_channels': -1}, 'z_channels')],
+)
+def test_impossible_parameters_are_named(change, named):
+    with pytest.raises(ConfigurationError, match=named):
+        AutoencoderKL(**change)
