@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-from modelscope_i2v.errors import ConfigurationError, ModelScopeI2VError, nearest
+from modelscope_i2v.errors import ConfigurationError, InputError, ModelScopeI2VError, nearest
 
 ErrorType = type[ModelScopeI2VError]
 
@@ -58,3 +58,13 @@ def choice(key: str, value: Any, allowed: Iterable[str], *, error: ErrorType = C
         hint = nearest(value, names) if isinstance(value, str) else ''
         raise error(f"'{key}' must be one of {', '.join(map(repr, names))}, found {value!r}.{hint}")
     return value
+
+
+def legal_size(key: str, value: int, multiple: int, remainder: int = 0) -> None:
+    """Raise InputError, naming the nearest legal sizes, unless ``value`` is ``remainder`` modulo ``multiple``."""
+    if value % multiple == remainder:
+        return
+    below = value - (value - remainder) % multiple
+    legal = ' and '.join(str(size) for size in (below, below + multiple) if size > 0)
+    rule = f'{remainder} more than a multiple of {multiple}' if remainder else f'a multiple of {multiple}'
+    raise InputError(f"'{key}' must be {rule}, found {value}; the nearest legal values are {legal}.")

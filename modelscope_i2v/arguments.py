@@ -1,0 +1,147 @@
+"""The arguments of one generation as frozen dataclasses: their names, meanings, defaults and limits in one place.
+
+The pipelines check calls with them, and the command line derives its options from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+
+from modelscope_i2v.checks import choice, integer, number
+from modelscope_i2v.configuration import IMAGE_TO_VIDEO_STEPS, MAX_SEED
+from modelscope_i2v.errors import InputError, nearest
+
+OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
+#: Below this many steps "leading" spacing would start far from pure noise.
+FEW_STEPS = 10
+
+Arguments = TypeVar('Arguments', bound='GenerationArguments')
+
+
+def option(default: Any, help: str, *, cli: type | None = None, choices: tuple[str, ...] | None = None) -> Any:
+    """A dataclass field; ``cli`` is the type that the command line parses it with (None: not an option there)."""
+    return field(default=default, metadata={'help': help, 'cli': cli, 'choices': choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationArguments:
+    """What both stages' calls take. None means "decide from the others or from the configuration".
+
+    Raises:
+        InputError: naming the argument, what was found and what is allowed.
+    """
+
+    output_video: str | os.PathLike[str] | None = option(None, 'path of the video to write')
+    output_type: str = option('mp4', 'what to return: mp4 bytes, np, pt, pil or latent')
+    seed: int | None = option(None, 'same seed, same video (default: the configured one, else random)', cli=int)
+    steps: int | None = option(None, 'solver steps, exactly this many', cli=int)
+    solver: str | None = option(None, 'sampler', cli=str)
+    timestep_spacing: str | None = option(
+        None, 'which timesteps the solver visits', cli=str, choices=('leading', 'trailing')
+    )
+    guidance_scale: float = option(1.0, 'classifier-free guidance; 1 skips the unconditional pass', cli=float)
+    guidance_rescale: float = option(0.0, 'pull the contrast of guided predictions back, 0..1', cli=float)
+    num_frames: int | None = option(None, 'frames of the video', cli=int)
+    height: int | None = option(None, 'height in pixels', cli=int)
+    width: int | None = option(None, 'width in pixels', cli=int)
+    fit: str = option('crop', 'how the input is made to fit', cli=str)
+    output_fps: float | None = option(None, 'frame rate of the written file', cli=float)
+    latents: torch.Tensor | None = option(None, 'latents to start from, float32 [1, 4, F, h, w]')
+    callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
+    show_progress: bool = option(True, 'show progress bars')
+
+    def __post_init__(self) -> None:
+        if self.output_video is not None and not isinstance(self.output_video, (str, os.PathLike)):
+            raise InputError(f"'output_video' must be a path or None, found {type(self.output_video).__name__}.")
+        choice('output_type', self.output_type, OUTPUT_TYPES, error=InputError)
+        if self.output_video is not None and self.output_type != 'mp4':
+            raise InputError(
+                f"'output_video' is written for output_type='mp4' only, found output_type={self.output_type!r}. "
+                "Leave one of the two out."
+            )
+        for name, low, high in (('seed', 0, MAX_SEED), ('steps', 1, 1000), ('num_frames', 1, None)):
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), low, high, error=InputError)
+        number('guidance_scale', self.guidance_scale, 0, 1000, error=InputError)
+        number('guidance_rescale', self.guidance_rescale, 0, 1, error=InputError)
+        if self.timestep_spacing is not None:
+            choice('timestep_spacing', self.timestep_spacing, ('leading', 'trailing'), error=InputError)
+        for name in ('height', 'width'):
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), error=InputError)
+        if self.output_fps is not None:
+            number('output_fps', self.output_fps, 0, 1000, open_low=True, error=InputError)
+        if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
+            raise InputError(f"'callback_on_step_end' must be callable, found {self.callback_on_step_end!r}.")
+        if self.latents is not None:
+            object.__setattr__(self, 'latents', _checked_latents(self.latents))
+
+    def resolve(self, name: str, value: Any) -> None:
+        """Fill in an argument that was left to be decided; only a dataclass's own ``__post_init__`` calls this."""
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageToVideoArguments(GenerationArguments):
+    """The arguments of stage 1."""
+
+    solver: str | None = option('ddim', 'sampler', cli=str, choices=tuple(IMAGE_TO_VIDEO_STEPS))
+    guidance_scale: float = option(3.0, 'classifier-free guidance; 1 skips the unconditional pass', cli=float)
+    num_frames: int | None = option(32, 'frames of the video', cli=int)
+    height: int | None = option(256, 'height in pixels', cli=int)
+    width: int | None = option(448, 'width in pixels', cli=int)
+    fit: str = option(
+        'crop', "'crop' shows the network the central square, 'contain' the whole picture", choices=('crop', 'contain'),
+        cli=str,
+    )
+    eta: float = option(0.0, 'stochasticity of ddim, 0..1', cli=float)
+    fps: float = option(8, 'frames per second that the network is conditioned on', cli=float)
+    noise_strength: float = option(0.1, 'strength of the noise that all pixels of a frame share', cli=float)
+
+    def __post_init__(self) -> None:
+        choice('solver', self.solver, IMAGE_TO_VIDEO_STEPS, error=InputError)
+        choice('fit', self.fit, ('crop', 'contain'), error=InputError)
+        number('eta', self.eta, 0, 1, error=InputError)
+        number('fps', self.fps, 0, 1000, open_low=True, error=InputError)
+        number('noise_strength', self.noise_strength, 0, 100, error=InputError)
+        if self.eta > 0 and self.solver != 'ddim':
+            raise InputError(f"'eta' is the stochasticity of solver='ddim', found solver={self.solver!r}; leave it 0.")
+        super().__post_init__()
+        self.resolve('steps', IMAGE_TO_VIDEO_STEPS[str(self.solver)])
+        leading = self.solver == 'ddim' and self.steps is not None and self.steps >= FEW_STEPS
+        self.resolve('timestep_spacing', 'leading' if leading else 'trailing')
+        self.resolve('output_fps', self.fps)
+
+
+def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Arguments:
+    """Arguments from ``sources``, the later ones winning; None in a source means "not given".
+
+    Raises:
+        TypeError: for an unknown argument, naming it and the nearest known one.
+        InputError: for a value that is not allowed.
+    """
+    known = {item.name for item in dataclasses.fields(kind)}
+    merged: dict[str, Any] = {}
+    for source in sources:
+        for name, value in source.items():
+            if name not in known:
+                raise TypeError(f"Unknown argument '{name}'.{nearest(name, known)} Known: {', '.join(sorted(known))}.")
+            if value is not None:
+                merged[name] = value
+    return kind(**merged)
+
+
+def _checked_latents(latents: Any) -> torch.Tensor:
+    if not isinstance(latents, torch.Tensor) or not latents.is_floating_point() or latents.ndim != 5:
+        found = list(latents.shape) if isinstance(latents, torch.Tensor) else type(latents).__name__
+        raise InputError(f"'latents' must be a float tensor [1, 4, F, h, w], found {found}.")
+    if not torch.isfinite(latents).all():
+        raise InputError("'latents' holds NaN or infinite values.")
+    return latents.detach().to('cpu', torch.float32)

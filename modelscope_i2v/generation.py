@@ -1,0 +1,249 @@
+"""What both stages' pipelines share: one generation from the arguments of a call to the result that it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from modelscope.models.base import Model
+from modelscope.msdatasets import MsDataset
+from modelscope.outputs import OutputKeys
+from modelscope.pipelines.base import Pipeline
+
+from modelscope_i2v import __version__
+from modelscope_i2v.arguments import GenerationArguments, merge_arguments
+from modelscope_i2v.checks import integer
+from modelscope_i2v.configuration import MAX_SEED
+from modelscope_i2v.diffusion.samplers.steps import Callback
+from modelscope_i2v.diffusion.schedules import signal_scale
+from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError, nearest
+from modelscope_i2v.media.frames import frames_to_float, frames_to_uint8
+from modelscope_i2v.media.video_writer import check_output, encode_video, write_video
+from modelscope_i2v.registration import Stage
+from modelscope_i2v.runtime.device import memory_errors, resolve_device
+from modelscope_i2v.runtime.progress import progress_bar
+
+#: Arguments of the constructor that belong to the model.
+MODEL_OPTIONS = ('dtype', 'attention')
+#: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
+MODELSCOPE_OPTIONS = frozenset(
+    'auto_collate compile compile_options config_file device_map external_engine_for_llm group_key ignore_file_pattern '
+    'invoked_by llm_framework model_prefetched third_party trust_remote_code type use_hf'.split()
+)
+#: Arguments that say what to do with a video, not how it was made: they are no part of a recipe.
+NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')
+
+
+class GenerationPipeline(Pipeline):
+    """Base of both pipelines; a subclass names its stage and its arguments and says how inputs become latents.
+
+    Args:
+        model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a model that was built before.
+        preprocessor: built from the model's folder if None.
+        device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
+        **options: ``dtype``, ``attention``, and defaults for every argument of a call.
+
+    Raises:
+        TypeError: for an unknown argument, naming it and the nearest known one.
+        ConfigurationError, CheckpointError, DeviceError, InputError: as the model and the arguments do.
+    """
+
+    stage: ClassVar[Stage]
+    model_type: ClassVar[type]
+    preprocessor_type: ClassVar[type]
+    arguments_type: ClassVar[type[GenerationArguments]]
+
+    def __init__(self, model: Any, preprocessor: Any = None, device: str | None = 'gpu', **options: Any) -> None:
+        names = {item.name for item in dataclasses.fields(self.arguments_type)}
+        for name in options:
+            if name not in names and name not in MODEL_OPTIONS and name not in MODELSCOPE_OPTIONS:
+                known = [*names, *MODEL_OPTIONS, 'model', 'device', 'model_revision']
+                raise TypeError(f"Unknown argument '{name}' of pipeline().{nearest(name, known)}")
+        self._call_defaults = {name: value for name, value in options.items() if name in names}
+        resolved = resolve_device(device)
+        if isinstance(model, (str, os.PathLike)):
+            model = Model.from_pretrained(
+                os.fspath(model),
+                device=str(resolved),
+                model_prefetched=True,
+                invoked_by='pipeline',
+                trust_remote_code=bool(options.get('trust_remote_code')),
+                show_progress=options.get('show_progress', True),
+                **{name: options[name] for name in MODEL_OPTIONS if name in options},
+            )
+        if not isinstance(model, self.model_type):
+            raise ConfigurationError(
+                f"Task '{self.stage.task}' needs a model of type '{self.stage.model}', found {type(model).__name__}. "
+                "Use the model's own task, or another model."
+            )
+        if preprocessor is None:
+            preprocessor = self.preprocessor_type(model.model_dir)
+        # ModelScope knows no 'mps'; where the model runs is settled above, so the base class need not know either.
+        super().__init__(model=model, preprocessor=preprocessor, device='cpu', auto_collate=False)
+        self.device_name = str(model.device)
+        self.device = model.device
+        # The weights are in place. The base class would move them at the first call, and if that runs out of memory it
+        # leaves a lock behind that blocks the next call for ten minutes.
+        self._model_prepare = True
+        self._lock = threading.Lock()
+        self._arguments({})
+
+    def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
+        """Generate one video, or a list of videos for a list of inputs.
+
+        Args:
+            input: what the stage's preprocessor takes, or a list of that.
+            **arguments: see :mod:`modelscope_i2v.arguments`. For a list, ``seed`` may be a list too (else ``seed``,
+                ``seed + 1``, ...), and so must be ``output_video`` if it is given.
+
+        Returns:
+            ``{'output_video': ..., 'seed': int, 'model_revision': str | None}``, or a list of such.
+
+        Raises:
+            TypeError: for an unknown argument. InputError: for an input or a value that cannot be used.
+            OutputError: if the video cannot be written. Interrupted: if a callback raised it.
+        """
+        if positional:
+            raise TypeError(f'All arguments but the input are keyword-only, found {len(positional)} more by position.')
+        arguments.pop('batch_size', None)  # ModelScope's own; one video is made at a time whatever it says
+        if isinstance(input, MsDataset):
+            return (self._generate(item, arguments) for item in input)
+        if not isinstance(input, list):
+            return self._generate(input, arguments)
+        seeds = self._seeds(arguments, len(input))
+        outputs = arguments.get('output_video')
+        if outputs is None:
+            outputs = [None] * len(input)
+        elif not isinstance(outputs, Sequence) or isinstance(outputs, str) or len(outputs) != len(input):
+            raise InputError(f"For {len(input)} inputs 'output_video' must be a list of {len(input)} paths or None.")
+        return [
+            self._generate(item, {**arguments, 'seed': seed, 'output_video': output})
+            for item, seed, output in zip(input, seeds, outputs, strict=True)
+        ]
+
+    def preprocess(self, inputs: Any, arguments: GenerationArguments) -> dict[str, Any]:
+        """Whatever the user gave -> tensors."""
+        raise NotImplementedError
+
+    def forward(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
+        """Tensors -> latents ``[1, 4, F, h, w]``."""
+        raise NotImplementedError
+
+    def postprocess(self, inputs: torch.Tensor, arguments: GenerationArguments) -> dict[str, Any]:
+        """Latents -> the result of a call."""
+        return {
+            OutputKeys.OUTPUT_VIDEO: self._output(inputs, arguments),
+            'seed': arguments.seed,
+            'model_revision': self.model_revision,
+        }
+
+    @property
+    def model_revision(self) -> str | None:
+        """The revision that the model's folder is a snapshot of, None for any other folder."""
+        folder = Path(self.model.model_dir).resolve()
+        return folder.name if folder.parent.name == 'snapshots' else None
+
+    @property
+    def model_name(self) -> str:
+        """The hub id of a snapshot, else the name of the folder."""
+        folder = Path(self.model.model_dir).resolve()
+        return folder.parent.parent.name.replace('--', '/', 1) if self.model_revision else folder.name
+
+    def recipe(self, arguments: GenerationArguments) -> dict[str, Any]:
+        """How a video was made, as plain values."""
+        made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
+        return {
+            'stage': self.stage.task,
+            'model': self.model_name,
+            'revision': self.model_revision,
+            **{name: value for name, value in made.items() if name not in NOT_IN_RECIPE},
+            'latents_given': arguments.latents is not None,
+            'dtype': str(self.model.dtype).removeprefix('torch.'),
+            'software': f'modelscope_i2v {__version__}',
+        }
+
+    def _arguments(self, call: Mapping[str, Any]) -> GenerationArguments:
+        configured = self.model.configuration.call_defaults()
+        seed = {'seed': self.model.model_args.seed}
+        arguments = merge_arguments(self.arguments_type, configured, seed, self._call_defaults, call)
+        if arguments.seed is None:
+            arguments = dataclasses.replace(arguments, seed=secrets.randbelow(2**32))
+        self.model.check_arguments(arguments)
+        return arguments
+
+    def _seeds(self, arguments: Mapping[str, Any], count: int) -> list[int | None]:
+        seed = arguments.get('seed')
+        if isinstance(seed, Sequence) and not isinstance(seed, str):
+            if len(seed) != count:
+                raise InputError(f"'seed' has {len(seed)} values for {count} inputs; give one each, or a single one.")
+            return list(seed)
+        if seed is None:
+            seed = self._call_defaults.get('seed', self.model.model_args.seed)
+        if seed is None:
+            return [None] * count
+        first = integer('seed', seed, 0, MAX_SEED - count, error=InputError)
+        return [first + index for index in range(count)]
+
+    def _generate(self, input: Any, call: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = self._arguments(call)
+        if arguments.output_video is not None:
+            check_output(arguments.output_video)  # now, not after minutes of sampling
+        inputs = self.preprocess(input, arguments)
+        with self._lock, memory_errors(), torch.no_grad():
+            latents = self.forward(inputs, arguments)
+            if not torch.isfinite(latents).all():
+                raise DeviceError(
+                    f'The network produced NaN or infinite values in {self.model.dtype} on {self.device}. '
+                    "Build the pipeline with dtype='bf16' or dtype='fp32'."
+                )
+            return self.postprocess(latents, arguments)
+
+    def _callback(self, arguments: GenerationArguments, bar: Any) -> Callback:
+        """Between the sampler's scale and the user's: latents as the network works on them, and its timesteps."""
+
+        def after_step(index: int, sigma: float, sigma_next: float, x: torch.Tensor) -> torch.Tensor | None:
+            bar.update()
+            if arguments.callback_on_step_end is None:
+                return None
+            scale = signal_scale(sigma_next).float().to(x.device)
+            timestep = self.model.schedule.timestep(sigma)
+            answer = arguments.callback_on_step_end(self, index, timestep, {'latents': x * scale})
+            replaced = answer.get('latents') if isinstance(answer, Mapping) else None
+            if replaced is None:
+                return None
+            if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape:
+                raise InputError(f"'callback_on_step_end' must return latents of shape {list(x.shape)}.")
+            return replaced.to(x) / scale
+
+        return after_step
+
+    def _output(self, latents: torch.Tensor, arguments: GenerationArguments) -> Any:
+        if arguments.output_type == 'latent':
+            return latents.cpu()
+        with progress_bar('Decoding', latents.shape[2], show=arguments.show_progress) as bar:
+            chunks = self._decoded(latents, bar)
+            if arguments.output_type == 'pt':
+                return torch.cat([frames_to_float(chunk).cpu() for chunk in chunks])
+            frames = (frame for chunk in chunks for frame in frames_to_uint8(chunk))
+            if arguments.output_type == 'np':
+                return np.stack(list(frames))
+            if arguments.output_type == 'pil':
+                from PIL import Image
+
+                return [Image.fromarray(frame) for frame in frames]
+            fps, recipe = float(arguments.output_fps or 0), [self.recipe(arguments)]
+            if arguments.output_video is None:
+                return encode_video(frames, fps=fps, recipe=recipe)
+            return write_video(frames, arguments.output_video, fps=fps, recipe=recipe)
+
+    def _decoded(self, latents: torch.Tensor, bar: Any) -> Iterator[torch.Tensor]:
+        for chunk in self.model.decode(latents):
+            yield chunk
+            bar.update(len(chunk))

@@ -1,0 +1,1 @@
+"""Stage 1: a picture becomes a short video."""

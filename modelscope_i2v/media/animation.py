@@ -1,0 +1,80 @@
+"""Writing frames as an endlessly looping GIF or WebP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.atomic_file import output_errors
+
+
+@dataclass(frozen=True)
+class _Kind:
+    tick: int  # milliseconds in which the format counts
+    shortest: int  # milliseconds a frame must stay for players to obey
+    max_side: int
+    options: dict[str, Any]
+
+
+_KINDS = {
+    'gif': _Kind(tick=10, shortest=20, max_side=65535, options={'optimize': False}),
+    'webp': _Kind(tick=1, shortest=1, max_side=16383, options={'quality': 90, 'minimize_size': False}),
+}
+
+
+def write_animation(
+    frames: Iterator[np.ndarray], path: Path, *, named: Path, kind: str, rate: Fraction, comment: str
+) -> None:
+    """Write ``frames`` into ``path`` as an animation that loops for ever. All frames are held in memory.
+
+    GIF counts in hundredths of a second and plays at most 50 frames a second; single frames are some milliseconds
+    longer or shorter so that the whole keeps its pace. Equal neighbours become one longer frame. Only GIF stores
+    ``comment``.
+
+    Args:
+        frames: at least one uint8 RGB ``[H, W, 3]``, all of one size.
+        path: the file to write over.
+        named: the path that messages name.
+        kind: ``'gif'`` or ``'webp'``.
+        rate: frames a second.
+        comment: ASCII text for the file's comment; empty for none.
+
+    Raises:
+        InputError: a side is longer than the format allows.
+        OutputError: the file cannot be written.
+    """
+    wanted = _KINDS[kind]
+    # Copied: an iterator may fill one and the same array again and again.
+    images = [Image.fromarray(frame.copy()) for frame in frames]
+    if max(images[0].size) > wanted.max_side:
+        raise InputError(
+            f'Frames of {images[0].width} x {images[0].height} pixels are too large for {kind}: at most '
+            f'{wanted.max_side} a side. Write .mp4, or lower height or width.'
+        )
+    options = dict(wanted.options)
+    if comment and kind == 'gif':
+        options['comment'] = comment.encode('ascii')
+    with output_errors(named), path.open('wb') as file:
+        images[0].save(
+            file,
+            format=kind,
+            save_all=True,
+            append_images=images[1:],
+            duration=_durations(len(images), rate, wanted),
+            loop=0,
+            **options,
+        )
+
+
+def _durations(count: int, rate: Fraction, kind: _Kind) -> list[int]:
+    """Milliseconds of each frame, in whole ticks whose running sum stays within half a tick of the true time."""
+    edges = [round(index * 1000 / rate / kind.tick) for index in range(count + 1)]
+    return [max((end - start) * kind.tick, kind.shortest) for start, end in pairwise(edges)]

@@ -1,0 +1,61 @@
+"""The recipe of a video: how it was made, as JSON in the file's comment tag."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.containers import open_container
+
+RECIPE_VERSION = 1
+
+
+def dump_recipe(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The JSON text of a recipe: a list with one object a stage.
+
+    Every entry without a ``version`` gets ``RECIPE_VERSION``. NumPy and torch values become numbers and lists, paths
+    become strings. The text is ASCII (other characters are escaped), which every container stores unharmed.
+
+    Raises:
+        InputError: an entry is not a mapping, or holds NaN, infinity or something that JSON has no word for.
+    """
+    if isinstance(entries, (str, bytes, Mapping)) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise InputError(f'A recipe must be a list of dicts, one a stage, found {entries!r:.200}. Wrap it in a list.')
+    versioned = [{'version': RECIPE_VERSION, **entry} for entry in entries]
+    try:
+        return json.dumps(versioned, default=_plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f'The recipe cannot be written as JSON: {error}. Use finite numbers, strings, booleans, None, lists and '
+            f'dicts with string keys.'
+        ) from error
+
+
+def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The recipe that a video carries, one dict a stage, entries of newer versions as they are.
+
+    Returns an empty list when the video carries no recipe: no comment, or a comment that somebody else wrote.
+
+    Raises:
+        InputError: the file is missing, unreadable or not a video.
+    """
+    with open_container(path) as (container, _):
+        comment = container.metadata.get('comment', '')
+    try:
+        entries = json.loads(comment)
+    except (ValueError, RecursionError):
+        return []
+    ours = isinstance(entries, list) and all(isinstance(entry, dict) and 'version' in entry for entry in entries)
+    return entries if ours else []
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    # NumPy and torch alike, without importing either: a scalar gives a number, an array nested lists.
+    if callable(to_list := getattr(value, 'tolist', None)):
+        return to_list()
+    raise TypeError(f'{value!r:.80} is a {type(value).__name__}')

@@ -1,0 +1,83 @@
+"""Which device a name means, and how precisely it computes."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from modelscope_i2v.checks import choice
+from modelscope_i2v.errors import DeviceError, InputError
+
+logger = logging.getLogger(__name__)
+
+_TOO_LARGE = 'Out of memory: {} Ask for fewer frames or a smaller size, or for dtype=\'fp16\' or \'bf16\' on a GPU.'
+
+DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+def resolve_device(name: str | torch.device | None) -> torch.device:
+    """The device that ``name`` means: ``'cuda:N'``, ``'gpu'`` (or None), ``'cpu'`` or ``'mps'``.
+
+    ModelScope does not tell ``'gpu'`` from no device at all, so those fall back to the CPU with a warning; a GPU that
+    was asked for by its number has to be there.
+
+    Raises:
+        DeviceError: if the device is not there or the name means none; the message lists what there is.
+    """
+    text = 'gpu' if name is None else str(name).lower()
+    match = re.fullmatch(r'(gpu|cuda)(?::(\d+))?|cpu|mps', text)
+    if match is None:
+        raise DeviceError(f"Unknown device {name!r}; it may be 'cuda:N', 'gpu', 'cpu' or 'mps'. {_available()}")
+    if text == 'cpu':
+        return torch.device('cpu')
+    if text == 'mps':
+        if not torch.backends.mps.is_available():
+            raise DeviceError(f"Device 'mps' is not available. {_available()}")
+        return torch.device('mps')
+    index = match[2]
+    if index is None and not torch.cuda.is_available():
+        logger.warning('No CUDA GPU is available: running on the CPU, which is far slower.')
+        return torch.device('cpu')
+    if int(index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"Device 'cuda:{index}' is not there. {_available()}")
+    return torch.device('cuda', int(index or 0))
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The compute dtype for ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'``.
+
+    ``'auto'`` is float32 on the CPU and on MPS; on CUDA bfloat16, which cannot overflow, from compute capability 8.0
+    on, else float16.
+
+    Raises:
+        InputError: for another name.
+    """
+    choice('dtype', name, ('auto', *DTYPES), error=InputError)
+    if name != 'auto':
+        return DTYPES[name]
+    if device.type != 'cuda':
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def _available() -> str:
+    gpus = [f"'cuda:{index}' ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+    mps = ["'mps'"] if torch.backends.mps.is_available() else []
+    return f'Available here: {", ".join([*gpus, *mps, repr("cpu")])}.'
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn "out of memory" of any device into a DeviceError that says what needs less."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise DeviceError(_TOO_LARGE.format(error)) from error
+    except RuntimeError as error:
+        if 'DefaultCPUAllocator' not in str(error):
+            raise
+        raise DeviceError(_TOO_LARGE.format(error)) from error

@@ -1,0 +1,190 @@
+"""What a pickle may build: tensors over a checkpoint's storages, plain containers, and stubs for everything else."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stub:
+    """Stands for a class, a function or an instance that is not loaded; does nothing and is hashed by identity."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f'<not loaded: {self.name}>'
+
+
+@dataclass(frozen=True, slots=True)
+class StorageType:
+    """The element type that a ``torch.FloatStorage`` and the like stand for in a pickle."""
+
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """The bytes of one storage and the element type they were saved with."""
+
+    data: torch.UntypedStorage
+    dtype: torch.dtype
+
+
+_KINDS = 'float64 float32 float16 bfloat16 uint8 uint16 uint32 uint64 int8 int16 int32 int64 bool complex64 complex128'
+_FLOAT8 = 'float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu'
+_DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+    {name: getattr(torch, name) for name in (_KINDS + ' ' + _FLOAT8).split() if hasattr(torch, name)}
+)
+_STORAGE_TYPES: Mapping[str, StorageType] = MappingProxyType(
+    {
+        'DoubleStorage': StorageType(torch.float64),
+        'FloatStorage': StorageType(torch.float32),
+        'HalfStorage': StorageType(torch.float16),
+        'BFloat16Storage': StorageType(torch.bfloat16),
+        'LongStorage': StorageType(torch.int64),
+        'IntStorage': StorageType(torch.int32),
+        'ShortStorage': StorageType(torch.int16),
+        'CharStorage': StorageType(torch.int8),
+        'ByteStorage': StorageType(torch.uint8),
+        'BoolStorage': StorageType(torch.bool),
+        'ComplexFloatStorage': StorageType(torch.complex64),
+        'ComplexDoubleStorage': StorageType(torch.complex128),
+        'UntypedStorage': StorageType(torch.uint8),
+    }
+)
+
+
+def _is_sizes(values: Any) -> bool:
+    return isinstance(values, (tuple, list)) and all(type(value) is int and value >= 0 for value in values)
+
+
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, dtype: torch.dtype | None = None) -> Any:
+    """A view of ``storage``; a ``Stub`` if the storage is of an unsupported kind.
+
+    torch grows a storage that is too small for the tensor, which would show memory that the file never filled. So the
+    extent is checked here. Raises ``pickle.UnpicklingError`` if it is outside the storage.
+    """
+    if isinstance(storage, Stub):
+        return storage
+    if not isinstance(storage, Storage) or not _is_sizes([offset]) or not _is_sizes(size) or not _is_sizes(stride):
+        raise pickle.UnpicklingError('the description of a tensor is malformed')
+    dtype = dtype or storage.dtype
+    if not isinstance(dtype, torch.dtype) or len(size) != len(stride):
+        raise pickle.UnpicklingError('the description of a tensor is malformed')
+    if math.prod(size) * dtype.itemsize > sys.maxsize:
+        raise pickle.UnpicklingError(f'a tensor has the impossible shape {tuple(size)}')
+    reach = offset
+    if math.prod(size):
+        reach += 1 + sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))
+    available = storage.data.nbytes() // dtype.itemsize
+    if reach > available:
+        raise pickle.UnpicklingError(f'a tensor of shape {tuple(size)} reaches beyond its {available} stored elements')
+    return torch.empty(0, dtype=dtype).set_(storage.data, offset, tuple(size), tuple(stride))
+
+
+def _rebuild_tensor_v2(
+    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, metadata: Any = None
+) -> Any:
+    """What torch has written since 0.4; gradients and hooks are not kept. Errors as ``_rebuild_tensor``."""
+    _refuse_lazy_bits(metadata)
+    return _rebuild_tensor(storage, offset, size, stride)
+
+
+def _rebuild_tensor_v3(
+    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, metadata: Any = None
+) -> Any:
+    """As ``_rebuild_tensor_v2``, for the element types that have no storage class of their own."""
+    _refuse_lazy_bits(metadata)
+    return _rebuild_tensor(storage, offset, size, stride, dtype)
+
+
+def _refuse_lazy_bits(metadata: Any) -> None:
+    # A tensor saved as "conjugate" or "negative" holds other numbers than its bytes say.
+    if metadata and (not isinstance(metadata, Mapping) or any(metadata.values())):
+        raise pickle.UnpicklingError('a tensor was saved lazily conjugated or negated')
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """The only thing that REDUCE, NEWOBJ, INST and OBJ call."""
+
+    call: Callable[..., Any]
+
+
+def _rebuild_subclass(function: Any, _kind: Any, arguments: tuple[Any, ...], _state: Any) -> Any:
+    return build(function, arguments)
+
+
+def plain_set(items: Iterable[Any] = ()) -> set[Any]:
+    """Errors as ``admit_key``."""
+    return set(map(admit_key, items))
+
+
+def _ordered(items: Iterable[tuple[Any, Any]] = ()) -> OrderedDict[Any, Any]:
+    return OrderedDict((admit_key(key), value) for key, value in items)
+
+
+def _data_of(data: Any, *_unused: Any) -> Any:
+    return data  # a parameter is its data: gradients and hooks mean nothing in a file
+
+
+_CALLS = MappingProxyType(
+    {
+        ('collections', 'OrderedDict'): _Allowed(_ordered),
+        ('collections', 'defaultdict'): _Allowed(lambda *_factory: {}),
+        ('builtins', 'set'): _Allowed(plain_set),
+        ('__builtin__', 'set'): _Allowed(plain_set),  # protocol 2 writes Python 2 names
+        ('torch', 'Size'): _Allowed(torch.Size),
+        ('torch._utils', '_rebuild_tensor'): _Allowed(_rebuild_tensor),
+        ('torch._utils', '_rebuild_tensor_v2'): _Allowed(_rebuild_tensor_v2),
+        ('torch._utils', '_rebuild_tensor_v3'): _Allowed(_rebuild_tensor_v3),
+        ('torch._utils', '_rebuild_parameter'): _Allowed(_data_of),
+        ('torch._utils', '_rebuild_parameter_with_state'): _Allowed(_data_of),
+        ('torch.nn.parameter', 'Parameter'): _Allowed(_data_of),
+        ('torch._tensor', '_rebuild_from_type_v2'): _Allowed(_rebuild_subclass),
+    }
+)
+_STORAGE_MODULES = frozenset({'torch', 'torch.storage', 'torch.cuda'})
+# Tensors and stubs are hashed by identity; a frozenset keeps its hash, so nesting it costs no recursion.
+_PLAIN = (str, bytes, int, float, complex, type(None), frozenset)
+_HASHABLE = (*_PLAIN, torch.Tensor, torch.dtype, Stub, StorageType, _Allowed)
+
+
+def build(function: Any, arguments: Iterable[Any]) -> Any:
+    """Calls one of the functions above; a stub gives a stub. Raises ``pickle.UnpicklingError`` for all else."""
+    if isinstance(function, _Allowed):
+        return function.call(*arguments)
+    if isinstance(function, Stub):
+        return Stub(function.name)
+    raise pickle.UnpicklingError(f'it calls a {type(function).__name__}, which is no function of a checkpoint')
+
+
+def admit_key(value: Any, depth: int = 4) -> Any:
+    """Admits what can be hashed without deep recursion: hashing a million nested tuples overflows the C stack.
+
+    Raises ``pickle.UnpicklingError`` for anything else.
+    """
+    if isinstance(value, tuple) and depth:
+        for item in value:
+            admit_key(item, depth - 1)
+    elif not isinstance(value, _HASHABLE):
+        raise pickle.UnpicklingError(f'it uses a {type(value).__name__} as a key')
+    return value
+
+
+def find_global(module: str, name: str) -> Any:
+    """What stands for ``module.name`` in a pickle; nothing is imported and no dotted name is followed."""
+    if module in _STORAGE_MODULES and name in _STORAGE_TYPES:
+        return _STORAGE_TYPES[name]
+    if module == 'torch' and name in _DTYPES:
+        return _DTYPES[name]
+    return _CALLS.get((module, name)) or Stub(f'{module}.{name}')

@@ -1,0 +1,156 @@
+"""From a weight file, or from what was loaded from one, to a flat state dict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+
+from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.weights.pickle_builders import Stub
+from modelscope_i2v.weights.pickle_reader import ZIP_MAGIC, read_pickle
+
+# torch.save's legacy format starts with a magic number as a pickle, which protocol 1 writes in decimal digits.
+_PICKLE_STARTS = (ZIP_MAGIC, b'\x80', b'L119547037146038801333356')
+_WEB_PAGE_STARTS = (b'<!doctype', b'<html', b'<?xml')
+
+
+def read_state_dict(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors of ``source`` by name: on the CPU, detached, in the element types they were saved with.
+
+    ``source`` is a ``.safetensors`` file, a file of ``torch.save``, or what was loaded from one. A ``'state_dict'``
+    wrapper (also one inside another) is taken off and all beside it ignored; values that are no tensors are dropped;
+    if the first name starts with ``'module.'``, that is cut from all names that have it. Tensors of ``.safetensors``
+    and zip files are views of the file, which must stay as it is while they live.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, damaged or no weight file; or there is no dense CPU-loadable
+            tensor to take from it.
+    """
+    if isinstance(source, Mapping):
+        return _tensors(_unwrap(source), 'the given mapping')
+    if not isinstance(source, (str, os.PathLike)):
+        raise CheckpointError(f'weights come from a path or a state dict, not from a {type(source).__name__}.')
+    path = Path(source)
+    return _tensors(_unwrap(_read_file(path)), str(path))
+
+
+def _read_file(path: Path) -> Any:
+    if path.is_dir():
+        raise CheckpointError(f'{path} is a folder, not a weight file. Name the file inside it.')
+    try:
+        size = path.stat().st_size
+        with path.open('rb') as stream:
+            head = stream.read(512)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f'weight file {path} does not exist. Check the name in configuration.json and that the download finished.'
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'weight file {path} cannot be read: {error}. Check its permissions.') from error
+    if not head:
+        raise CheckpointError(f'weight file {path} is empty (0 bytes). Download it again.')
+    _refuse_text(path, head)
+    if path.suffix.lower() == '.safetensors' or _looks_like_safetensors(head, size):
+        return _read_safetensors(path)
+    if head.startswith(_PICKLE_STARTS):
+        return read_pickle(path)
+    raise CheckpointError(
+        f'{path} is neither a .safetensors file nor one that torch.save wrote: it starts with {head[:8]!r}. '
+        'Check that it is the weight file and download it again.'
+    )
+
+
+def _refuse_text(path: Path, head: bytes) -> None:
+    if head.startswith(b'version https://git-lfs'):
+        raise CheckpointError(
+            f'{path} is a git-lfs pointer: the real file has not been downloaded. Run "git lfs pull" in its folder, or '
+            'download the model with ModelScope.'
+        )
+    if head.lstrip().lower().startswith(_WEB_PAGE_STARTS):
+        raise CheckpointError(
+            f'{path} is a web page, probably an error page saved by a failed download. Delete it and download it again.'
+        )
+    if not head.startswith(_PICKLE_STARTS) and all(byte in b'\t\n\r' or 32 <= byte < 127 for byte in head):
+        raise CheckpointError(
+            f'{path} is a text file, not weights; it starts with {head[:40]!r}. Delete it and download it again.'
+        )
+
+
+def _looks_like_safetensors(head: bytes, size: int) -> bool:
+    return head[8:9] == b'{' and int.from_bytes(head[:8], 'little') <= size
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        with safetensors.safe_open(path, framework='pt', device='cpu') as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  a handle, not a mapping
+    # Beside its own error the library lets through what torch raises for an element type it does not know.
+    except (
+        safetensors.SafetensorError,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
+        raise CheckpointError(
+            f'{path} is not a readable .safetensors file: {error}. It is probably damaged or cut off; download it '
+            'again and compare its size with the one on the hub. If it is a torch.save file, name it .pth.'
+        ) from error
+
+
+def _unwrap(contents: Any) -> Any:
+    for _ in range(2):
+        if isinstance(contents, Mapping) and isinstance(contents.get('state_dict'), (Mapping, Stub)):
+            contents = contents['state_dict']
+    return contents
+
+
+def _tensors(contents: Any, origin: str) -> dict[str, torch.Tensor]:
+    if not isinstance(contents, Mapping):
+        found = contents.name if isinstance(contents, Stub) else type(contents).__name__
+        raise CheckpointError(
+            f'{origin} holds an object of type {found} instead of a state dict. Save the weights alone: '
+            'torch.save(module.state_dict(), path).'
+        )
+    for name, value in contents.items():
+        _refuse_unusable(name, value, origin)
+    tensors = {
+        name: value.detach().cpu()
+        for name, value in contents.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    if not tensors:
+        keys = ', '.join(map(repr, list(contents)[:5])) or 'nothing'
+        raise CheckpointError(f'{origin} holds no tensors; at its top level: {keys}. Check that it is the weight file.')
+    if not next(iter(tensors)).startswith('module.'):
+        return tensors
+    renamed = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
+    if len(renamed) < len(tensors):
+        twice = next(name for name in tensors if f'module.{name}' in tensors)
+        raise CheckpointError(f"{origin} holds both '{twice}' and 'module.{twice}'. Remove one of the two.")
+    return renamed
+
+
+def _refuse_unusable(name: Any, value: Any, origin: str) -> None:
+    kind = None
+    if isinstance(value, Stub) and value.name.startswith(('torch._utils._rebuild_', 'torch.Q')):
+        kind = value.name
+    elif isinstance(value, torch.Tensor):
+        if value.is_quantized:
+            kind = 'quantised'
+        elif value.layout is not torch.strided or value.is_nested:
+            kind = 'sparse or nested'
+        elif value.is_meta:
+            kind = 'meta'
+    if kind:
+        raise CheckpointError(
+            f"'{name}' in {origin} is a {kind} tensor; only dense ones with values can be used. Convert it with "
+            '.to_dense() or .dequantize() before saving.'
+        )
