@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 import torch
 
 from modelscope_i2v.checks import choice, integer, number
-from modelscope_i2v.configuration import IMAGE_TO_VIDEO_STEPS, MAX_SEED
+from modelscope_i2v.configuration import IMAGE_TO_VIDEO_STEPS, MAX_SEED, MIN_FPS
 from modelscope_i2v.errors import InputError, nearest
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
 #: Below this many steps "leading" spacing would start far from pure noise.
 FEW_STEPS = 10
+#: Bounds that keep sizes countable; long before them memory runs out. No H.264 frame is larger than the second.
+MAX_FRAMES, MAX_SIDE = 1_000_000, 16384
 
 Arguments = TypeVar('Arguments', bound='GenerationArguments')
 
@@ -63,9 +65,9 @@ class GenerationArguments:
         if self.output_video is not None and self.output_type != 'mp4':
             raise InputError(
                 f"'output_video' is written for output_type='mp4' only, found output_type={self.output_type!r}. "
-                "Leave one of the two out."
+                'Leave one of the two out.'
             )
-        for name, low, high in (('seed', 0, MAX_SEED), ('steps', 1, 1000), ('num_frames', 1, None)):
+        for name, low, high in (('seed', 0, MAX_SEED), ('steps', 1, 1000), ('num_frames', 1, MAX_FRAMES)):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), low, high, error=InputError)
         number('guidance_scale', self.guidance_scale, 0, 1000, error=InputError)
@@ -74,9 +76,9 @@ class GenerationArguments:
             choice('timestep_spacing', self.timestep_spacing, ('leading', 'trailing'), error=InputError)
         for name in ('height', 'width'):
             if getattr(self, name) is not None:
-                integer(name, getattr(self, name), error=InputError)
+                integer(name, getattr(self, name), 1, MAX_SIDE, error=InputError)
         if self.output_fps is not None:
-            number('output_fps', self.output_fps, 0, 1000, open_low=True, error=InputError)
+            number('output_fps', self.output_fps, MIN_FPS, 1000, error=InputError)
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
             raise InputError(f"'callback_on_step_end' must be callable, found {self.callback_on_step_end!r}.")
         if self.latents is not None:
@@ -98,7 +100,9 @@ class ImageToVideoArguments(GenerationArguments):
     height: int | None = option(256, 'height in pixels', cli=int)
     width: int | None = option(448, 'width in pixels', cli=int)
     fit: str = option(
-        'crop', "'crop' shows the network the central square, 'contain' the whole picture", choices=('crop', 'contain'),
+        'crop',
+        "'crop' shows the network the central square, 'contain' the whole picture",
+        choices=('crop', 'contain'),
         cli=str,
     )
     eta: float = option(0.0, 'stochasticity of ddim, 0..1', cli=float)
@@ -109,7 +113,7 @@ class ImageToVideoArguments(GenerationArguments):
         choice('solver', self.solver, IMAGE_TO_VIDEO_STEPS, error=InputError)
         choice('fit', self.fit, ('crop', 'contain'), error=InputError)
         number('eta', self.eta, 0, 1, error=InputError)
-        number('fps', self.fps, 0, 1000, open_low=True, error=InputError)
+        number('fps', self.fps, MIN_FPS, 1000, error=InputError)
         number('noise_strength', self.noise_strength, 0, 100, error=InputError)
         if self.eta > 0 and self.solver != 'ddim':
             raise InputError(f"'eta' is the stochasticity of solver='ddim', found solver={self.solver!r}; leave it 0.")

@@ -19,9 +19,10 @@ def integer(
     allowed = f'a whole number of at least {low}' if high is None else f'a whole number from {low} to {high}'
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
-    if value < low or (high is not None and value > high):
+    whole = int(value)
+    if whole < low or (high is not None and whole > high):
         raise error(f"'{key}' must be {allowed}, found {value}.")
-    return int(value)
+    return whole
 
 
 def number(
@@ -32,9 +33,10 @@ def number(
     allowed = f'a number {bound}' + ('' if math.isinf(high) else f' and at most {high:g}')
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
-    if not (math.isfinite(value) and low <= value <= high) or (open_low and value == low):
+    real = float(value)
+    if not (math.isfinite(real) and low <= real <= high) or (open_low and real == low):
         raise error(f"'{key}' must be {allowed}, found {value}.")
-    return float(value)
+    return real
 
 
 def integers(key: str, value: Any, low: int = 1) -> tuple[int, ...]:

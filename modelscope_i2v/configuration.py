@@ -9,20 +9,24 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from modelscope_i2v.checks import choice, integer, number, text
 from modelscope_i2v.errors import ConfigurationError, nearest
 from modelscope_i2v.networks.parameters import AutoencoderParameters, ImageToVideoUNetParameters
+from modelscope_i2v.registration import Stage
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = 'configuration.json'
 #: The largest seed that every torch generator takes.
 MAX_SEED = 2**63 - 1
+#: The slowest video that can be written, in frames per second.
+MIN_FPS = 0.001
 #: Solvers of stage 1 and how many steps each needs.
 IMAGE_TO_VIDEO_STEPS = {'ddim': 50, 'dpmpp_2m': 25, 'unipc': 20, 'euler': 30}
 
@@ -73,7 +77,7 @@ class ImageToVideoConfiguration:
     def __post_init__(self) -> None:
         for key in ('batch_size', 'max_frames'):
             integer(key, getattr(self, key))
-        number('target_fps', self.target_fps, 0, 1000, open_low=True)
+        number('target_fps', self.target_fps, MIN_FPS, 1000)
         number('guidance_scale', self.guidance_scale, 0, 1000)
         choice('solver', self.solver, IMAGE_TO_VIDEO_STEPS)
         if self.steps is not None:
@@ -113,21 +117,55 @@ def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(model_dir) / FILE_NAME
     if not Path(model_dir).is_dir():
-        raise ConfigurationError(f"There is no model folder '{model_dir}'. Check the path, or give a hub id owner/name.")
+        raise ConfigurationError(
+            f"There is no model folder '{model_dir}'. Check the path, or give a hub id owner/name."
+        )
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        # A byte order mark is no part of JSON, but ModelScope reads over it too.
+        content = json.loads(path.read_text(encoding='utf-8-sig'), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"The model folder '{model_dir}' has no {FILE_NAME}, so it is not a ModelScope model. Download it again, or "
             'check the path.'
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"'{path}' is not valid JSON: {error}. Repair it or download it again.") from error
     except OSError as error:
         raise ConfigurationError(f"'{path}' cannot be read: {error}.") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"'{path}' must hold a JSON object, found a {type(content).__name__}.")
     return content
+
+
+def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: str, allowed: str) -> None:
+    """Raise ConfigurationError unless ``content`` of ``file`` has ``allowed`` at ``place``, keys joined by dots.
+
+    ModelScope finds our classes by these names; what it raises where it does not find them says nothing to a user.
+    """
+    found: Any = content
+    for key in place.split('.'):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if found != allowed:
+        raise ConfigurationError(f"'{place}' in '{file}' must be '{allowed}', found {found!r}. Correct it.")
+
+
+def check_stage(content: Mapping[str, Any], file: str | os.PathLike[str], stage: Stage) -> None:
+    """Raise ConfigurationError unless ``content`` of ``file`` describes a model of ``stage``."""
+    for place, allowed in (('framework', 'pytorch'), ('task', stage.task), ('model.type', stage.model)):
+        check_name(content, file, place, allowed)
+
+
+@contextmanager
+def naming(file: str | os.PathLike[str], place: str) -> Iterator[None]:
+    """Say in every ConfigurationError which section of which file it is about."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"'{file}', section '{place}': {error}") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f'{name} is no number in JSON')
 
 
 def parse_model_arguments(section: Any, file: str | os.PathLike[str]) -> ModelArguments:
@@ -172,7 +210,5 @@ def _parse(kind: type[Parameters], section: Any, file: str | os.PathLike[str], p
     missing = [name for name in required if name not in fields]
     if missing:
         raise ConfigurationError(f"'{file}' lacks the required {', '.join(map(repr, missing))} in '{place}'.")
-    try:
+    with naming(file, place):
         return kind(**fields)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"'{file}', section '{place}': {error}") from error

@@ -83,7 +83,7 @@ def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:
             _write(folder)
         except OSError as error:
             raise OutputError(
-                f"The embedded model cannot be written to '{folder}': {error}. Set {CACHE_VARIABLE} to a folder that can."
+                f"The embedded model cannot be written to '{folder}': {error}. Set {CACHE_VARIABLE} to another folder."
             ) from error
     return str(folder)
 

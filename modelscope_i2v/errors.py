@@ -35,7 +35,7 @@ class DeviceError(ModelScopeI2VError, RuntimeError):
     """The device, or something that was asked of it, is not available."""
 
 
-class Interrupted(ModelScopeI2VError, RuntimeError):
+class Interrupted(ModelScopeI2VError, RuntimeError):  # noqa: N818  the contract names it so
     """Raised inside a callback to stop a generation cleanly."""
 
 

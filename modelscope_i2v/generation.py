@@ -20,7 +20,7 @@ from modelscope.pipelines.base import Pipeline
 from modelscope_i2v import __version__
 from modelscope_i2v.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.checks import integer
-from modelscope_i2v.configuration import MAX_SEED
+from modelscope_i2v.configuration import FILE_NAME, MAX_SEED, check_stage, read_configuration
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError, nearest
@@ -56,8 +56,8 @@ class GenerationPipeline(Pipeline):
     """
 
     stage: ClassVar[Stage]
-    model_type: ClassVar[type]
-    preprocessor_type: ClassVar[type]
+    model_type: ClassVar[type[Any]]
+    preprocessor_type: ClassVar[type[Any]]
     arguments_type: ClassVar[type[GenerationArguments]]
 
     def __init__(self, model: Any, preprocessor: Any = None, device: str | None = 'gpu', **options: Any) -> None:
@@ -69,6 +69,7 @@ class GenerationPipeline(Pipeline):
         self._call_defaults = {name: value for name, value in options.items() if name in names}
         resolved = resolve_device(device)
         if isinstance(model, (str, os.PathLike)):
+            check_stage(read_configuration(model), Path(model) / FILE_NAME, self.stage)
             model = Model.from_pretrained(
                 os.fspath(model),
                 device=str(resolved),
@@ -92,7 +93,7 @@ class GenerationPipeline(Pipeline):
         # The weights are in place. The base class would move them at the first call, and if that runs out of memory it
         # leaves a lock behind that blocks the next call for ten minutes.
         self._model_prepare = True
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a callback may call the pipeline again
         self._arguments({})
 
     def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
@@ -118,7 +119,7 @@ class GenerationPipeline(Pipeline):
         if not isinstance(input, list):
             return self._generate(input, arguments)
         seeds = self._seeds(arguments, len(input))
-        outputs = arguments.get('output_video')
+        outputs = arguments.get('output_video', self._call_defaults.get('output_video'))
         if outputs is None:
             outputs = [None] * len(input)
         elif not isinstance(outputs, Sequence) or isinstance(outputs, str) or len(outputs) != len(input):
@@ -215,11 +216,13 @@ class GenerationPipeline(Pipeline):
             scale = signal_scale(sigma_next).float().to(x.device)
             timestep = self.model.schedule.timestep(sigma)
             answer = arguments.callback_on_step_end(self, index, timestep, {'latents': x * scale})
-            replaced = answer.get('latents') if isinstance(answer, Mapping) else None
+            if answer is not None and not isinstance(answer, Mapping):
+                raise InputError(f"'callback_on_step_end' must return a dict or None, found {type(answer).__name__}.")
+            replaced = (answer or {}).get('latents')
             if replaced is None:
                 return None
-            if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape:
-                raise InputError(f"'callback_on_step_end' must return latents of shape {list(x.shape)}.")
+            if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape or not replaced.isfinite().all():
+                raise InputError(f"'callback_on_step_end' must return finite latents of shape {list(x.shape)}.")
             return replaced.to(x) / scale
 
         return after_step

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modelscope_i2v.checks import choice
-from modelscope_i2v.configuration import FILE_NAME, read_configuration
-from modelscope_i2v.errors import CheckpointError, ConfigurationError
+from modelscope_i2v.configuration import FILE_NAME, check_name, check_stage, read_configuration
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
 from modelscope_i2v.registration import STAGES
 
 
@@ -30,20 +30,21 @@ def load(
     """
     from modelscope.pipelines import pipeline
 
+    if not isinstance(model, (str, os.PathLike)):
+        raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
     folder = Path(model) if Path(model).exists() else _snapshot(os.fspath(model), revision, offline)
     content = read_configuration(folder)
     task = content.get('task')
-    choice(f"task' in '{folder / FILE_NAME}", task, [stage.task for stage in STAGES])
-    if content.get('framework') != 'pytorch':
-        raise ConfigurationError(
-            f"'framework' in '{folder / FILE_NAME}' must be 'pytorch', found {content.get('framework')!r}."
-        )
+    file = folder / FILE_NAME
+    choice(f"task' in '{file}", task, [stage.task for stage in STAGES])
+    stage = next(stage for stage in STAGES if stage.task == task)
+    check_stage(content, file, stage)
+    check_name(content, file, 'pipeline.type', stage.pipeline)
     # An absolute path: ModelScope takes 'a/b' for a hub id and asks the network first.
     return pipeline(task=task, model=str(folder.resolve()), **pipeline_arguments)
 
 
 def _snapshot(model: str, revision: str | None, offline: bool) -> Path:
-    import requests
     from modelscope.hub.snapshot_download import snapshot_download
 
     parts = model.split('/')
@@ -52,6 +53,6 @@ def _snapshot(model: str, revision: str | None, offline: bool) -> Path:
     named = f"'{model}'" + (f' (revision {revision})' if revision else '')
     try:
         return Path(snapshot_download(model, revision=revision, local_files_only=offline))
-    except (OSError, ValueError, RuntimeError, requests.RequestException) as error:
+    except Exception as error:  # the client's errors have no common base, neither within nor across its versions
         advice = 'Run once without offline to download it' if offline else 'Check the id, the revision and the network'
         raise CheckpointError(f'The model {named} could not be had: {error}. {advice}.') from error

@@ -80,5 +80,3 @@ def embedded(embedded_folder):
     return pipeline(
         'image-to-video', model=str(embedded_folder), device='cpu', show_progress=False, steps=2, num_frames=3
     )
-
-

@@ -19,7 +19,7 @@ def leading_timesteps(steps: int) -> list[int]:
 
 
 def trailing_timesteps(steps: int) -> list[int]:
-    """``t = round(1000 - i 1000 / steps) - 1`` for ``i = 0 .. steps-1``: starts at 999; the last step removes all noise."""
+    """``t = round(1000 - i 1000 / steps) - 1`` for ``i = 0 .. steps-1``: starts at 999, ends without noise."""
     integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
     total = NUM_TRAIN_TIMESTEPS
     return [round(total - index * total / steps) - 1 for index in range(steps)]

@@ -14,7 +14,7 @@ from modelscope.models.builder import MODELS
 
 from modelscope_i2v.arguments import ImageToVideoArguments
 from modelscope_i2v.checks import legal_size
-from modelscope_i2v.configuration import FILE_NAME, parse_image_to_video, parse_model_arguments
+from modelscope_i2v.configuration import FILE_NAME, naming, parse_image_to_video, parse_model_arguments
 from modelscope_i2v.diffusion import (
     classifier_free_guidance,
     leading_timesteps,
@@ -50,8 +50,8 @@ class ImageToVideoModel(TorchModel):
     Args:
         model_dir: the model's folder, which holds the weight files.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as in
-            the reference: bfloat16 has fewer levels between -1 and 1 than a pixel.
+        dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
+            in the reference: bfloat16 has fewer levels between -1 and 1 than a pixel.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
         model_args, model_cfg: sections of configuration.json.
 
@@ -88,7 +88,8 @@ class ImageToVideoModel(TorchModel):
 
     def _build(self, file: Path) -> None:
         configuration = self.configuration
-        self.clip = build_on_meta(lambda: ClipImageEncoder(configuration.clip))
+        with naming(file, 'model.model_cfg'):
+            self.clip = build_on_meta(lambda: ClipImageEncoder(configuration.clip))
         if self.clip.embed_dim != configuration.unet.image_embed_dim:
             raise ConfigurationError(
                 f"'{file}': 'unet.image_embed_dim' is {configuration.unet.image_embed_dim}, but 'clip' gives embeddings "
@@ -130,7 +131,7 @@ class ImageToVideoModel(TorchModel):
         return self.clip(pixel_values.to(self.device, self.dtype)).unsqueeze(1)
 
     def initial_latents(self, arguments: ImageToVideoArguments, generator: torch.Generator) -> torch.Tensor:
-        """Pure noise float32 ``[1, 4, F, h, w]`` on the CPU, part of it shared by all pixels of a frame ("offset noise").
+        """Noise float32 ``[1, 4, F, h, w]`` on the CPU, part of it shared by all pixels of a frame ("offset noise").
 
         Two draws, in this order; they are made even if the caller brings latents, so that later draws do not shift.
         """

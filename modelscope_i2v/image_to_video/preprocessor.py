@@ -12,7 +12,7 @@ from modelscope.preprocessors.base import Preprocessor
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.configuration import FILE_NAME, parse_image_to_video, read_configuration
+from modelscope_i2v.configuration import FILE_NAME, naming, parse_image_to_video, read_configuration
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.conditioning import pixel_values
 from modelscope_i2v.media.images import load_image
@@ -33,9 +33,12 @@ class ImageToVideoPreprocessor(Preprocessor):
 
     def __init__(self, model_dir: str | os.PathLike[str], mode: str = 'inference', **_: Any) -> None:
         super().__init__(mode)
-        content = read_configuration(model_dir)
-        section = (content.get('model') or {}).get('model_cfg')
-        self.image_size = clip_image_size(parse_image_to_video(section, Path(model_dir) / FILE_NAME).clip)
+        file = Path(model_dir) / FILE_NAME
+        model = read_configuration(model_dir).get('model')
+        section = model.get('model_cfg') if isinstance(model, Mapping) else None
+        clip = parse_image_to_video(section, file).clip
+        with naming(file, 'model.model_cfg'):
+            self.image_size = clip_image_size(clip)
 
     def __call__(self, data: Any, fit: str = 'crop') -> dict[str, torch.Tensor]:
         """``{'pixel_values': [1, 3, S, S]}`` float32 for a picture of any kind that the contract lists.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.atomic_file import output_errors
@@ -51,27 +50,23 @@ def write_animation(
         InputError: a side is longer than the format allows.
         OutputError: the file cannot be written.
     """
+    import imageio.v3 as iio
+
     wanted = _KINDS[kind]
     # Copied: an iterator may fill one and the same array again and again.
-    images = [Image.fromarray(frame.copy()) for frame in frames]
-    if max(images[0].size) > wanted.max_side:
+    video = np.stack([frame.copy() for frame in frames])
+    height, width = video.shape[1:3]
+    if max(height, width) > wanted.max_side:
         raise InputError(
-            f'Frames of {images[0].width} x {images[0].height} pixels are too large for {kind}: at most '
-            f'{wanted.max_side} a side. Write .mp4, or lower height or width.'
+            f'Frames of {width} x {height} pixels are too large for {kind}: at most {wanted.max_side} a side. '
+            'Write .mp4, or lower height or width.'
         )
     options = dict(wanted.options)
     if comment and kind == 'gif':
         options['comment'] = comment.encode('ascii')
+    durations = _durations(len(video), rate, wanted)
     with output_errors(named), path.open('wb') as file:
-        images[0].save(
-            file,
-            format=kind,
-            save_all=True,
-            append_images=images[1:],
-            duration=_durations(len(images), rate, wanted),
-            loop=0,
-            **options,
-        )
+        iio.imwrite(file, video, extension=f'.{kind}', plugin='pillow', duration=durations, loop=0, **options)
 
 
 def _durations(count: int, rate: Fraction, kind: _Kind) -> list[int]:

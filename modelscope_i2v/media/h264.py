@@ -79,7 +79,7 @@ def write_h264(
 def _add_stream(container: OutputContainer, shape: tuple[int, ...], rate: Fraction, crf: int) -> VideoStream:
     # Without mbtree: it reads memory that was never written, so equal input would not always give equal bytes. At this
     # quality it saves nothing.
-    options = {'crf': str(crf), 'preset': 'medium', 'mbtree': '1'}
+    options = {'crf': str(crf), 'preset': 'medium', 'mbtree': '0'}
     stream = container.add_stream('libx264', rate=rate, options=options)
     stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
     stream.pix_fmt = 'yuv420p'

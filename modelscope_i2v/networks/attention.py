@@ -8,7 +8,7 @@ and the devices they run on. The choice is an attribute of each :class:`Attentio
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
@@ -22,7 +22,7 @@ MAX_BATCHED_HEADS = 65535
 
 
 def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, backend: str = 'sdpa') -> torch.Tensor:
-    """Attend from ``query`` ``[B, heads, N, d]`` to ``key``, ``value`` ``[B, heads, M, d]``; gives ``[B, heads, N, d]``.
+    """Attend from ``query`` ``[B, heads, N, d]`` to ``key`` and ``value`` ``[B, heads, M, d]``: ``[B, heads, N, d]``.
 
     Raises:
         ConfigurationError: for a back end that is not in :data:`BACKENDS`.
@@ -45,8 +45,16 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, backe
     raise ConfigurationError(f'Unknown attention back end {backend!r}; it must be one of {", ".join(BACKENDS)}.')
 
 
-class Attention(nn.Module):
-    """Multi-head attention of ``x`` ``[B, N, query_dim]`` to ``context`` ``[B, M, context_dim]`` (``x`` itself if None).
+class AttentionLayer(nn.Module):
+    """Base of the layers that attend; ``backend`` says through which of :data:`BACKENDS`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backend = 'sdpa'
+
+
+class Attention(AttentionLayer):
+    """Multi-head attention of ``x`` ``[B, N, query_dim]`` to ``context`` ``[B, M, context_dim]`` (None: to ``x``).
 
     Projections to queries, keys and values have no bias, the output projection has one.
     """
@@ -55,7 +63,6 @@ class Attention(nn.Module):
         super().__init__()
         inner_dim = num_heads * num_head_channels
         self.num_heads = num_heads
-        self.backend = 'sdpa'
         self.to_q = nn.Linear(query_dim, inner_dim, bias=False)
         self.to_k = nn.Linear(context_dim or query_dim, inner_dim, bias=False)
         self.to_v = nn.Linear(context_dim or query_dim, inner_dim, bias=False)
@@ -79,5 +86,5 @@ def set_attention_backend(module: nn.Module, backend: str) -> None:
     if backend not in BACKENDS:
         raise ConfigurationError(f'Unknown attention back end {backend!r}; it must be one of {", ".join(BACKENDS)}.')
     for child in module.modules():
-        if hasattr(child, 'backend'):
+        if isinstance(child, AttentionLayer):
             child.backend = backend

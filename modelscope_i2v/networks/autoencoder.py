@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
-from modelscope_i2v.networks.attention import attention
+from modelscope_i2v.networks.attention import AttentionLayer, attention
 from modelscope_i2v.networks.layers import ResidualBlock
 from modelscope_i2v.networks.parameters import AutoencoderParameters
 
@@ -21,12 +21,11 @@ EPS = 1e-6
 LOGVAR_RANGE = (-30.0, 20.0)
 
 
-class SpatialAttention(nn.Module):
+class SpatialAttention(AttentionLayer):
     """One-head self-attention over the pixels of an image, with 1x1-convolution projections; residual."""
 
     def __init__(self, channels: int, num_groups: int) -> None:
         super().__init__()
-        self.backend = 'sdpa'
         self.norm = nn.GroupNorm(num_groups, channels, eps=EPS)
         self.to_q = nn.Conv2d(channels, channels, 1)
         self.to_k = nn.Conv2d(channels, channels, 1)

@@ -24,13 +24,13 @@ def clip_configuration(clip: str | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(clip, str):
         import open_clip  # heavy, so imported where it is used
 
-        configuration = open_clip.get_model_config(clip)
-        if configuration is None:
+        # Only names of the list: open_clip would follow others ('hf-hub:...') into the network.
+        if clip not in open_clip.list_models():
             raise ConfigurationError(
                 f"'clip' names an architecture that open_clip {open_clip.__version__} does not have: {clip!r}."
                 f'{nearest(clip, open_clip.list_models())} open_clip.list_models() lists them all.'
             )
-        return dict(configuration)
+        return dict(open_clip.get_model_config(clip))
     missing = [key for key in ('embed_dim', 'vision_cfg') if key not in clip]
     if missing or not isinstance(clip['vision_cfg'], Mapping):
         raise ConfigurationError(
@@ -70,10 +70,18 @@ class ClipImageEncoder(nn.Module):
         try:
             self.visual = _build_vision_tower(
                 configuration['embed_dim'],
-                dict(configuration['vision_cfg']),
+                {**configuration['vision_cfg'], 'timm_model_pretrained': False},  # the weights come from the checkpoint
                 quick_gelu=configuration.get('quick_gelu', False),
             )
-        except (TypeError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
+        except (
+            TypeError,
+            ValueError,
+            AssertionError,
+            RuntimeError,
+            ArithmeticError,
+            LookupError,
+            AttributeError,
+        ) as error:
             raise ConfigurationError(f"open_clip cannot build 'clip.vision_cfg': {error}") from error
         self.embed_dim = int(configuration['embed_dim'])
 

@@ -7,7 +7,7 @@ layers need not know about time. Temporal layers are told ``num_frames`` and unf
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
@@ -18,7 +18,7 @@ DROPOUT = 0.1
 
 
 def sinusoidal_embedding(positions: torch.Tensor, dim: int) -> torch.Tensor:
-    """Embed ``positions`` ``[B]`` as ``[B, dim]`` float32: cosines first, then sines (Vaswani et al. 2017, section 3.5).
+    """Embed ``positions`` ``[B]`` as ``[B, dim]`` float32: cosines, then sines (Vaswani et al. 2017, section 3.5).
 
     The frequencies are ``10000 ** (-i / (dim / 2))``. They are computed as a float32 power, not through exp and log:
     the checkpoints were trained with the former and the two differ by up to 6e-5.

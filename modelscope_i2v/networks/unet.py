@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -70,9 +70,7 @@ class UNetBlock(nn.Module):
             self.temporal_transformer = TemporalTransformer(out_channels, out_channels // head, head, num_groups=groups)
         self.resample = resample
 
-    def forward(
-        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int) -> torch.Tensor:
         x = self.residual(x, embedding, num_frames)
         if self.spatial_transformer is not None and self.temporal_transformer is not None:
             x = self.spatial_transformer(x, context)
@@ -90,9 +88,7 @@ class MiddleBlock(UNetBlock):
             width, width, parameters.time_embed_dim, num_groups=parameters.norm_num_groups
         )
 
-    def forward(
-        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int) -> torch.Tensor:
         return self.residual_out(super().forward(x, embedding, context, num_frames), embedding, num_frames)
 
 
@@ -170,7 +166,7 @@ class SpatioTemporalUNet(nn.Module):
             )
 
     def trunk(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, context_dim]`` -> ``[B, out, F, h, w]``."""
+        """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, C]`` -> ``[B, out, F, h, w]``."""
         self.check_latents(x)
         num_frames = x.shape[2]
         embedding = embedding.repeat_interleave(num_frames, dim=0)
@@ -235,5 +231,5 @@ class ImageToVideoUNet(SpatioTemporalUNet):
         """
         embedding = self._embed(t, self.time_embedding) + self._embed(fps, self.fps_embedding)
         tokens = self.image_projection(image_embedding)
-        context = tokens.reshape(x.shape[0], -1, self.config.context_dim)  # type: ignore[attr-defined]
+        context = tokens.reshape(x.shape[0], -1, self.config.context_dim)
         return self.trunk(x, embedding, context)

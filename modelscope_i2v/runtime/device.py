@@ -14,7 +14,7 @@ from modelscope_i2v.errors import DeviceError, InputError
 
 logger = logging.getLogger(__name__)
 
-_TOO_LARGE = 'Out of memory: {} Ask for fewer frames or a smaller size, or for dtype=\'fp16\' or \'bf16\' on a GPU.'
+_TOO_LARGE = "Out of memory: {} Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
 
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ def test_error_falls_at_the_solvers_order(name, order):
     for steps in (40, 80, 160):
         out = SAMPLERS[name](gaussian.denoiser, x, gaussian.geometric_sigmas(sigma, sigma_next, steps))
         errors.append((out - gaussian.exact(x, sigma, sigma_next)).abs().max().item())
-    orders = [math.log2(coarse / fine) for coarse, fine in zip(errors, errors[1:], strict=False)]
+    orders = [math.log2(coarse / fine) for coarse, fine in pairwise(errors)]
     assert all(abs(found - order) < 0.35 for found in orders), (errors, orders)
 
 

@@ -20,9 +20,7 @@ def test_frames_equal_the_reference(stage1):
     case = json.loads((DATA / 'e2e_i2v_dev.json').read_text())
     expected = np.load(DATA / 'e2e_i2v_dev.npz')['frames']
     names = ('seed', 'num_frames', 'height', 'width', 'fps', 'steps', 'guidance_scale')
-    result = stage1(
-        str(DATA / 'images' / case['image']), output_type='np', **{name: case[name] for name in names}
-    )
+    result = stage1(str(DATA / 'images' / case['image']), output_type='np', **{name: case[name] for name in names})
     frames = result['output_video']
     assert result['seed'] == case['seed']
     assert frames.shape == expected.shape

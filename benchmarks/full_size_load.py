@@ -1,0 +1,78 @@
+"""Load a synthetic full-size stage-1 checkpoint set: true names, wrappers and layout, random values, float16.
+
+    python -m benchmarks.full_size_load FOLDER
+
+writes about 5 GB into FOLDER (once), loads it through ModelScope's pipeline() in a fresh process and reports seconds
+and peak resident memory there. With --generate it also makes one tiny video with the full networks.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parent.parent
+MANIFESTS = ROOT / 'tests' / 'data' / 'manifests.json'
+
+
+def random_weights(shapes: dict[str, list[int]], prefix: str = '') -> dict[str, torch.Tensor]:
+    """Float16 values of the size that an initialised network has, so that activations stay finite."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {}
+    for key, shape in shapes.items():
+        tensor = torch.empty(shape, dtype=torch.float16)
+        fan_in = max(1, tensor[0].numel()) if len(shape) > 1 else 1
+        if len(shape) == 1:
+            tensor.fill_(1.0 if key.endswith('weight') else 0.0)
+        else:
+            tensor.uniform_(-1, 1, generator=generator).mul_((3 / fan_in) ** 0.5)
+        weights[prefix + key] = tensor
+    return weights
+
+
+def write(folder: Path) -> None:
+    manifests = json.loads(MANIFESTS.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({'state_dict': random_weights(manifests['unet_i2v'])}, folder / 'unet.pth')
+    torch.save(random_weights(manifests['clip_full']), folder / 'open_clip_pytorch_model.bin')
+    autoencoder = random_weights(manifests['autoencoder'], 'first_stage_model.')
+    torch.save({'state_dict': autoencoder, 'global_step': 0}, folder / 'v2-1_512-ema-pruned.ckpt')
+    (folder / 'configuration.json').write_text((ROOT / 'configuration.json').read_text())
+
+
+def load(folder: Path, generate: bool) -> None:
+    from modelscope.pipelines import pipeline
+
+    import modelscope_i2v  # noqa: F401
+
+    start = time.perf_counter()
+    stage1 = pipeline('image-to-video', model=str(folder.resolve()), device='cpu', show_progress=False)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    weights = sum(t.numel() * t.element_size() for t in stage1.model.state_dict().values()) / 2**30
+    print(f'loaded in {seconds:.1f} s, peak resident {peak:.2f} GiB, float32 weights {weights:.2f} GiB')
+    if generate:
+        start = time.perf_counter()
+        image = str(ROOT / 'examples' / 'cat.jpg')
+        frames = stage1(image, steps=1, num_frames=2, height=128, width=128, output_type='np')['output_video']
+        print(f'one step, {frames.shape} in {time.perf_counter() - start:.1f} s, std {frames.std():.1f}')
+        print(f'peak resident {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path)
+    parser.add_argument('--generate', action='store_true')
+    parser.add_argument('--in-process', action='store_true', help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.in_process:
+        load(arguments.folder, arguments.generate)
+    else:
+        if not (arguments.folder / 'configuration.json').exists():
+            write(arguments.folder)
+        subprocess.run([sys.executable, '-m', 'benchmarks.full_size_load', '--in-process', *sys.argv[1:]], check=True)

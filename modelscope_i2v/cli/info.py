@@ -1,0 +1,39 @@
+"""``info``: what a video is and how it was made."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from modelscope_i2v.cli.terminal import say, say_json
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb to a parser."""
+    parser = subparsers.add_parser(
+        'info', help='show how a video was made', description='Show the recipe that a written video carries.'
+    )
+    parser.add_argument('video', metavar='VIDEO', help='a video that this package wrote')
+    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read and report."""
+    from modelscope_i2v.media.recipe import read_recipe
+    from modelscope_i2v.media.video_info import probe_video
+
+    info, recipe = probe_video(arguments.video), read_recipe(arguments.video)
+    if arguments.json:
+        say_json({**dataclasses.asdict(info), 'recipe': recipe})
+        return 0
+    say(f'{info.path}: {info.width}x{info.height}, {info.frames} frames, {info.fps:g} fps, {info.duration:g} s')
+    if not recipe:
+        say('It carries no recipe: another program wrote it, or its metadata was stripped.')
+    for number, entry in enumerate(recipe, 1):
+        say(f'stage {number}: {entry.get("stage", "unknown")}')
+        for name, value in entry.items():
+            if name not in ('stage', 'version'):
+                say(f'  {name:18} {value}')
+    return 0

@@ -1,0 +1,31 @@
+"""``modelscope i2v``: the same verbs inside ModelScope's own command line (entry point ``modelscope_hub.cli_plugins``).
+
+ModelScope loads this module for every one of its commands, which also registers our classes for ``modelscope server``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from modelscope_i2v.cli.main import add_verbs, run_verb
+
+
+class I2VCommand:
+    """A command as ModelScope's plug-in interface has it."""
+
+    name = 'i2v'
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+
+    @staticmethod
+    def register(subparsers: Any) -> None:
+        """Add ``i2v`` and its verbs."""
+        parser = subparsers.add_parser(I2VCommand.name, help='turn pictures into videos (modelscope_i2v)')
+        add_verbs(parser)
+        parser.set_defaults(_command=I2VCommand)
+
+    def execute(self) -> None:
+        """Run the verb; leaves through SystemExit with its exit code."""
+        raise SystemExit(run_verb(self.args))

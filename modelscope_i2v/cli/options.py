@@ -1,0 +1,58 @@
+"""Options of the verbs that generate, derived from the dataclass of a stage's arguments."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from modelscope_i2v.arguments import GenerationArguments
+from modelscope_i2v.networks.attention import BACKENDS
+from modelscope_i2v.runtime.device import DTYPES
+
+PIPELINE_OPTIONS = ('device', 'dtype', 'attention')
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, and where and how it runs."""
+    group = parser.add_argument_group('model')
+    group.add_argument('--model', help="a model's folder or a hub id (default: the embedded model, no download)")
+    group.add_argument('--model-revision', help='revision of a hub id, for example v1.1.0')
+    group.add_argument('--offline', action='store_true', help='use what is in the cache, never the network')
+    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one)')
+    group.add_argument('--dtype', choices=('auto', *DTYPES), help='precision of the networks')
+    group.add_argument('--attention', choices=('auto', *BACKENDS), help='attention back end')
+
+
+def add_generation_options(parser: argparse.ArgumentParser, kind: type[GenerationArguments]) -> None:
+    """One ``--kebab-case`` option for every argument of ``kind`` that a terminal can give."""
+    group = parser.add_argument_group('generation')
+    for item in dataclasses.fields(kind):
+        if item.metadata.get('cli') is None:
+            continue
+        group.add_argument(
+            f'--{item.name.replace("_", "-")}',
+            type=item.metadata['cli'],
+            choices=item.metadata['choices'],
+            metavar=None if item.metadata['choices'] else item.metadata['cli'].__name__.upper(),
+            help=item.metadata['help'],
+        )
+    group.add_argument('--show-progress', action=argparse.BooleanOptionalAction, help='progress bars on standard error')
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Where the result goes and how it is reported."""
+    parser.add_argument('-o', '--output', required=True, metavar='OUT.mp4', help='the video to write')
+    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+
+
+def given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Those of ``names`` that were given on the command line."""
+    values = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def generation_arguments(arguments: argparse.Namespace, kind: type[GenerationArguments]) -> dict[str, Any]:
+    """The arguments of a call from the command line."""
+    names = [item.name for item in dataclasses.fields(kind) if item.metadata.get('cli') is not None]
+    return given(arguments, *names, 'show_progress')

@@ -1,0 +1,72 @@
+"""Packaging. Every dependency has a job, said beside it; lower bounds are the oldest release with what we use."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split("'")[1]
+    for line in (HERE / 'modelscope_i2v' / '__init__.py').read_text(encoding='utf-8').splitlines()
+    if line.startswith('__version__')
+)
+
+INSTALL_REQUIRES = [
+    'modelscope>=1.28.2',  # what we plug into; older ones have another index of classes
+    'torch>=2.4',  # networks and samplers
+    'open_clip_torch>=2.24',  # CLIP's image and text towers
+    'torchvision',  # open_clip imports it without a bound of its own
+    'einops>=0.7',  # rearrangements in the networks
+    'torchsde>=0.2.6',  # Brownian tree of the stochastic sampler
+    'safetensors>=0.4',  # weights that can be memory-mapped and cannot execute anything
+    'numpy>=1.24',  # frames
+    'pillow>=10.0',  # reading and resampling of pictures
+    'opencv-python-headless>=4.8',  # resizing of frames, optical flow for motion metrics
+    'imageio>=2.31',  # GIF and WebP
+    'av>=12.0',  # video in and out; its wheels bring FFmpeg and an H.264 encoder
+    'tqdm>=4.64',  # progress bars
+    # ModelScope imports these but does not declare them:
+    'addict>=2.4',
+    'datasets>=2.14',
+    'simplejson>=3.19',
+    'sortedcontainers>=2.4',
+]
+
+EXTRAS_REQUIRE = {
+    # An attention back end for GPUs; taken automatically where it works.
+    'xformers': ['xformers>=0.0.27'],
+    # Fine-tuning: activation checkpointing, several GPUs, LoRA.
+    'train': ['fairscale>=0.4.13', 'accelerate>=0.30', 'peft>=0.11', 'tensorboard>=2.14', 'torchmetrics>=1.3'],
+    'test': [
+        'pytest>=8.0',
+        'ruff>=0.6',
+        'mypy>=1.10',
+        # Only for running the live reference beside our networks:
+        'fairscale>=0.4.13',
+        'rotary-embedding-torch>=0.6',
+    ],
+}
+
+setup(
+    name='modelscope_i2v',
+    version=VERSION,
+    description='Image-to-video and video-to-video (I2VGen-XL, first generation) for ModelScope',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.10',
+    packages=find_packages(include=['modelscope_i2v', 'modelscope_i2v.*']),
+    package_data={'modelscope_i2v': ['py.typed']},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={
+        'console_scripts': ['modelscope-i2v = modelscope_i2v.cli.main:main'],
+        'modelscope_hub.cli_plugins': ['i2v = modelscope_i2v.cli.modelscope_plugin:I2VCommand'],
+    },
+    classifiers=[
+        'Programming Language :: Python :: 3',
+        'Topic :: Multimedia :: Video',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)

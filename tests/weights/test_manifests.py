@@ -1,0 +1,47 @@
+"""The default networks have exactly the tensors of the real checkpoints, once the key map has renamed them."""
+
+import pytest
+import torch
+
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet
+from modelscope_i2v.weights import build_on_meta
+from modelscope_i2v.weights.key_maps import key_map
+from tests.golden import UNET_TINY, manifest
+
+NETWORKS = {
+    'unet_i2v': (ImageToVideoUNet, 1_419_843_396),
+    'autoencoder': (AutoencoderKL, 83_653_863),
+    'clip_full': (lambda: ClipImageEncoder('ViT-H-14'), 632_076_800),
+}
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_keys_and_shapes_are_the_manifests(name):
+    factory, parameters = NETWORKS[name]
+    network = build_on_meta(factory)
+    tensors = manifest(name)
+    to_own = key_map(network, tensors)
+    mapped = {to_own(key): shape for key, shape in tensors.items() if to_own(key) is not None}
+    kept = [key for key in tensors if to_own(key) is not None]
+    assert len(mapped) == len(kept), 'two keys of the checkpoint became one'
+    assert mapped == {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+    assert sum(tensor.numel() for tensor in network.parameters()) == parameters
+    if name == 'clip_full':
+        assert all(key.startswith('visual.') for key in kept)
+    else:
+        assert len(kept) == len(tensors)
+
+
+def test_own_keys_pass_through_every_map():
+    for factory, _ in NETWORKS.values():
+        network = build_on_meta(factory)
+        keys = list(network.state_dict())
+        to_own = key_map(network, keys)
+        assert [to_own(key) for key in keys] == keys
+
+
+def test_building_on_meta_takes_no_memory_and_no_random_numbers():
+    state = torch.get_rng_state()
+    network = build_on_meta(lambda: ImageToVideoUNet(**UNET_TINY))
+    assert all(tensor.is_meta for tensor in network.state_dict().values())
+    assert torch.equal(torch.get_rng_state(), state)
