@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.weights import build_on_meta, load_weights
 from modelscope_i2v.weights.synthetic import synthetic_state_dict
 
@@ -76,6 +76,21 @@ def unet_tiny() -> ImageToVideoUNet:
 
 def unet_micro() -> ImageToVideoUNet:
     return with_recipe_weights(lambda: ImageToVideoUNet(**UNET_MICRO), 'unet_i2v_micro')
+
+
+def _without_image(unet: dict) -> dict:
+    return {key: value for key, value in unet.items() if key != 'image_embed_dim'}
+
+
+UNET_V2V_TINY, UNET_V2V_MICRO = _without_image(UNET_TINY), _without_image(UNET_MICRO)
+
+
+def unet_v2v_tiny() -> VideoToVideoUNet:
+    return with_recipe_weights(lambda: VideoToVideoUNet(**UNET_V2V_TINY), 'unet_v2v')
+
+
+def unet_v2v_micro() -> VideoToVideoUNet:
+    return with_recipe_weights(lambda: VideoToVideoUNet(**UNET_V2V_MICRO), 'unet_v2v_micro')
 
 
 def autoencoder_tiny() -> AutoencoderKL:

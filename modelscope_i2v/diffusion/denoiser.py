@@ -16,13 +16,14 @@ Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
 def v_prediction_denoiser(network: Network, schedule: NoiseSchedule) -> Denoiser:
     """A denoiser from a network that predicts ``v = alpha noise - sigma_vp x0`` (Salimans and Ho 2022, appendix D).
 
-    With ``alpha = 1 / sqrt(1 + sigma^2)`` the network sees ``latents = alpha x`` and
-    ``x0 = alpha latents - alpha sigma v``.
+    The network sees ``latents = x / sqrt(1 + sigma^2)`` and the nearest timestep of the schedule, whose coefficients
+    give ``x0 = alphas[t] latents - sigmas_vp[t] v``.
     """
+    alphas, sigmas_vp = schedule.alphas.tolist(), schedule.sigmas_vp.tolist()
 
     def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
-        alpha = float(signal_scale(sigma))
-        latents = alpha * x
-        return alpha * latents - (alpha * sigma) * network(latents, schedule.timestep(sigma))
+        latents = float(signal_scale(sigma)) * x
+        timestep = schedule.timestep(sigma)
+        return alphas[timestep] * latents - sigmas_vp[timestep] * network(latents, timestep)
 
     return denoise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,32 +15,67 @@ NUM_TRAIN_TIMESTEPS = 1000
 class NoiseSchedule:
     """A table of noise levels by timestep.
 
+    Latents at timestep ``t`` are ``alphas[t] x0 + sigmas_vp[t] noise`` (Ho et al. 2020, equation 4, where ``alphas``
+    squared is called alpha-bar); ``sigmas`` is their ratio, in which samplers count.
+
     Attributes:
-        alphas_cumprod: float64 ``[T]``, falling: the share of variance that is signal. Latents at timestep ``t`` are
-            ``sqrt(alphas_cumprod[t]) x0 + sqrt(1 - alphas_cumprod[t]) noise`` (Ho et al. 2020, equation 4).
+        sigmas_vp: ``[T]`` rising within 0..1. Everything is computed in its dtype: the checkpoints were trained with
+            tables of that precision.
     """
 
-    alphas_cumprod: torch.Tensor
+    sigmas_vp: torch.Tensor
+
+    @property
+    def alphas(self) -> torch.Tensor:
+        """The share of signal ``sqrt(1 - sigmas_vp^2)`` of each timestep, ``[T]``."""
+        return (1 - self.sigmas_vp**2).sqrt()
 
     @property
     def sigmas(self) -> torch.Tensor:
-        """Noise-to-signal ratio ``sqrt((1 - a) / a)`` of each timestep, float64 ``[T]``, rising."""
-        return ((1 - self.alphas_cumprod) / self.alphas_cumprod).sqrt()
+        """Noise-to-signal ratio of each timestep, ``[T]``; infinite where there is no signal."""
+        return (self.sigmas_vp**2 / (1 - self.sigmas_vp**2)).sqrt()
 
-    def sigma(self, timesteps: Sequence[int]) -> torch.Tensor:
-        """Sigmas of ``timesteps`` as float64 ``[len(timesteps)]``."""
-        return self.sigmas[torch.as_tensor(timesteps, dtype=torch.long)]
+    def sigma(self, timesteps: Sequence[float]) -> torch.Tensor:
+        """Sigmas of ``timesteps``, whole or not, interpolated in log space: ``[len(timesteps)]``."""
+        t = torch.tensor(timesteps, dtype=self.sigmas_vp.dtype)
+        logs, low, weight = self.sigmas.log(), t.floor().long(), t.frac()
+        interpolated = torch.lerp(logs[low], logs[t.ceil().long()], weight)
+        return torch.where(weight == 0, logs[low], interpolated).exp()
 
-    def timestep(self, sigma: torch.Tensor | float) -> int:
-        """The timestep whose sigma is nearest in log space; exact for every sigma of the table."""
-        distances = (self.sigmas.log() - torch.as_tensor(sigma, dtype=torch.float64).log()).abs()
-        return int(distances.argmin())
+    def timestep(self, sigma: float) -> int:
+        """The timestep nearest to ``sigma`` in log space; exact for every sigma of the table."""
+        if math.isinf(sigma):
+            return len(self.sigmas_vp) - 1
+        logs = self.sigmas.log()
+        log_sigma = torch.tensor(sigma, dtype=logs.dtype).log()
+        low = int((logs[:-1] <= log_sigma).sum().clamp(min=1)) - 1
+        step = logs[low + 1] - logs[low]
+        return low + int(((log_sigma - logs[low]) / step).clamp(0, 1).round())
 
 
 def scaled_linear_schedule(beta_start: float = 0.00085, beta_end: float = 0.0120) -> NoiseSchedule:
-    """Stage 1's schedule: betas linear in their square root (Rombach et al. 2022), 1000 steps, computed in float64."""
+    """Stage 1: betas linear in their square root (Rombach et al. 2022), float64."""
     betas = torch.linspace(beta_start**0.5, beta_end**0.5, NUM_TRAIN_TIMESTEPS, dtype=torch.float64) ** 2
-    return NoiseSchedule((1 - betas).cumprod(dim=0))
+    return NoiseSchedule((1 - (1 - betas).cumprod(dim=0)).sqrt())
+
+
+def logsnr_cosine_interp_schedule(
+    logsnr_min: float = -15.0, logsnr_max: float = 15.0, scale_min: float = 2.0, scale_max: float = 4.0
+) -> NoiseSchedule:
+    """Stage 2: a cosine in log-SNR whose shift for larger images grows with the noise, float32.
+
+    The log-SNR of a cosine schedule, ``-2 log tan(...)``, is shifted by ``2 log(1 / scale)`` (Hoogeboom et al. 2023,
+    "simple diffusion", arXiv 2301.11093, section 2.1) with ``scale`` between ``scale_min`` without noise and
+    ``scale_max`` at full noise. Last, sigmas are stretched so that the noisiest timestep has no signal at all (Lin et
+    al. 2023, arXiv 2305.08891).
+    """
+    t_min, t_max = math.atan(math.exp(-0.5 * logsnr_min)), math.atan(math.exp(-0.5 * logsnr_max))
+    t = torch.linspace(1, 0, NUM_TRAIN_TIMESTEPS, dtype=torch.float32)
+    cosine = -2 * torch.log(torch.tan(t_min + t * (t_max - t_min)))
+    shifted = [cosine + 2 * math.log(1 / scale) for scale in (scale_min, scale_max)]
+    sigmas = torch.sigmoid(-(t * shifted[0] + (1 - t) * shifted[1])).sqrt()
+    stretch = (1 - sigmas.min()) / (sigmas.max() - sigmas.min())
+    return NoiseSchedule(sigmas.min() + stretch * (sigmas - sigmas.min()))
 
 
 def signal_scale(sigma: torch.Tensor | float) -> torch.Tensor:

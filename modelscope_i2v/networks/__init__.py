@@ -3,6 +3,14 @@
 from modelscope_i2v.networks.attention import attention, set_attention_backend
 from modelscope_i2v.networks.autoencoder import AutoencoderKL
 from modelscope_i2v.networks.clip import ClipImageEncoder
-from modelscope_i2v.networks.unet import ImageToVideoUNet
+from modelscope_i2v.networks.image_to_video_unet import ImageToVideoUNet
+from modelscope_i2v.networks.video_to_video_unet import VideoToVideoUNet
 
-__all__ = ['AutoencoderKL', 'ClipImageEncoder', 'ImageToVideoUNet', 'attention', 'set_attention_backend']
+__all__ = [
+    'AutoencoderKL',
+    'ClipImageEncoder',
+    'ImageToVideoUNet',
+    'VideoToVideoUNet',
+    'attention',
+    'set_attention_backend',
+]

@@ -1,4 +1,4 @@
-"""The spatio-temporal UNet: one trunk for both stages, and stage 1's head.
+"""The trunk of the spatio-temporal UNets, which both stages share.
 
 The trunk follows VideoComposer (Wang et al. 2023, arXiv 2306.02018): Stable Diffusion's UNet whose residual blocks end
 in temporal convolutions and whose attention levels alternate a spatial and a temporal transformer.
@@ -6,7 +6,7 @@ in temporal convolutions and whose attention levels alternate a spatial and a te
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from modelscope_i2v.networks.layers import (
     TemporalTransformer,
     sinusoidal_embedding,
 )
-from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters, UNetParameters
+from modelscope_i2v.networks.parameters import UNetParameters
 
 
 class Downsample(nn.Module):
@@ -102,8 +102,10 @@ class SpatioTemporalUNet(nn.Module):
             the backward pass (Chen et al. 2016): several times less memory for about a third more time.
     """
 
-    downsample: type[nn.Module] = Downsample
-    upsample: type[nn.Module] = Upsample
+    downsample: ClassVar[type[nn.Module]] = Downsample
+    upsample: ClassVar[type[nn.Module]] = Upsample
+    #: Latent heights must be this much more than a multiple of the downsampling factor.
+    height_remainder: ClassVar[int] = 0
 
     def __init__(self, parameters: UNetParameters) -> None:
         super().__init__()
@@ -159,10 +161,15 @@ class SpatioTemporalUNet(nn.Module):
     def check_latents(self, x: torch.Tensor) -> None:
         """Raise InputError unless ``x`` is ``[B, in_channels, F, h, w]`` of a size that the levels can halve."""
         factor = self.config.downsampling_factor
-        if x.ndim != 5 or x.shape[1] != self.config.in_channels or x.shape[3] % factor or x.shape[4] % factor:
+        remainder = self.height_remainder % factor
+        legal = x.ndim == 5 and x.shape[1] == self.config.in_channels
+        if not legal or x.shape[3] % factor != remainder or x.shape[4] % factor:
+            height = (
+                f'h {remainder} more than a multiple of {factor} and w a multiple' if remainder else 'h and w multiples'
+            )
             raise InputError(
-                f'The UNet takes latents [B, {self.config.in_channels}, F, h, w] with h and w multiples of '
-                f'{factor}, found {list(x.shape)}.'
+                f'The UNet takes latents [B, {self.config.in_channels}, F, h, w] with {height} of {factor}, '
+                f'found {list(x.shape)}.'
             )
 
     def trunk(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
@@ -191,45 +198,3 @@ class SpatioTemporalUNet(nn.Module):
 
     def _embed(self, positions: torch.Tensor, embedding: EmbeddingMLP) -> torch.Tensor:
         return embedding(sinusoidal_embedding(positions, self.config.model_channels))
-
-
-class ImageToVideoUNet(SpatioTemporalUNet):
-    """Stage 1: conditioned on a CLIP image embedding and on the frame rate.
-
-    Args:
-        **unet: the fields of :class:`~modelscope_i2v.networks.parameters.ImageToVideoUNetParameters`.
-
-    Raises:
-        ConfigurationError: for an impossible parameter.
-    """
-
-    def __init__(self, **unet: Any) -> None:
-        parameters = ImageToVideoUNetParameters(**unet)
-        super().__init__(parameters)
-        hidden_dim = parameters.time_embed_dim
-        self.fps_embedding = EmbeddingMLP(parameters.model_channels, hidden_dim, hidden_dim)
-        self.image_projection = EmbeddingMLP(
-            parameters.image_embed_dim, hidden_dim, parameters.num_image_tokens * parameters.context_dim
-        )
-
-    def forward(
-        self, x: torch.Tensor, t: torch.Tensor, image_embedding: torch.Tensor, fps: torch.Tensor
-    ) -> torch.Tensor:
-        """Predict v.
-
-        Args:
-            x: noisy latents ``[B, 4, F, h, w]``.
-            t: timesteps ``[B]`` in 0..999.
-            image_embedding: ``[B, 1, image_embed_dim]``; zeros for the unconditional branch.
-            fps: frames per second ``[B]`` (or ``[1]`` for the whole batch).
-
-        Returns:
-            ``[B, 4, F, h, w]`` in the dtype of the weights.
-
-        Raises:
-            InputError: if ``x`` has another shape or a size that the levels cannot halve.
-        """
-        embedding = self._embed(t, self.time_embedding) + self._embed(fps, self.fps_embedding)
-        tokens = self.image_projection(image_embedding)
-        context = tokens.reshape(x.shape[0], -1, self.config.context_dim)
-        return self.trunk(x, embedding, context)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from modelscope_i2v.diffusion import leading_timesteps, scaled_linear_schedule, trailing_timesteps
-from modelscope_i2v.diffusion.schedules import signal_scale
+from modelscope_i2v.diffusion.schedules import logsnr_cosine_interp_schedule, signal_scale
 from modelscope_i2v.errors import InputError
 from tests.golden import DATA, difference, golden
 
@@ -17,17 +17,39 @@ def schedule():
 
 def test_stage_1_schedule_equals_reference(schedule):
     data = golden('schedules')
-    assert difference(schedule.alphas_cumprod, data['i2v.alphas_cumprod']) < 1e-12
+    assert difference(schedule.alphas**2, data['i2v.alphas_cumprod']) < 1e-12
     ratio = data['i2v.sqrt_one_minus_alphas_cumprod'] / data['i2v.sqrt_alphas_cumprod']
     assert difference(schedule.sigmas, ratio) < 1e-9
 
 
 def test_timestep_inverts_sigma_for_every_timestep(schedule):
-    assert [schedule.timestep(sigma) for sigma in schedule.sigmas] == list(range(1000))
+    for table in (schedule, logsnr_cosine_interp_schedule()):
+        assert [table.timestep(sigma) for sigma in table.sigmas.tolist()] == list(range(1000))
 
 
 def test_signal_scale_is_the_square_root_of_alphas_cumprod(schedule):
-    assert difference(signal_scale(schedule.sigmas), schedule.alphas_cumprod.sqrt()) < 1e-12
+    assert difference(signal_scale(schedule.sigmas), schedule.alphas) < 1e-12
+
+
+def test_stage_2_schedule_equals_reference():
+    data, schedule = golden('schedules'), logsnr_cosine_interp_schedule()
+    assert schedule.sigmas_vp.dtype == torch.float32
+    assert difference(schedule.sigmas_vp, data['v2v.sigmas_vp']) < 1e-6
+    assert difference(schedule.alphas, data['v2v.alphas']) < 3e-5
+    relative = schedule.sigmas[:999] / data['v2v.sigma_ve_all'][:999]
+    assert difference(relative[:950], torch.ones(950)) < 1e-5
+    assert schedule.sigmas[999].isinf()
+    assert data['v2v.sigma_ve_all'][999].isinf()
+
+
+def test_stage_2_sigmas_and_timesteps_equal_reference():
+    data, schedule = golden('schedules'), logsnr_cosine_interp_schedule()
+    finite = data['v2v.t_to_sigma.sigma'].isfinite()
+    found = schedule.sigma(data['v2v.t_to_sigma.t'].tolist())
+    assert torch.equal(found.isfinite(), finite)
+    assert difference((found / data['v2v.t_to_sigma.sigma'])[finite], torch.ones(int(finite.sum()))) < 1e-5
+    for sigma, t in zip(data['v2v.sigma_to_t.sigma'].tolist(), data['v2v.sigma_to_t.t'].tolist(), strict=True):
+        assert schedule.timestep(sigma) == round(t)
 
 
 def test_leading_timesteps_equal_the_reference_where_steps_divide_1000():

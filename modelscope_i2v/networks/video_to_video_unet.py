@@ -1,0 +1,67 @@
+"""Stage 2's UNet: the trunk, conditioned on text, with a resampling that suits a height of 90 latent pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from modelscope_i2v.networks.parameters import UNetParameters
+from modelscope_i2v.networks.unet import SpatioTemporalUNet, Upsample
+
+
+class TallDownsample(nn.Module):
+    """A 3x3 convolution of stride 2 with a row more of padding above and below: ``h -> h / 2 + 1``, ``w -> w / 2``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=(2, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+
+class TallUpsample(Upsample):
+    """Undoes the size of :class:`TallDownsample`: doubling, without the first and the last row: ``h -> 2 h - 2``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest')[..., 1:-1, :])
+
+
+class VideoToVideoUNet(SpatioTemporalUNet):
+    """Stage 2: conditioned on text features; it is not told a frame rate.
+
+    720 pixels are 90 latent ones, which cannot be halved three times; the taller resampling makes 46, 24 and 13 of them,
+    and legal latent heights 2 modulo 8 in general (with four levels).
+
+    Args:
+        **unet: the fields of :class:`~modelscope_i2v.networks.parameters.UNetParameters`.
+
+    Raises:
+        ConfigurationError: for an impossible parameter.
+    """
+
+    downsample = TallDownsample
+    upsample = TallUpsample
+    height_remainder = 2
+
+    def __init__(self, **unet: Any) -> None:
+        super().__init__(UNetParameters(**unet))
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, text_features: torch.Tensor) -> torch.Tensor:
+        """Predict v.
+
+        Args:
+            x: noisy latents ``[B, 4, F, h, w]``.
+            t: timesteps ``[B]`` in 0..999.
+            text_features: ``[B, L, context_dim]``.
+
+        Returns:
+            ``[B, 4, F, h, w]`` in the dtype of the weights.
+
+        Raises:
+            InputError: if ``x`` has another shape or a size that the levels cannot halve.
+        """
+        return self.trunk(x, self._embed(t, self.time_embedding), text_features)

@@ -1,0 +1,305 @@
+"""What a call of the stage-1 pipeline does with its arguments: seeds, precedence, steps, guidance, threads."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from modelscope_i2v.arguments import ImageToVideoArguments
+from modelscope_i2v.errors import ConfigurationError, InputError, Interrupted
+from tests.folders import ABSENT, IMAGE, variant
+
+VIDEO = 'output_video'
+
+
+def latents_of(pipeline, **arguments):
+    return pipeline(str(IMAGE), output_type='latent', **arguments)[VIDEO]
+
+
+def timesteps_of(pipeline, **arguments):
+    """The timesteps that a call visits, one a step."""
+    visited = []
+    arguments.setdefault('num_frames', 1)
+    latents_of(pipeline, callback_on_step_end=lambda _, step, t, latents: visited.append((step, t)), **arguments)
+    assert [step for step, _ in visited] == list(range(len(visited)))
+    return [t for _, t in visited]
+
+
+def build(folder, **options):
+    from modelscope.pipelines import pipeline
+
+    import modelscope_i2v  # noqa: F401
+
+    return pipeline('image-to-video', model=str(folder), device='cpu', show_progress=False, **options)
+
+
+# Seeds
+
+
+def test_same_seed_same_video(embedded):
+    first, second = (embedded(str(IMAGE), seed=7) for _ in range(2))
+    assert first[VIDEO] == second[VIDEO]
+    assert first['seed'] == second['seed'] == 7
+    assert embedded(str(IMAGE), seed=8)[VIDEO] != first[VIDEO]
+
+
+def test_a_second_pipeline_gives_the_same_video(embedded, embedded_folder):
+    other = build(embedded_folder, steps=2, num_frames=3)
+    assert torch.equal(latents_of(other, seed=7), latents_of(embedded, seed=7))
+
+
+def test_without_a_seed_each_video_is_another_and_tells_its_seed(embedded):
+    first, second = (embedded(str(IMAGE), output_type='latent') for _ in range(2))
+    assert first['seed'] != second['seed']
+    assert not torch.equal(first[VIDEO], second[VIDEO])
+    assert torch.equal(latents_of(embedded, seed=first['seed']), first[VIDEO])
+
+
+@pytest.mark.parametrize('seed', [0, 2**32, 2**63 - 1, np.int64(5)])
+def test_every_seed_within_bounds_works(embedded, seed):
+    assert embedded(str(IMAGE), seed=seed, output_type='latent')['seed'] == seed
+
+
+def contract_noise(seed, strength, shape=(1, 4, 3, 8, 8)):
+    generator = torch.Generator('cpu').manual_seed(seed)
+    noise = torch.randn(shape, generator=generator)
+    return noise + strength * torch.randn((*shape[:3], 1, 1), generator=generator)
+
+
+@pytest.mark.parametrize('arguments', [{}, {'noise_strength': 0.0}, {'noise_strength': 0.7}, {'solver': 'unipc'}])
+def test_initial_noise_is_the_contracts(embedded, arguments):
+    latents = contract_noise(3, arguments.get('noise_strength', 0.1))
+    from_seed = latents_of(embedded, seed=3, **arguments)
+    assert torch.equal(latents_of(embedded, seed=99, latents=latents, **arguments), from_seed)
+    assert not torch.equal(latents_of(embedded, seed=3, latents=latents + 0.1, **arguments), from_seed)
+
+
+def test_given_latents_do_not_shift_the_draws_of_later_steps(embedded):
+    drawn = latents_of(embedded, seed=3, eta=1.0)
+    assert torch.equal(latents_of(embedded, seed=3, eta=1.0, latents=contract_noise(3, 0.1)), drawn)
+    assert not torch.equal(latents_of(embedded, seed=4, eta=1.0, latents=contract_noise(3, 0.1)), drawn)
+
+
+def test_given_latents_stay_unchanged(embedded):
+    latents = contract_noise(3, 0.1)
+    latents_of(embedded, latents=latents)
+    assert torch.equal(latents, contract_noise(3, 0.1))
+
+
+def test_global_random_states_are_neither_read_nor_changed(embedded_folder):
+    videos = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        np.random.seed(global_seed)  # noqa: NPY002
+        random.seed(global_seed)
+        before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+        made = build(embedded_folder, steps=2, num_frames=1)
+        videos.append(made(str(IMAGE), seed=1, eta=1.0)[VIDEO])
+        made(str(IMAGE))  # with a seed of its own choice
+        after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+        assert torch.equal(before[0], after[0])
+        assert before[1:] == after[1:]
+    assert videos[0] == videos[1]
+
+
+# Precedence: call > pipeline(...) > configuration.json > built-in default
+
+
+def test_precedence_of_steps(embedded_folder, tmp_path):
+    configured = variant(embedded_folder, tmp_path / 'a', {'model.model_cfg.steps': 4})
+    bare = variant(embedded_folder, tmp_path / 'b', {'model.model_cfg.steps': ABSENT})
+    assert len(timesteps_of(build(configured, steps=3), steps=2)) == 2
+    assert len(timesteps_of(build(configured, steps=3))) == 3
+    assert len(timesteps_of(build(configured))) == 4
+    assert len(timesteps_of(build(configured), steps=None)) == 4  # None is "not given"
+    for solver, steps in {'ddim': 50, 'dpmpp_2m': 25, 'unipc': 20, 'euler': 30}.items():
+        assert len(timesteps_of(build(bare), solver=solver, guidance_scale=1.0)) == steps
+    assert len(timesteps_of(build(bare, solver='unipc'), guidance_scale=1.0)) == 20
+
+
+def test_precedence_of_the_seed(embedded_folder, tmp_path):
+    for key in ('seed', 'Seed'):
+        configured = variant(embedded_folder, tmp_path / key, {f'model.model_args.{key}': 11})
+        call = {'steps': 1, 'num_frames': 1, 'output_type': 'latent'}
+        assert build(configured)(str(IMAGE), **call)['seed'] == 11
+        made = build(configured, seed=12)
+        assert made(str(IMAGE), **call)['seed'] == 12
+        assert made(str(IMAGE), seed=13, **call)['seed'] == 13
+
+
+def test_configured_sizes_and_rates(embedded_folder, tmp_path):
+    changes = {'max_frames': 2, 'latent_hei': 4, 'latent_wid': 6, 'target_fps': 5, 'steps': 1, 'guidance_scale': 1.0}
+    changes = {f'model.model_cfg.{key}': value for key, value in {**changes, 'solver': 'euler'}.items()}
+    made = build(variant(embedded_folder, tmp_path / 'a', changes))
+    assert made(str(IMAGE), output_type='np')[VIDEO].shape == (2, 32, 48, 3)
+    assert made(str(IMAGE), output_type='np', num_frames=3, height=64, width=16)[VIDEO].shape == (3, 64, 16, 3)
+    with unet_calls(made) as calls:
+        latents_of(made)
+    assert [fps.item() for *_, fps in calls] == [5]
+
+
+# Arguments that nobody knows
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'), [('num_step', "Did you mean 'num_frames'?|Did you mean 'steps'?"), ('guidance', 'guidance_scale')]
+)
+def test_unknown_argument_of_a_call(embedded, name, hint):
+    with pytest.raises(TypeError, match=f"'{name}'.*({hint})"):
+        embedded(str(IMAGE), **{name: 3})
+
+
+def test_unknown_argument_of_the_constructor(embedded_folder):
+    with pytest.raises(TypeError, match="'guidence_scale' of pipeline.*Did you mean 'guidance_scale'"):
+        build(embedded_folder, guidence_scale=3)
+
+
+def test_only_the_input_is_positional(embedded):
+    with pytest.raises(TypeError, match='keyword-only, found 1'):
+        embedded(str(IMAGE), 'out.mp4')
+
+
+@pytest.mark.parametrize('options', [{'steps': 0}, {'height': 100}, {'solver': 'dim'}, {'seed': [1, 2]}])
+def test_bad_defaults_are_refused_when_the_pipeline_is_built(embedded_folder, options):
+    with pytest.raises(InputError, match=f"'{next(iter(options))}'"):
+        build(embedded_folder, **options)
+
+
+# Steps, solvers, guidance
+
+
+@pytest.mark.parametrize('spacing', [None, 'leading', 'trailing'])
+@pytest.mark.parametrize('solver', ['ddim', 'dpmpp_2m', 'unipc', 'euler'])
+@pytest.mark.parametrize('steps', [1, 3, 7])
+def test_exactly_the_steps_that_were_asked_for(embedded, solver, steps, spacing):
+    arguments = {'solver': solver, 'steps': steps, 'timestep_spacing': spacing, 'num_frames': 1, 'seed': 1}
+    with unet_calls(embedded) as calls:
+        visited = timesteps_of(embedded, guidance_scale=1.0, **arguments)
+    assert len(visited) == len(calls) == steps
+    assert [t.item() for _, t, *_ in calls] == visited
+    leading = [1 + index * 1000 // steps for index in reversed(range(steps))]
+    trailing = [round(1000 - index * 1000 / steps) - 1 for index in range(steps)]
+    assert visited == (leading if spacing == 'leading' else trailing)  # fewer than 10 steps of ddim: 'trailing' too
+
+
+def test_default_spacing_from_ten_steps_on(embedded):
+    assert timesteps_of(embedded, steps=9)[0] == 999
+    assert timesteps_of(embedded, steps=10) == [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]
+    assert timesteps_of(embedded, steps=10, solver='euler')[0] == 999
+    assert timesteps_of(embedded, steps=10, timestep_spacing='trailing')[0] == 999
+
+
+def test_solvers_give_different_videos(embedded):
+    found = [latents_of(embedded, seed=1, steps=3, solver=name) for name in ('ddim', 'dpmpp_2m', 'unipc', 'euler')]
+    for first in range(4):
+        for second in range(first):
+            assert not torch.allclose(found[first], found[second], atol=1e-3), (first, second)
+
+
+def test_more_steps_of_different_solvers_agree(embedded):
+    """All solve the same equation, so they meet as steps grow."""
+    common = {'seed': 1, 'steps': 100, 'num_frames': 1, 'guidance_scale': 1.0, 'timestep_spacing': 'trailing'}
+    found = [latents_of(embedded, solver=name, **common) for name in ('ddim', 'dpmpp_2m')]
+    coarse = [latents_of(embedded, solver=name, **{**common, 'steps': 5}) for name in ('ddim', 'dpmpp_2m')]
+    assert (found[0] - found[1]).abs().mean() < 0.3 * (coarse[0] - coarse[1]).abs().mean()
+
+
+class unet_calls:  # noqa: N801
+    """The positional arguments of every pass through the UNet."""
+
+    def __init__(self, pipeline):
+        self.unet = pipeline.model.unet
+
+    def __enter__(self):
+        calls = []
+        self.handle = self.unet.register_forward_pre_hook(lambda _, inputs: calls.append(inputs))
+        return calls
+
+    def __exit__(self, *_):
+        self.handle.remove()
+
+
+@pytest.mark.parametrize(('guidance_scale', 'passes'), [(1.0, 4), (1, 4), (3.0, 8), (0.0, 8)])
+def test_guidance_of_one_skips_the_unconditional_pass(embedded, guidance_scale, passes):
+    with unet_calls(embedded) as calls:
+        latents_of(embedded, steps=4, guidance_scale=guidance_scale)
+    assert len(calls) == passes
+    unconditional = [embedding.abs().max() == 0 for _, _, embedding, _ in calls]
+    assert sum(unconditional) == passes - 4
+
+
+def test_guidance_changes_the_video(embedded):
+    found = [latents_of(embedded, seed=1, guidance_scale=scale) for scale in (1.0, 3.0)]
+    found.append(latents_of(embedded, seed=1, guidance_rescale=0.7))
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[1], found[2])
+
+
+def test_fps_reaches_the_network(embedded):
+    with unet_calls(embedded) as calls:
+        slow = latents_of(embedded, seed=1, fps=2)
+    assert {fps.item() for *_, fps in calls} == {2}
+    assert not torch.equal(slow, latents_of(embedded, seed=1))
+    assert torch.equal(slow, latents_of(embedded, seed=1, fps=2, output_fps=30))
+
+
+# Threads, callbacks within calls, shared models
+
+
+def test_threads_on_one_pipeline_do_not_mix(embedded):
+    def call(seed):
+        return embedded(str(IMAGE), seed=seed, eta=0.5, num_frames=1 + seed % 3)[VIDEO]
+
+    serial = [call(seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(call, range(8))) == serial
+
+
+def test_a_callback_may_call_the_pipeline(embedded):
+    inner = []
+
+    def callback(pipeline, step, timestep, state):
+        inner.append(latents_of(pipeline, seed=5))
+
+    assert torch.equal(latents_of(embedded, seed=6, callback_on_step_end=callback), latents_of(embedded, seed=6))
+    assert torch.equal(inner[0], latents_of(embedded, seed=5))
+
+
+def test_two_pipelines_share_one_model(embedded):
+    from modelscope.pipelines import pipeline
+
+    from modelscope_i2v import ImageToVideoPipeline
+
+    by_name = pipeline('image-to-video', model=embedded.model, device='cpu')
+    by_class = ImageToVideoPipeline(embedded.model, device='cpu', steps=1, num_frames=1)
+    assert by_name.model is by_class.model is embedded.model
+    small = {'seed': 1, 'show_progress': False}
+    found = latents_of(by_name, steps=2, num_frames=3, **small)
+    assert torch.equal(found, latents_of(embedded, **small))
+    assert latents_of(by_class, **small).shape == (1, 4, 1, 8, 8)
+
+
+def test_a_model_of_another_kind(embedded):
+    from modelscope_i2v import ImageToVideoPipeline
+
+    with pytest.raises(ConfigurationError, match="needs a model of type 'image-to-video-model', found Linear"):
+        ImageToVideoPipeline(torch.nn.Linear(1, 1))
+
+
+def test_the_model_alone_gives_the_pipelines_latents(embedded):
+    pixel_values = embedded.preprocessor(str(IMAGE))['pixel_values']
+    arguments = ImageToVideoArguments(seed=4, steps=2, num_frames=3, height=64, width=64)
+    assert torch.equal(embedded.model(pixel_values, arguments)['latents'], latents_of(embedded, seed=4))
+
+
+def test_interrupted_call_leaves_the_pipeline_usable(embedded, tmp_path):
+    def stop(pipeline, step, timestep, state):
+        raise Interrupted('enough')
+
+    before = embedded(str(IMAGE), seed=1)[VIDEO]
+    with pytest.raises(Interrupted, match='^enough$'):
+        embedded(str(IMAGE), seed=1, output_video=tmp_path / 'video.mp4', callback_on_step_end=stop)
+    assert list(tmp_path.iterdir()) == []
+    assert embedded(str(IMAGE), seed=1)[VIDEO] == before
