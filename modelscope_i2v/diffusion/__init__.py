@@ -6,21 +6,36 @@ works on ``latents = x / sqrt(1 + sigma^2)``, whose variance stays about one ("v
 timesteps; :class:`~modelscope_i2v.diffusion.schedules.NoiseSchedule` translates.
 """
 
+from modelscope_i2v.diffusion.brownian import brownian_noise
 from modelscope_i2v.diffusion.denoiser import v_prediction_denoiser
 from modelscope_i2v.diffusion.guidance import classifier_free_guidance
-from modelscope_i2v.diffusion.samplers import sample_ddim, sample_dpmpp_2m, sample_euler, sample_unipc
-from modelscope_i2v.diffusion.schedules import NoiseSchedule, scaled_linear_schedule
-from modelscope_i2v.diffusion.timesteps import leading_timesteps, trailing_timesteps
+from modelscope_i2v.diffusion.samplers import (
+    sample_ddim,
+    sample_dpmpp_2m,
+    sample_dpmpp_2m_sde,
+    sample_euler,
+    sample_heun,
+    sample_unipc,
+)
+from modelscope_i2v.diffusion.schedules import NoiseSchedule, logsnr_cosine_interp_schedule, scaled_linear_schedule
+from modelscope_i2v.diffusion.timesteps import leading_timesteps, sdedit_timesteps, trailing_timesteps
+from modelscope_i2v.diffusion.windows import temporal_windows
 
 __all__ = [
     'NoiseSchedule',
+    'brownian_noise',
     'classifier_free_guidance',
     'leading_timesteps',
+    'logsnr_cosine_interp_schedule',
     'sample_ddim',
     'sample_dpmpp_2m',
+    'sample_dpmpp_2m_sde',
     'sample_euler',
+    'sample_heun',
     'sample_unipc',
     'scaled_linear_schedule',
+    'sdedit_timesteps',
+    'temporal_windows',
     'trailing_timesteps',
     'v_prediction_denoiser',
 ]

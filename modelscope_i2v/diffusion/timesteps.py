@@ -23,3 +23,26 @@ def trailing_timesteps(steps: int) -> list[int]:
     integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
     total = NUM_TRAIN_TIMESTEPS
     return [round(total - index * total / steps) - 1 for index in range(steps)]
+
+
+def sdedit_timesteps(steps: int, noise_level: int, *, drop_penultimate: bool = False) -> list[float]:
+    """Stage 2: ``t = t_max - i (t_max + 1) / n`` for ``i = 0 .. n-1``, with ``t_max = noise_level - 1``; fractions included.
+
+    Args:
+        steps: solver steps wanted; at most ``noise_level``.
+        noise_level: how many of the 1000 timesteps are used, 1..999; the input is noised to the last of them.
+        drop_penultimate: take ``n = steps + 1`` timesteps and leave out the last, so that the final step is a long one
+            (what the reference does for ``dpmpp_2m_sde``); else ``n = steps``.
+
+    Raises:
+        InputError: for another ``noise_level``, or more steps than levels.
+    """
+    integer('noise_level', noise_level, 1, NUM_TRAIN_TIMESTEPS - 1, error=InputError)
+    integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
+    if steps > noise_level:
+        raise InputError(
+            f"'steps' ({steps}) must not exceed 'noise_level' ({noise_level}): there are no more levels to visit. "
+            'Lower steps or raise noise_level.'
+        )
+    count = steps + 1 if drop_penultimate else steps
+    return [max(noise_level - 1 - index * noise_level / count, 0.0) for index in range(steps)]

@@ -69,6 +69,6 @@ def test_stochastic_ddim_equals_reference(unet):
         [751, 501, 251, 1],
         guidance_scale=3.0,
         eta=1.0,
-        noise=lambda index: noises[index],
+        noise=lambda step: noises[step.index],
     )
     assert difference(out, data['eta1_s4.out']) < SAMPLER_BOUND

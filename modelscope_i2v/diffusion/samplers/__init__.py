@@ -6,8 +6,9 @@ given it.
 """
 
 from modelscope_i2v.diffusion.samplers.ddim import sample_ddim
-from modelscope_i2v.diffusion.samplers.dpmpp import sample_dpmpp_2m
+from modelscope_i2v.diffusion.samplers.dpmpp import sample_dpmpp_2m, sample_dpmpp_2m_sde
 from modelscope_i2v.diffusion.samplers.euler import sample_euler
+from modelscope_i2v.diffusion.samplers.heun import sample_heun
 from modelscope_i2v.diffusion.samplers.unipc import sample_unipc
 
-__all__ = ['sample_ddim', 'sample_dpmpp_2m', 'sample_euler', 'sample_unipc']
+__all__ = ['sample_ddim', 'sample_dpmpp_2m', 'sample_dpmpp_2m_sde', 'sample_euler', 'sample_heun', 'sample_unipc']

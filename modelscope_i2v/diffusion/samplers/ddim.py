@@ -40,6 +40,6 @@ def sample_ddim(
         fresh = eta * step.sigma_next / step.sigma * max(step.sigma**2 - step.sigma_next**2, 0.0) ** 0.5
         x = x0 + max(step.sigma_next**2 - fresh**2, 0.0) ** 0.5 * direction
         if eta > 0 and noise is not None:
-            x = x + fresh * noise(step.index)
+            x = x + fresh * noise(step)
         x = finish_step(callback, step, x)
     return x

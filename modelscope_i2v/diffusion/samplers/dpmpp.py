@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
-from modelscope_i2v.diffusion.samplers.steps import Callback, finish_step, iterate_steps
+from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, finish_step, iterate_steps
 
 
 @torch.no_grad()
@@ -26,6 +26,37 @@ def sample_dpmpp_2m(
     Raises:
         InputError: for sigmas that do not strictly fall.
     """
+    return _sample(denoiser, x, sigmas, None, callback)
+
+
+@torch.no_grad()
+def sample_dpmpp_2m_sde(
+    denoiser: Denoiser,
+    x: torch.Tensor,
+    sigmas: Sequence[float] | torch.Tensor,
+    *,
+    noise: NoiseSource,
+    callback: Callback | None = None,
+) -> torch.Tensor:
+    """SDE-DPM-Solver++(2M), equation 14: as :func:`sample_dpmpp_2m`, with fresh noise in every step but one to sigma 0.
+
+    Args:
+        noise: ``step -> unit noise`` in the shape of ``x``, for example increments of a Brownian motion over sigma
+            (:func:`~modelscope_i2v.diffusion.brownian.brownian_noise`).
+
+    Raises:
+        InputError: for sigmas that do not strictly fall.
+    """
+    return _sample(denoiser, x, sigmas, noise, callback)
+
+
+def _sample(
+    denoiser: Denoiser,
+    x: torch.Tensor,
+    sigmas: Sequence[float] | torch.Tensor,
+    noise: NoiseSource | None,
+    callback: Callback | None,
+) -> torch.Tensor:
     previous: torch.Tensor | None = None
     previous_size = 0.0
     for step in iterate_steps(sigmas):
@@ -37,7 +68,11 @@ def sample_dpmpp_2m(
             extrapolated = x0
             if previous is not None:
                 extrapolated = x0 + (x0 - previous) * (size / (2 * previous_size))
-            x = step.sigma_next / step.sigma * x - math.expm1(-size) * extrapolated
+            # The SDE forgets twice as fast as the ODE and fills up with noise what it forgets.
+            forgotten = -math.expm1(-size if noise is None else -2 * size)
+            x = step.sigma_next / step.sigma * math.exp(0 if noise is None else -size) * x + forgotten * extrapolated
+            if noise is not None:
+                x = x + step.sigma_next * math.sqrt(forgotten) * noise(step)
             previous_size = size
         previous = x0
         x = finish_step(callback, step, x)

@@ -12,8 +12,6 @@ from modelscope_i2v.errors import InputError
 
 #: ``(step, sigma before, sigma after, x after) -> replacement for x or None``.
 Callback = Callable[[int, float, float, torch.Tensor], 'torch.Tensor | None']
-#: ``step -> noise`` of unit variance in the shape of x.
-NoiseSource = Callable[[int], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,10 @@ class Step:
     index: int
     sigma: float
     sigma_next: float
+
+
+#: ``step -> noise`` of unit variance in the shape of x.
+NoiseSource = Callable[[Step], torch.Tensor]
 
 
 def iterate_steps(sigmas: Sequence[float] | torch.Tensor, *, strictly: bool = True) -> Iterator[Step]:

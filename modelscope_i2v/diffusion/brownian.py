@@ -1,0 +1,49 @@
+"""Noise for SDE samplers from one Brownian motion: the same path, however finely a sampler looks at it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from modelscope_i2v.diffusion.samplers.steps import NoiseSource, Step
+
+#: The tree's resolution in sigma.
+TOLERANCE = 1e-6
+
+
+def brownian_noise(
+    shape: Sequence[int], sigmas: Sequence[float] | torch.Tensor, entropy: int, device: torch.device | str = 'cpu'
+) -> NoiseSource:
+    """Unit noise for the steps between ``sigmas``: increments of a Brownian motion over sigma, scaled to variance 1.
+
+    The tree (Li et al. 2020, arXiv 2001.01328, section 4) lives on the CPU in float32, so that ``entropy`` means the same
+    noise on every device.
+
+    Args:
+        shape: of the noise.
+        sigmas: the levels of the sampler; the motion runs from the smallest positive one to the largest.
+        entropy: seed of the tree, 0 .. 2**63 - 1.
+        device: where the noise is moved to.
+    """
+    import torchsde
+
+    # Rounded as the tree rounds inside; otherwise its ends would lie next to the levels and it would warn.
+    levels = [_rounded(float(sigma)) for sigma in sigmas]
+    low, high = min(level for level in levels if level > 0), max(levels)
+    if low == high:
+        # One step straight to sigma 0 needs no noise.
+        return lambda step: torch.zeros(*shape, device=device)
+    tree = torchsde.BrownianTree(low, torch.zeros(*shape), high, entropy=entropy, tol=TOLERANCE)
+
+    def noise(step: Step) -> torch.Tensor:
+        # A sampler walks down, so its increment is minus the tree's.
+        increment = -tree(_rounded(step.sigma_next), _rounded(step.sigma))
+        return (increment / math.sqrt(step.sigma - step.sigma_next)).to(device)
+
+    return noise
+
+
+def _rounded(sigma: float) -> float:
+    return round(sigma, round(-math.log10(TOLERANCE)))

@@ -1,0 +1,71 @@
+"""Videos of any length: overlapping temporal windows, blended into one estimate at every step."""
+
+from __future__ import annotations
+
+import torch
+
+from modelscope_i2v.checks import integer
+from modelscope_i2v.diffusion.denoiser import Denoiser
+from modelscope_i2v.errors import InputError
+
+
+def window_starts(num_frames: int, window: int, overlap: int) -> list[int]:
+    """First frames of windows of ``window`` frames that cover ``num_frames`` and share at least ``overlap`` frames.
+
+    All but the last are ``window - overlap`` apart; the last ends with the video.
+
+    Raises:
+        InputError: unless ``0 <= overlap < window``.
+    """
+    integer('window_overlap', overlap, 0, window - 1, error=InputError)
+    if num_frames <= window:
+        return [0]
+    starts = list(range(0, num_frames - window, window - overlap))
+    return [*starts, num_frames - window]
+
+
+def blend_weights(num_frames: int, window: int, overlap: int) -> torch.Tensor:
+    """How much each window counts in each frame: ``[windows, num_frames]``, columns sum to 1.
+
+    Inside an overlap the earlier window fades out linearly while the later one fades in.
+    """
+    starts = window_starts(num_frames, window, overlap)
+    frames = torch.arange(num_frames, dtype=torch.float32)
+    weights = torch.zeros(len(starts), num_frames)
+    for index, start in enumerate(starts):
+        end = min(start + window, num_frames)
+        weight = torch.ones(num_frames)
+        if index > 0:
+            shared = starts[index - 1] + window - start
+            weight = torch.minimum(weight, (frames - start + 1) / (shared + 1))
+        if index < len(starts) - 1:
+            shared = end - starts[index + 1]
+            weight = torch.minimum(weight, (end - frames) / (shared + 1))
+        weights[index, start:end] = weight[start:end]
+    return weights / weights.sum(dim=0)
+
+
+def temporal_windows(denoiser: Denoiser, num_frames: int, window: int, overlap: int) -> Denoiser:
+    """A denoiser for ``num_frames`` frames that shows ``denoiser`` at most ``window`` of them at a time.
+
+    The estimates of x0 ``[B, C, F, h, w]`` are blended with :func:`blend_weights`. A sampler that uses it takes one step
+    for the whole video, so neighbouring windows see each other's results at the next step (Bar-Tal et al. 2023,
+    MultiDiffusion, arXiv 2302.08113, in time instead of space). Up to ``window`` frames it is ``denoiser`` itself.
+
+    Raises:
+        InputError: unless ``0 <= overlap < window``.
+    """
+    starts = window_starts(num_frames, window, overlap)
+    if len(starts) == 1:
+        return denoiser
+    weights = blend_weights(num_frames, window, overlap)
+
+    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        blended = torch.zeros_like(x)
+        for weight, start in zip(weights, starts, strict=True):
+            part = slice(start, start + window)
+            scaled = denoiser(x[:, :, part], sigma) * weight[part].to(x).view(1, 1, -1, 1, 1)
+            blended[:, :, part] += scaled
+        return blended
+
+    return denoise
