@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.weights import build_on_meta, load_weights
 from modelscope_i2v.weights.synthetic import synthetic_state_dict
 
@@ -37,6 +37,11 @@ UNET_MICRO = {
 }
 AUTOENCODER_TINY = {'channels': 64, 'channel_mult': [1, 2, 4, 4], 'num_res_blocks': 2}
 AUTOENCODER_MICRO = {'channels': 32, 'channel_mult': [1, 1, 2, 2], 'num_res_blocks': 1}
+CLIP_TINY_1024 = {
+    'embed_dim': 64,
+    'vision_cfg': {'image_size': 224, 'layers': 3, 'width': 64, 'head_width': 16, 'patch_size': 32},
+    'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 1024, 'heads': 16, 'layers': 2},
+}
 CLIP_TINY = {
     'embed_dim': 64,
     'vision_cfg': {'image_size': 224, 'layers': 3, 'width': 64, 'head_width': 16, 'patch_size': 32},
@@ -100,6 +105,12 @@ def autoencoder_tiny() -> AutoencoderKL:
 def clip_tiny() -> ClipImageEncoder:
     network = build_on_meta(lambda: ClipImageEncoder(CLIP_TINY))
     shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    return load_weights(network, synthetic_state_dict(shapes)).eval()
+
+
+def clip_text(configuration: dict) -> ClipTextEncoder:
+    network = build_on_meta(lambda: ClipTextEncoder(configuration))
+    shapes = {key.removeprefix('text.'): tensor.shape for key, tensor in network.state_dict().items()}
     return load_weights(network, synthetic_state_dict(shapes)).eval()
 
 

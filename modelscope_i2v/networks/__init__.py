@@ -2,13 +2,13 @@
 
 from modelscope_i2v.networks.attention import attention, set_attention_backend
 from modelscope_i2v.networks.autoencoder import AutoencoderKL
-from modelscope_i2v.networks.clip import ClipImageEncoder
+from modelscope_i2v.networks.clip import ClipImageEncoder, ClipTextEncoder
 from modelscope_i2v.networks.image_to_video_unet import ImageToVideoUNet
 from modelscope_i2v.networks.video_to_video_unet import VideoToVideoUNet
 
 __all__ = [
     'AutoencoderKL',
-    'ClipImageEncoder',
+    'ClipImageEncoder', 'ClipTextEncoder',
     'ImageToVideoUNet',
     'VideoToVideoUNet',
     'attention',

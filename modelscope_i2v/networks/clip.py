@@ -1,4 +1,4 @@
-"""CLIP's image tower, built with open_clip; the text tower is never built for an image."""
+"""CLIP's two towers, built with open_clip, each without the other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelscope_i2v.checks import integer
 from modelscope_i2v.errors import ConfigurationError, nearest
 
 #: Mean and standard deviation of CLIP's training images (Radford et al. 2021), for RGB in [0, 1].
@@ -19,7 +20,8 @@ def clip_configuration(clip: str | Mapping[str, Any]) -> dict[str, Any]:
     """The open_clip model configuration for an architecture name, or a checked copy of a given one.
 
     Raises:
-        ConfigurationError: if open_clip does not know the name, or if ``embed_dim`` or ``vision_cfg`` is missing.
+        ConfigurationError: if open_clip does not know the name, or if ``embed_dim`` or ``vision_cfg`` is missing or
+            wrong.
     """
     if isinstance(clip, str):
         import open_clip  # heavy, so imported where it is used
@@ -37,6 +39,11 @@ def clip_configuration(clip: str | Mapping[str, Any]) -> dict[str, Any]:
             "'clip' must be an open_clip architecture name or an open_clip model configuration with 'embed_dim', "
             f"'vision_cfg' and 'text_cfg'; missing or malformed: {missing or ['vision_cfg']}."
         )
+    integer('clip.embed_dim', clip['embed_dim'])
+    for key in ('image_size', 'layers', 'width', 'head_width', 'patch_size'):
+        size = clip['vision_cfg'].get(key)
+        if size is not None and not isinstance(size, (list, tuple)):  # pairs of sides, blocks of a ResNet's stages
+            integer(f'clip.vision_cfg.{key}', size, 1, 1000 if key == 'layers' else None)
     return dict(clip)
 
 
@@ -63,27 +70,54 @@ class ClipImageEncoder(nn.Module):
 
     def __init__(self, clip: str | Mapping[str, Any]) -> None:
         super().__init__()
-        # The tower alone has no public constructor; both of open_clip's CLIP classes call this one.
-        from open_clip.model import _build_vision_tower
-
         configuration = clip_configuration(clip)
-        try:
-            self.visual = _build_vision_tower(
-                configuration['embed_dim'],
-                {**configuration['vision_cfg'], 'timm_model_pretrained': False},  # the weights come from the checkpoint
-                quick_gelu=configuration.get('quick_gelu', False),
-            )
-        except (
-            TypeError,
-            ValueError,
-            AssertionError,
-            RuntimeError,
-            ArithmeticError,
-            LookupError,
-            AttributeError,
-        ) as error:
-            raise ConfigurationError(f"open_clip cannot build 'clip.vision_cfg': {error}") from error
+        # The weights come from the checkpoint, never from a download.
+        vision = {**configuration['vision_cfg'], 'timm_model_pretrained': False}
+        self.visual = _build_tower('vision', configuration, vision)
         self.embed_dim = int(configuration['embed_dim'])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.visual(images)
+
+
+class ClipTextEncoder(nn.Module):
+    """Text features ``[N, L, width]`` of tokens ``[N, L]``: all blocks but the last, then the final norm; no pooling.
+
+    The last block and the projection are not used ("penultimate layer"), so they are not built.
+
+    Args:
+        clip: an open_clip architecture name, or an open_clip model configuration.
+
+    Raises:
+        ConfigurationError: if open_clip does not know the name or cannot build the configuration.
+    """
+
+    def __init__(self, clip: str | Mapping[str, Any]) -> None:
+        super().__init__()
+        configuration = clip_configuration(clip)
+        given = configuration.get('text_cfg')
+        layers = given.get('layers', 12) if isinstance(given, Mapping) else None
+        if not isinstance(given, Mapping) or not isinstance(layers, int) or layers < 2 or given.get('hf_model_name'):
+            raise ConfigurationError(
+                "'clip.text_cfg' must describe open_clip's own text transformer, of at least 2 layers, found "
+                f'{given!r}. Stage 2 was trained with ViT-H-14.'
+            )
+        self.text = _build_tower('text', configuration, {**given, 'layers': layers - 1, 'proj_type': 'none'})
+        self.width = int(self.text.ln_final.weight.shape[0])
+        self.context_length = int(self.text.positional_embedding.shape[0])
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.text.token_embedding(tokens) + self.text.positional_embedding
+        return self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask))
+
+
+def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> nn.Module:
+    """One tower alone: it has no public constructor, but both of open_clip's CLIP classes call these."""
+    from open_clip import model
+
+    build = {'vision': model._build_vision_tower, 'text': model._build_text_tower}[kind]
+    impossible = (TypeError, ValueError, AssertionError, RuntimeError, ArithmeticError, LookupError, AttributeError)
+    try:
+        return build(configuration['embed_dim'], dict(tower), quick_gelu=configuration.get('quick_gelu', False))
+    except impossible as error:
+        raise ConfigurationError(f"open_clip cannot build 'clip.{kind}_cfg': {error}") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
 
 KeyMap = Callable[[str], 'str | None']
@@ -75,6 +75,9 @@ _CLIP_TEXT = re.compile(
     r'|^(positional_embedding|text_projection|logit_scale|logit_bias|attn_mask)$'
 )
 
+#: What comes after the layers of the text tower, or belongs to both towers.
+_CLIP_HEAD = re.compile(r'^(text_projection(\.weight|\.bias)?|logit_scale|logit_bias|attn_mask)$')
+
 _AUTOENCODER_PREFIX = 'first_stage_model.'
 
 
@@ -114,6 +117,15 @@ def _clip_image_key(key: str) -> str | None:
     return None if _CLIP_TEXT.match(key) else key
 
 
+def _clip_text_key(key: str, layers: int) -> str | None:
+    """Of the text tower, all but what :class:`ClipTextEncoder` does not build."""
+    if key.startswith('visual.') or _CLIP_HEAD.match(key):
+        return None
+    key = key.removeprefix('text.')
+    unused = key.startswith(f'transformer.resblocks.{layers}.') or _CLIP_HEAD.match(key)
+    return None if unused else f'text.{key}'
+
+
 def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
     """The map for a file with ``keys`` that is to be loaded into ``module`` (identity for any other module)."""
     own = set(module.state_dict())
@@ -125,6 +137,9 @@ def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
         return unless_own(_unet_key)
     if isinstance(module, ClipImageEncoder):
         return unless_own(_clip_image_key)
+    if isinstance(module, ClipTextEncoder):
+        layers = len(module.text.transformer.resblocks)
+        return unless_own(lambda key: _clip_text_key(key, layers))
     if isinstance(module, AutoencoderKL):
         if not any(_AUTOENCODER_PREFIX in key for key in keys):
             return unless_own(lambda key: _apply(_AUTOENCODER_RULES, key))

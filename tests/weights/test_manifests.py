@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.weights import build_on_meta
 from modelscope_i2v.weights.key_maps import key_map
 from tests.golden import UNET_TINY, manifest
@@ -46,3 +46,13 @@ def test_building_on_meta_takes_no_memory_and_no_random_numbers():
     network = build_on_meta(lambda: ImageToVideoUNet(**UNET_TINY))
     assert all(tensor.is_meta for tensor in network.state_dict().values())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_text_tower_takes_all_of_its_part_of_a_clip_file():
+    network = build_on_meta(lambda: ClipTextEncoder('ViT-H-14'))
+    tensors = manifest('clip_full')
+    to_own = key_map(network, tensors)
+    mapped = {to_own(key): shape for key, shape in tensors.items() if to_own(key) is not None}
+    assert mapped == {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+    left = {key for key in tensors if to_own(key) is None and not key.startswith('visual.')}
+    assert left - {'text_projection', 'logit_scale'} == {key for key in tensors if '.resblocks.23.' in key and key[0] == 't'}
