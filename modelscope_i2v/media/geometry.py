@@ -1,0 +1,115 @@
+"""Fitting frames of any size into sizes that a network takes, and back."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from modelscope_i2v.checks import legal_size
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Legal sizes in pixels: ``height_remainder`` modulo ``height_multiple``, and multiples of ``width_multiple``."""
+
+    height_multiple: int
+    height_remainder: int
+    width_multiple: int
+
+    def check(self, height: int | None = None, width: int | None = None) -> None:
+        """Raise InputError, naming the nearest legal sizes, for a side that is not on the grid."""
+        if height is not None:
+            legal_size('height', height, self.height_multiple, self.height_remainder)
+        if width is not None:
+            legal_size('width', width, self.width_multiple)
+
+    def heights(self, near: float) -> list[int]:
+        """The legal heights around ``near``, at most two on each side."""
+        return _around(near, self.height_multiple, self.height_remainder)
+
+    def widths(self, near: float) -> list[int]:
+        """The legal widths around ``near``, at most two on each side."""
+        return _around(near, self.width_multiple, 0)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame's ``content`` lies on the ``canvas`` that the network sees; all in pixels."""
+
+    canvas_height: int
+    canvas_width: int
+    height: int
+    width: int
+
+    @property
+    def top(self) -> int:
+        return (self.canvas_height - self.height) // 2
+
+    @property
+    def left(self) -> int:
+        return (self.canvas_width - self.width) // 2
+
+    def place(self, frames: torch.Tensor) -> torch.Tensor:
+        """Scale ``[N, 3, H, W]`` to the content's size and continue its edges to fill the canvas.
+
+        Bilinear without antialiasing, as the reference resizes.
+        """
+        frames = F.interpolate(frames, size=(self.height, self.width), mode='bilinear')
+        right = self.canvas_width - self.width - self.left
+        bottom = self.canvas_height - self.height - self.top
+        return F.pad(frames, (self.left, right, self.top, bottom), mode='replicate')
+
+    def cut(self, frames: torch.Tensor) -> torch.Tensor:
+        """The content of ``[N, 3, canvas height, canvas width]``."""
+        return frames[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def stretch(height: int, width: int) -> Placement:
+    """Exactly ``height`` x ``width``, whatever the aspect."""
+    return Placement(height, width, height, width)
+
+
+def keep_aspect(
+    aspect: float, grid: Grid, *, area: int, height: int | None = None, width: int | None = None
+) -> Placement:
+    """The size closest to ``area`` pixels that has ``aspect`` (width / height), on the smallest fitting legal canvas.
+
+    With ``height`` or ``width`` given, that side is exact and the other follows.
+    """
+    if height is not None:
+        content = (height, _even(height * aspect))
+        return Placement(height, min(size for size in grid.widths(content[1]) if size >= content[1]), *content)
+    if width is not None:
+        content = (_even(width / aspect), width)
+        return Placement(min(size for size in grid.heights(content[0]) if size >= content[0]), width, *content)
+    candidates = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
+    return min((_largest(aspect, *canvas) for canvas in candidates), key=lambda placement: _cost(placement, area))
+
+
+def _largest(aspect: float, canvas_height: int, canvas_width: int) -> Placement:
+    """The largest content of ``aspect`` on a canvas."""
+    if canvas_width / canvas_height > aspect:
+        return Placement(canvas_height, canvas_width, canvas_height, min(canvas_width, _even(canvas_height * aspect)))
+    return Placement(canvas_height, canvas_width, min(canvas_height, _even(canvas_width / aspect)), canvas_width)
+
+
+def _cost(placement: Placement, area: int) -> float:
+    """How far a placement is from the wanted area, plus the share of the canvas that it wastes."""
+    content = placement.height * placement.width
+    wasted = 1 - content / (placement.canvas_height * placement.canvas_width)
+    return abs(math.log(content / area)) + wasted
+
+
+def _even(size: float) -> int:
+    """The nearest even size, at least 2: video codecs halve the resolution of colour."""
+    return max(2, 2 * round(size / 2))
+
+
+def _around(near: float, multiple: int, remainder: int) -> list[int]:
+    first = math.floor((near - remainder) / multiple)
+    sizes = (step * multiple + remainder for step in range(first - 1, first + 3))
+    return [size for size in sizes if size > 0]
