@@ -91,7 +91,7 @@ class ImageToVideoConfiguration:
         if not self.unet.in_channels == self.unet.out_channels == self.autoencoder.embed_dim:
             raise ConfigurationError(
                 f"'unet.in_channels' ({self.unet.in_channels}), 'unet.out_channels' ({self.unet.out_channels}) and "
-                f"'autoencoder.embed_dim' ({self.autoencoder.embed_dim}) must be equal: all are channels of the latents."
+                f"'autoencoder.embed_dim' ({self.autoencoder.embed_dim}) must be equal: channels of the latents."
             )
 
     def call_defaults(self) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding='utf-8-sig'), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"The model folder '{model_dir}' has no {FILE_NAME}, so it is not a ModelScope model. Download it again, or "
-            'check the path.'
+            f"The model folder '{model_dir}' has no {FILE_NAME}, so it is not a ModelScope model. Download it again, "
+            'or check the path.'
         ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"'{path}' is not valid JSON: {error}. Repair it or download it again.") from error

@@ -34,8 +34,23 @@ from modelscope_i2v.runtime.progress import progress_bar
 MODEL_OPTIONS = ('dtype', 'attention')
 #: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
 MODELSCOPE_OPTIONS = frozenset(
-    'auto_collate compile compile_options config_file device_map external_engine_for_llm group_key ignore_file_pattern '
-    'invoked_by llm_framework model_prefetched third_party trust_remote_code type use_hf'.split()
+    [
+        'auto_collate',
+        'compile',
+        'compile_options',
+        'config_file',
+        'device_map',
+        'external_engine_for_llm',
+        'group_key',
+        'ignore_file_pattern',
+        'invoked_by',
+        'llm_framework',
+        'model_prefetched',
+        'third_party',
+        'trust_remote_code',
+        'type',
+        'use_hf',
+    ]
 )
 #: Arguments that say what to do with a video, not how it was made: they are no part of a recipe.
 NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')

@@ -92,8 +92,8 @@ class ImageToVideoModel(TorchModel):
             self.clip = build_on_meta(lambda: ClipImageEncoder(configuration.clip))
         if self.clip.embed_dim != configuration.unet.image_embed_dim:
             raise ConfigurationError(
-                f"'{file}': 'unet.image_embed_dim' is {configuration.unet.image_embed_dim}, but 'clip' gives embeddings "
-                f'of {self.clip.embed_dim}. Make them equal.'
+                f"'{file}': 'unet.image_embed_dim' is {configuration.unet.image_embed_dim}, but 'clip' gives "
+                f'embeddings of {self.clip.embed_dim}. Make them equal.'
             )
         self.unet = build_on_meta(lambda: ImageToVideoUNet(**asdict(configuration.unet)))
         self.autoencoder = build_on_meta(lambda: AutoencoderKL(**asdict(configuration.autoencoder)))
