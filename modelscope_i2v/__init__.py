@@ -26,6 +26,9 @@ _LAZY = {
     'ImageToVideoModel': 'modelscope_i2v.image_to_video.model',
     'ImageToVideoPipeline': 'modelscope_i2v.image_to_video.pipeline',
     'ImageToVideoPreprocessor': 'modelscope_i2v.image_to_video.preprocessor',
+    'VideoToVideoModel': 'modelscope_i2v.video_to_video.model',
+    'VideoToVideoPipeline': 'modelscope_i2v.video_to_video.pipeline',
+    'VideoToVideoPreprocessor': 'modelscope_i2v.video_to_video.preprocessor',
     'embedded_model': 'modelscope_i2v.embedded',
     'load': 'modelscope_i2v.loading',
 }

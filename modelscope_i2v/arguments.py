@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from modelscope_i2v.checks import choice, integer, number
-from modelscope_i2v.configuration import IMAGE_TO_VIDEO_STEPS, MAX_SEED, MIN_FPS
+from modelscope_i2v.checks import choice, integer, number, text
+from modelscope_i2v.configuration import IMAGE_TO_VIDEO_STEPS, MAX_SEED, MIN_FPS, VIDEO_TO_VIDEO_STEPS
 from modelscope_i2v.errors import InputError, nearest
+from modelscope_i2v.prompts import NEGATIVE_PROMPT
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
 #: Below this many steps "leading" spacing would start far from pure noise.
@@ -122,6 +123,44 @@ class ImageToVideoArguments(GenerationArguments):
         leading = self.solver == 'ddim' and self.steps is not None and self.steps >= FEW_STEPS
         self.resolve('timestep_spacing', 'leading' if leading else 'trailing')
         self.resolve('output_fps', self.fps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoToVideoArguments(GenerationArguments):
+    """The arguments of stage 2. ``num_frames``, ``height``, ``width`` and ``output_fps`` follow the input if None."""
+
+    text: str = option('', 'what the video shows', cli=str)
+    negative_prompt: str = option(NEGATIVE_PROMPT, 'what guidance leads away from', cli=str)
+    noise_level: int = option(600, 'how much of the input is noised away, 1..999; lower keeps more', cli=int)
+    solver_mode: str = option('normal', "'fast' is a quicker default solver", cli=str, choices=('fast', 'normal'))
+    solver: str | None = option(None, 'sampler', cli=str, choices=tuple(VIDEO_TO_VIDEO_STEPS))
+    guidance_scale: float = option(7.5, 'classifier-free guidance; 1 skips the unconditional pass', cli=float)
+    guidance_rescale: float = option(0.2, 'pull the contrast of guided predictions back, 0..1', cli=float)
+    fit: str = option(
+        'keep', "'keep' keeps the aspect, 'stretch' fills the configured size", cli=str, choices=('keep', 'stretch')
+    )
+    window_overlap: int | None = option(None, 'frames that neighbouring temporal windows share (default: 8)', cli=int)
+
+    def __post_init__(self) -> None:
+        text('text', self.text, error=InputError)
+        text('negative_prompt', self.negative_prompt, error=InputError)
+        choice('solver_mode', self.solver_mode, ('fast', 'normal'), error=InputError)
+        self.resolve('solver', 'dpmpp_2m_sde' if self.solver_mode == 'fast' else 'heun')
+        choice('solver', self.solver, VIDEO_TO_VIDEO_STEPS, error=InputError)
+        choice('fit', self.fit, ('keep', 'stretch'), error=InputError)
+        integer('noise_level', self.noise_level, 1, 999, error=InputError)
+        if self.window_overlap is not None:
+            integer('window_overlap', self.window_overlap, 0, MAX_FRAMES, error=InputError)
+        super().__post_init__()
+        if self.timestep_spacing == 'leading':
+            raise InputError("'timestep_spacing' must be 'trailing' for video-to-video, found 'leading'.")
+        self.resolve('timestep_spacing', 'trailing')
+        self.resolve('steps', min(VIDEO_TO_VIDEO_STEPS[str(self.solver)], self.noise_level))
+        if int(self.steps or 0) > self.noise_level:
+            raise InputError(
+                f"'steps' ({self.steps}) must not exceed 'noise_level' ({self.noise_level}): there are no more levels "
+                'to visit. Lower steps or raise noise_level.'
+            )
 
 
 def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Arguments:

@@ -17,9 +17,9 @@ from torch import nn
 
 from modelscope_i2v import __version__
 from modelscope_i2v.checks import choice
-from modelscope_i2v.configuration import FILE_NAME
+from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import InputError, OutputError
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, STAGES
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, STAGES, VIDEO_TO_VIDEO, Stage
 
 CACHE_VARIABLE = 'MODELSCOPE_I2V_CACHE'
 
@@ -31,7 +31,6 @@ _UNET = {
     'num_heads': 4,
     'num_head_channels': 16,
     'context_dim': 64,
-    'image_embed_dim': 64,
 }
 _AUTOENCODER = {'channels': 32, 'channel_mult': [1, 1, 2, 2], 'num_res_blocks': 1, 'norm_num_groups': 8}
 _CLIP = {
@@ -39,29 +38,32 @@ _CLIP = {
     'vision_cfg': {'image_size': 64, 'layers': 2, 'width': 64, 'head_width': 16, 'patch_size': 16},
     'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 64, 'heads': 4, 'layers': 2},
 }
-_CONFIGURATION: dict[str, Any] = {
-    'framework': 'pytorch',
-    'task': IMAGE_TO_VIDEO.task,
-    'model': {
-        'type': IMAGE_TO_VIDEO.model,
-        'model_args': {
-            'ckpt_unet': 'unet.safetensors',
-            'ckpt_clip': 'clip.safetensors',
-            'ckpt_autoencoder': 'autoencoder.safetensors',
-        },
-        'model_cfg': {
-            'target_fps': 8,
-            'max_frames': 16,
-            'latent_hei': 8,
-            'latent_wid': 8,
-            'steps': 20,
-            'unet': _UNET,
-            'autoencoder': _AUTOENCODER,
-            'clip': _CLIP,
-        },
+_FILES = {
+    'ckpt_unet': 'unet.safetensors',
+    'ckpt_clip': 'clip.safetensors',
+    'ckpt_autoencoder': 'autoencoder.safetensors',
+}
+_MODEL_CFG: dict[str, dict[str, Any]] = {
+    IMAGE_TO_VIDEO.task: {
+        'target_fps': 8,
+        'max_frames': 16,
+        'latent_hei': 8,
+        'latent_wid': 8,
+        'steps': 20,
+        'unet': {**_UNET, 'image_embed_dim': 64},
+        'autoencoder': _AUTOENCODER,
+        'clip': _CLIP,
     },
-    'preprocessor': {'type': IMAGE_TO_VIDEO.preprocessor},
-    'pipeline': {'type': IMAGE_TO_VIDEO.pipeline},
+    VIDEO_TO_VIDEO.task: {
+        'target_fps': 8,
+        'max_frames': 16,
+        'height': 128,
+        'width': 128,
+        'steps': 8,
+        'unet': _UNET,
+        'autoencoder': _AUTOENCODER,
+        'clip': _CLIP,
+    },
 }
 
 
@@ -76,11 +78,12 @@ def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:
     """
     choice('task', task, [stage.task for stage in STAGES], error=InputError)
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / '.cache' / 'modelscope_i2v')
-    folder = cache / f'embedded-{__version__}' / 'Image-to-Video'
+    stage = next(stage for stage in STAGES if stage.task == task)
+    folder = cache / f'embedded-{__version__}' / stage.default_hub_model.rpartition('/')[2]
     if not (folder / FILE_NAME).is_file():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            _write(folder)
+            _write(stage, folder)
         except OSError as error:
             raise OutputError(
                 f"The embedded model cannot be written to '{folder}': {error}. Set {CACHE_VARIABLE} to another folder."
@@ -88,10 +91,10 @@ def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:
     return str(folder)
 
 
-def _write(folder: Path) -> None:
+def _write(stage: Stage, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
-        write_model(draft)
+        write_model(stage, draft)
         try:
             draft.rename(folder)
         except OSError:
@@ -100,22 +103,38 @@ def _write(folder: Path) -> None:
                 raise
 
 
-def write_model(folder: Path) -> None:
-    """Write configuration and synthetic float16 weights of the embedded stage-1 model to a new ``folder``."""
+def write_model(stage: Stage, folder: Path) -> None:
+    """Write configuration and synthetic float16 weights of the embedded model of ``stage`` to a new ``folder``."""
     from safetensors.torch import save_file
 
-    from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet
+    from modelscope_i2v.networks import (
+        AutoencoderKL,
+        ClipImageEncoder,
+        ClipTextEncoder,
+        ImageToVideoUNet,
+        VideoToVideoUNet,
+    )
     from modelscope_i2v.weights import build_on_meta
     from modelscope_i2v.weights.synthetic import synthetic_state_dict
 
-    folder.mkdir(parents=True)
+    first = stage is IMAGE_TO_VIDEO
+    unet, clip = (ImageToVideoUNet, ClipImageEncoder) if first else (VideoToVideoUNet, ClipTextEncoder)
+    model_cfg = _MODEL_CFG[stage.task]
     networks: dict[str, nn.Module] = {
-        'unet': build_on_meta(lambda: ImageToVideoUNet(**_UNET)),
-        'clip': build_on_meta(lambda: ClipImageEncoder(_CLIP)),
-        'autoencoder': build_on_meta(lambda: AutoencoderKL(**_AUTOENCODER)),
+        'ckpt_unet': build_on_meta(lambda: unet(**model_cfg['unet'])),
+        'ckpt_clip': build_on_meta(lambda: clip(model_cfg['clip'])),
+        'ckpt_autoencoder': build_on_meta(lambda: AutoencoderKL(**model_cfg['autoencoder'])),
     }
+    folder.mkdir(parents=True)
     for name, network in networks.items():
         shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
         weights = {key: tensor.to(torch.float16) for key, tensor in synthetic_state_dict(shapes).items()}
-        save_file(weights, folder / f'{name}.safetensors')
-    (folder / FILE_NAME).write_text(json.dumps(_CONFIGURATION, indent=2) + '\n', encoding='utf-8')
+        save_file(weights, folder / _FILES[name])
+    configuration = {
+        'framework': 'pytorch',
+        'task': stage.task,
+        'model': {'type': stage.model, 'model_args': _FILES, 'model_cfg': model_cfg},
+        'preprocessor': {'type': stage.preprocessor},
+        'pipeline': {'type': stage.pipeline},
+    }
+    (folder / FILE_NAME).write_text(json.dumps(configuration, indent=2) + '\n', encoding='utf-8')

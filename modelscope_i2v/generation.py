@@ -20,7 +20,8 @@ from modelscope.pipelines.base import Pipeline
 from modelscope_i2v import __version__
 from modelscope_i2v.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.checks import integer
-from modelscope_i2v.configuration import FILE_NAME, MAX_SEED, check_stage, read_configuration
+from modelscope_i2v.configuration import MAX_SEED
+from modelscope_i2v.configuration_file import FILE_NAME, check_stage, read_configuration
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError, nearest
@@ -152,13 +153,27 @@ class GenerationPipeline(Pipeline):
         """Tensors -> latents ``[1, 4, F, h, w]``."""
         raise NotImplementedError
 
-    def postprocess(self, inputs: torch.Tensor, arguments: GenerationArguments) -> dict[str, Any]:
+    def postprocess(
+        self, latents: torch.Tensor, arguments: GenerationArguments, inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Latents -> the result of a call."""
         return {
-            OutputKeys.OUTPUT_VIDEO: self._output(inputs, arguments),
+            OutputKeys.OUTPUT_VIDEO: self._output(latents, arguments, inputs),
             'seed': arguments.seed,
             'model_revision': self.model_revision,
         }
+
+    def arguments_of(self, input: Any) -> dict[str, Any]:
+        """Arguments that an input brings along; those of the call win."""
+        return {}
+
+    def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
+        """Decoded frames ``[n, 3, H, W]`` -> what the user gets to see of them."""
+        return frames
+
+    def file_options(self, arguments: GenerationArguments, inputs: dict[str, Any]) -> dict[str, Any]:
+        """How the frames are written: arguments of :func:`~modelscope_i2v.media.video_writer.write_video`."""
+        return {'fps': float(arguments.output_fps or 0), 'recipe': [self.recipe(arguments)]}
 
     @property
     def model_revision(self) -> str | None:
@@ -186,9 +201,7 @@ class GenerationPipeline(Pipeline):
         }
 
     def _arguments(self, call: Mapping[str, Any]) -> GenerationArguments:
-        configured = self.model.configuration.call_defaults()
-        seed = {'seed': self.model.model_args.seed}
-        arguments = merge_arguments(self.arguments_type, configured, seed, self._call_defaults, call)
+        arguments = merge_arguments(self.arguments_type, self.model.call_defaults(), self._call_defaults, call)
         if arguments.seed is None:
             arguments = dataclasses.replace(arguments, seed=secrets.randbelow(2**32))
         self.model.check_arguments(arguments)
@@ -208,7 +221,7 @@ class GenerationPipeline(Pipeline):
         return [first + index for index in range(count)]
 
     def _generate(self, input: Any, call: Mapping[str, Any]) -> dict[str, Any]:
-        arguments = self._arguments(call)
+        arguments = self._arguments({**self.arguments_of(input), **call})
         if arguments.output_video is not None:
             check_output(arguments.output_video)  # now, not after minutes of sampling
         inputs = self.preprocess(input, arguments)
@@ -219,7 +232,7 @@ class GenerationPipeline(Pipeline):
                     f'The network produced NaN or infinite values in {self.model.dtype} on {self.device}. '
                     "Build the pipeline with dtype='bf16' or dtype='fp32'."
                 )
-            return self.postprocess(latents, arguments)
+            return self.postprocess(latents, arguments, inputs)
 
     def _callback(self, arguments: GenerationArguments, bar: Any) -> Callback:
         """Between the sampler's scale and the user's: latents as the network works on them, and its timesteps."""
@@ -242,11 +255,11 @@ class GenerationPipeline(Pipeline):
 
         return after_step
 
-    def _output(self, latents: torch.Tensor, arguments: GenerationArguments) -> Any:
+    def _output(self, latents: torch.Tensor, arguments: GenerationArguments, inputs: dict[str, Any]) -> Any:
         if arguments.output_type == 'latent':
             return latents.cpu()
         with progress_bar('Decoding', latents.shape[2], show=arguments.show_progress) as bar:
-            chunks = self._decoded(latents, bar)
+            chunks = (self.finish(chunk, inputs) for chunk in self._decoded(latents, bar))
             if arguments.output_type == 'pt':
                 return torch.cat([frames_to_float(chunk).cpu() for chunk in chunks])
             frames = (frame for chunk in chunks for frame in frames_to_uint8(chunk))
@@ -256,10 +269,10 @@ class GenerationPipeline(Pipeline):
                 from PIL import Image
 
                 return [Image.fromarray(frame) for frame in frames]
-            fps, recipe = float(arguments.output_fps or 0), [self.recipe(arguments)]
+            options = self.file_options(arguments, inputs)
             if arguments.output_video is None:
-                return encode_video(frames, fps=fps, recipe=recipe)
-            return write_video(frames, arguments.output_video, fps=fps, recipe=recipe)
+                return encode_video(frames, **options)
+            return write_video(frames, arguments.output_video, **options)
 
     def _decoded(self, latents: torch.Tensor, bar: Any) -> Iterator[torch.Tensor]:
         for chunk in self.model.decode(latents):

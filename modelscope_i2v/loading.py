@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelscope_i2v.checks import choice
-from modelscope_i2v.configuration import FILE_NAME, check_name, check_stage, read_configuration
+from modelscope_i2v.configuration_file import FILE_NAME, check_name, check_stage, read_configuration
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
 from modelscope_i2v.registration import STAGES
 

@@ -31,7 +31,15 @@ IMAGE_TO_VIDEO = Stage(
     default_hub_model='damo/Image-to-Video',
     package='modelscope_i2v.image_to_video',
 )
-STAGES = (IMAGE_TO_VIDEO,)
+VIDEO_TO_VIDEO = Stage(
+    task='video-to-video',
+    model='video-to-video-model',
+    preprocessor='video-to-video-preprocessor',
+    pipeline='video-to-video-pipeline',
+    default_hub_model='damo/Video-to-Video',
+    package='modelscope_i2v.video_to_video',
+)
+STAGES = (IMAGE_TO_VIDEO, VIDEO_TO_VIDEO)
 
 #: The field that ModelScope files both tasks' preprocessors under.
 FIELD = 'multi-modal'

@@ -3,7 +3,15 @@ import json
 import pytest
 import torch
 
-from tests.golden import AUTOENCODER_TINY, CLIP_TINY, UNET_MICRO, checkpoint_like
+from tests.golden import (
+    AUTOENCODER_MICRO,
+    AUTOENCODER_TINY,
+    CLIP_TINY,
+    CLIP_TINY_1024,
+    UNET_MICRO,
+    UNET_V2V_MICRO,
+    checkpoint_like,
+)
 
 
 def write_configuration(folder, model_args=None, model_cfg=None, **sections):
@@ -62,11 +70,61 @@ def golden_model(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def golden_model_2(tmp_path_factory):
+    """A stage-2 folder as the hub has it, with the golden nets."""
+    from modelscope_i2v.networks import AutoencoderKL, ClipTextEncoder, VideoToVideoUNet
+    from modelscope_i2v.weights import build_on_meta
+    from modelscope_i2v.weights.synthetic import synthetic_state_dict
+
+    folder = tmp_path_factory.mktemp('hub') / 'Video-to-Video'
+    folder.mkdir()
+    content = {
+        'framework': 'pytorch',
+        'task': 'video-to-video',
+        'model': {
+            'type': 'video-to-video-model',
+            'model_args': {
+                'ckpt_unet': 'unet.pth',
+                'ckpt_clip': 'open_clip_pytorch_model.bin',
+                'ckpt_autoencoder': 'v2-1_512-ema-pruned.ckpt',
+                'solver_mode': 'normal',
+            },
+            'model_cfg': {
+                'batch_size': 1,
+                'target_fps': 8,
+                'max_frames': 3,
+                'latent_hei': 32,
+                'latent_wid': 56,
+                'height': 144,
+                'width': 256,
+                'unet': UNET_V2V_MICRO,
+                'autoencoder': AUTOENCODER_MICRO,
+                'clip': CLIP_TINY_1024,
+            },
+        },
+        'pipeline': {'type': 'video-to-video-pipeline'},
+    }
+    (folder / 'configuration.json').write_text(json.dumps(content))
+    unet = build_on_meta(lambda: VideoToVideoUNet(**UNET_V2V_MICRO))
+    torch.save({'state_dict': checkpoint_like(unet, 'unet_v2v_micro')}, folder / 'unet.pth')
+    autoencoder = build_on_meta(lambda: AutoencoderKL(**AUTOENCODER_MICRO))
+    weights = checkpoint_like(autoencoder, 'autoencoder_micro')
+    stable_diffusion = {f'first_stage_model.{key}': tensor for key, tensor in weights.items()}
+    torch.save({'state_dict': stable_diffusion}, folder / 'v2-1_512-ema-pruned.ckpt')
+    clip = build_on_meta(lambda: ClipTextEncoder(CLIP_TINY_1024))
+    shapes = {key.removeprefix('text.'): tensor.shape for key, tensor in clip.state_dict().items()}
+    rest = {'text_projection': torch.ones(1024, 64), 'transformer.resblocks.1.ln_1.weight': torch.ones(1024)}
+    torch.save({**synthetic_state_dict(shapes), **rest}, folder / 'open_clip_pytorch_model.bin')
+    return folder
+
+
+@pytest.fixture(scope='session')
 def embedded_folder(tmp_path_factory):
     from modelscope_i2v.embedded import write_model
+    from modelscope_i2v.registration import IMAGE_TO_VIDEO
 
     folder = tmp_path_factory.mktemp('embedded') / 'Image-to-Video'
-    write_model(folder)
+    write_model(IMAGE_TO_VIDEO, folder)
     return folder
 
 

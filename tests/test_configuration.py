@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments, read_configuration
+from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments
+from modelscope_i2v.configuration_file import read_configuration
 from modelscope_i2v.errors import ConfigurationError
 from tests.folders import ABSENT, edited
 
@@ -25,7 +26,8 @@ FILES = {
 def test_hub_minimal_file_means_the_full_size_networks(section):
     configuration = dataclasses.asdict(parse_image_to_video(section, FILE))
     unet, autoencoder = configuration.pop('unet'), configuration.pop('autoencoder')
-    assert configuration == {**HUB, 'steps': None, 'guidance_scale': 3.0, 'solver': 'ddim', 'clip': 'ViT-H-14'}
+    guidance = {'guidance_scale': 3.0, 'guidance_rescale': 0.0}
+    assert configuration == {**HUB, **guidance, 'steps': None, 'solver': 'ddim', 'clip': 'ViT-H-14'}
     assert unet == {
         'in_channels': 4,
         'out_channels': 4,
@@ -52,13 +54,14 @@ def test_hub_minimal_file_means_the_full_size_networks(section):
 
 
 def test_what_the_hub_file_says_about_calls():
-    defaults = {'guidance_scale': 3.0, 'solver': 'ddim', 'num_frames': 32, 'height': 256, 'width': 448, 'fps': 8}
+    sizes = {'num_frames': 32, 'height': 256, 'width': 448, 'fps': 8}
+    defaults = {'guidance_scale': 3.0, 'guidance_rescale': 0.0, 'solver': 'ddim', **sizes}
     assert parse_image_to_video(HUB, FILE).call_defaults() == defaults
     assert parse_image_to_video({**HUB, 'steps': 30}, FILE).call_defaults() == {**defaults, 'steps': 30}
 
 
 def test_weight_files_and_seed():
-    assert dataclasses.asdict(parse_model_arguments(FILES, FILE)) == {**FILES, 'seed': None}
+    assert dataclasses.asdict(parse_model_arguments(FILES, FILE)) == {**FILES, 'seed': None, 'solver_mode': None}
     assert parse_model_arguments({**FILES, 'seed': 8888}, FILE).seed == 8888
     assert parse_model_arguments({**FILES, 'Seed': 8888}, FILE).seed == 8888  # as the model page spells it
     assert parse_model_arguments({**FILES, 'Seed': 1, 'seed': 2}, FILE).seed == 2

@@ -183,21 +183,6 @@ def test_tables():
         assert index[signature]['module'] == f'modelscope_i2v.image_to_video.{module}'
 
 
-def test_stage_2_is_left_to_modelscope_until_it_is_here():
-    from modelscope.metainfo import DEFAULT_MODEL_FOR_PIPELINE
-    from modelscope.utils.import_utils import LazyImportModule
-
-    import modelscope_i2v  # noqa: F401
-
-    index = LazyImportModule.get_ast_index()['index']
-    for signature in (
-        ('MODELS', 'video-to-video', 'video-to-video-model'),
-        ('PIPELINES', 'video-to-video', 'video-to-video-pipeline'),
-    ):
-        assert index[signature]['module'].startswith('modelscope.')
-    assert 'video-to-video' not in DEFAULT_MODEL_FOR_PIPELINE
-
-
 def test_names_of_the_package():
     import modelscope_i2v
 

@@ -18,8 +18,8 @@ def brownian_noise(
 ) -> NoiseSource:
     """Unit noise for the steps between ``sigmas``: increments of a Brownian motion over sigma, scaled to variance 1.
 
-    The tree (Li et al. 2020, arXiv 2001.01328, section 4) lives on the CPU in float32, so that ``entropy`` means the same
-    noise on every device.
+    The tree (Li et al. 2020, arXiv 2001.01328, section 4) lives on the CPU in float32, so that ``entropy`` means the
+    same noise on every device.
 
     Args:
         shape: of the noise.

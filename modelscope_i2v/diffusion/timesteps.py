@@ -26,7 +26,7 @@ def trailing_timesteps(steps: int) -> list[int]:
 
 
 def sdedit_timesteps(steps: int, noise_level: int, *, drop_penultimate: bool = False) -> list[float]:
-    """Stage 2: ``t = t_max - i (t_max + 1) / n`` for ``i = 0 .. n-1``, with ``t_max = noise_level - 1``; fractions included.
+    """Stage 2: ``t = t_max - i (t_max + 1) / n`` for ``i = 0 .. n-1``, fractions included; ``t_max = noise_level - 1``.
 
     Args:
         steps: solver steps wanted; at most ``noise_level``.

@@ -48,8 +48,8 @@ def blend_weights(num_frames: int, window: int, overlap: int) -> torch.Tensor:
 def temporal_windows(denoiser: Denoiser, num_frames: int, window: int, overlap: int) -> Denoiser:
     """A denoiser for ``num_frames`` frames that shows ``denoiser`` at most ``window`` of them at a time.
 
-    The estimates of x0 ``[B, C, F, h, w]`` are blended with :func:`blend_weights`. A sampler that uses it takes one step
-    for the whole video, so neighbouring windows see each other's results at the next step (Bar-Tal et al. 2023,
+    The estimates of x0 ``[B, C, F, h, w]`` are blended with :func:`blend_weights`. A sampler that uses it takes one
+    step for the whole video, so neighbouring windows see each other's results at the next step (Bar-Tal et al. 2023,
     MultiDiffusion, arXiv 2302.08113, in time instead of space). Up to ``window`` frames it is ``denoiser`` itself.
 
     Raises:

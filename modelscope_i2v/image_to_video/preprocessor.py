@@ -12,7 +12,8 @@ from modelscope.preprocessors.base import Preprocessor
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.configuration import FILE_NAME, naming, parse_image_to_video, read_configuration
+from modelscope_i2v.configuration import parse_image_to_video
+from modelscope_i2v.configuration_file import FILE_NAME, naming, read_configuration
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.conditioning import pixel_values
 from modelscope_i2v.media.images import load_image

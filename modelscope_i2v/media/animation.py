@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.atomic_file import output_errors
+from modelscope_i2v.media.timestamps import Timing
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ _KINDS = {
 
 
 def write_animation(
-    frames: Iterator[np.ndarray], path: Path, *, named: Path, kind: str, rate: Fraction, comment: str
+    frames: Iterator[np.ndarray], path: Path, *, named: Path, kind: str, timing: Timing, comment: str
 ) -> None:
     """Write ``frames`` into ``path`` as an animation that loops for ever. All frames are held in memory.
 
@@ -43,7 +43,7 @@ def write_animation(
         path: the file to write over.
         named: the path that messages name.
         kind: ``'gif'`` or ``'webp'``.
-        rate: frames a second.
+        timing: when each frame is shown.
         comment: ASCII text for the file's comment; empty for none.
 
     Raises:
@@ -64,12 +64,13 @@ def write_animation(
     options = dict(wanted.options)
     if comment and kind == 'gif':
         options['comment'] = comment.encode('ascii')
-    durations = _durations(len(video), rate, wanted)
+    durations = _durations(len(video), timing, wanted)
     with output_errors(named), path.open('wb') as file:
         iio.imwrite(file, video, extension=f'.{kind}', plugin='pillow', duration=durations, loop=0, **options)
 
 
-def _durations(count: int, rate: Fraction, kind: _Kind) -> list[int]:
+def _durations(count: int, timing: Timing, kind: _Kind) -> list[int]:
     """Milliseconds of each frame, in whole ticks whose running sum stays within half a tick of the true time."""
-    edges = [round(index * 1000 / rate / kind.tick) for index in range(count + 1)]
+    times = [*map(timing.start, range(count)), timing.end(count - 1)]
+    edges = [round(time * 1000 / kind.tick) for time in times]
     return [max((end - start) * kind.tick, kind.shortest) for start, end in pairwise(edges)]

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.text_sources import shown
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # FFmpeg reads single images as one-frame videos, and renders text as terminal output.
 _NOT_VIDEOS = ('image2', 'tty')
+# Still pictures in MP4's clothes: AVIF and HEIF.
+_PICTURE_BRANDS = ('avif', 'heic', 'heix', 'mif1')
 
 
 @contextmanager
@@ -25,12 +28,39 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[tuple[InputContaine
     Raises:
         InputError: missing, not a regular file, empty, not a video, or FFmpeg fails on it inside the ``with`` block.
     """
-    import av
-
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise InputError(f'A video file must be given as a path, found a {type(path).__name__}.')
-    name = f'The video file {os.fsdecode(path)!r}'
-    try:
+    name = video_file_name(path)
+    with _told(name), open_input(checked_file(path), name) as container:
+        yield container, video_stream(container, name)
+
+
+def open_input(source: Path | BinaryIO, name: str) -> InputContainer:
+    """FFmpeg's view of a file (see ``checked_file``) or of a readable, seekable binary stream at its start.
+
+    The result is a context manager that closes it; what is raised inside the ``with`` block passes as it is.
+
+    Raises:
+        InputError: FFmpeg cannot make anything of it. ``name`` is what messages call it.
+    """
+    import av
+
+    # Playlists may name other files and addresses: from a file on disk nothing but files is followed, from a stream,
+    # which may come from anybody, nothing at all. Foreign tags may be in any encoding.
+    followed = 'file' if isinstance(source, Path) else 'none'
+    file = file_url(source) if isinstance(source, Path) else source
+    with _told(name):
+        return av.open(file, 'r', options={'protocol_whitelist': followed}, metadata_errors='replace')
+
+
+def checked_file(path: str | bytes | os.PathLike[str]) -> Path:
+    """The absolute path of a video file that is there and not empty.
+
+    Raises:
+        InputError: missing, not a regular file, empty, or no possible name.
+    """
+    name = video_file_name(path)
+    with _told(name):
         location = Path(os.fsdecode(path))
         if location.is_dir():
             raise InputError(f'{name} is a folder. Give one video file in it.')
@@ -38,18 +68,28 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[tuple[InputContaine
             raise InputError(f'{name} is not a regular file. Give a video file.')
         if location.stat().st_size == 0:
             raise InputError(f'{name} is empty (zero bytes). Write or download it again.')
-        # Playlists may name other files and addresses: nothing but files is followed. Foreign tags may be in any
-        # encoding.
-        options = {'protocol_whitelist': 'file'}
-        with av.open(file_url(location), 'r', options=options, metadata_errors='replace') as container:
-            yield container, _video_stream(container, name)
+        return location.absolute()
+
+
+def video_file_name(path: str | bytes | os.PathLike[str]) -> str:
+    """What messages call the video file at ``path``."""
+    return f'The video file {shown(os.fsdecode(path))}'
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Turn what FFmpeg and the file system raise into ``InputError``."""
+    import av
+
+    try:
+        yield
     except InputError:
         raise
     except FileNotFoundError as error:
         raise InputError(f'{name} does not exist. Check the path (looked for it in {Path.cwd()}).') from error
     except (OSError, ValueError, av.error.FFmpegError) as error:
         raise InputError(
-            f'{name} cannot be read as a video ({_reason(error)}). It may be damaged, incomplete or of another kind: '
+            f'{name} cannot be read as a video ({reason_of(error)}). It may be damaged, incomplete or of another kind: '
             f'give an MP4, MOV, WebM or AVI file.'
         ) from error
 
@@ -59,17 +99,30 @@ def file_url(path: Path) -> str:
     return f'file:{path.absolute()}'
 
 
-def _video_stream(container: InputContainer, name: str) -> VideoStream:
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """The first real video stream of an opened file.
+
+    Raises:
+        InputError: a picture, only sound, or encoded in a way that cannot be decoded here.
+    """
     from av.stream import Disposition
 
-    format_name = container.format.name
-    if format_name.endswith('_pipe') or format_name in _NOT_VIDEOS:
-        raise InputError(f'{name} is not a video (FFmpeg takes it for {format_name!r}). Give a video file.')
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
+    kind = container.format.name
+    brand = container.metadata.get('major_brand', '')
+    if kind.endswith('_pipe') or kind in _NOT_VIDEOS or brand in _PICTURE_BRANDS:
+        raise InputError(
+            f'{name} is not a video (FFmpeg takes it for {brand or kind!r}). Give a video file; a picture is animated '
+            f'by image-to-video first.'
+        )
+    real = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    for stream in real:
+        if stream.codec_context is not None:
             return stream
+    if real:
+        raise InputError(f'{name} is encoded in a way that cannot be decoded here. Convert it to H.264 in MP4.')
     raise InputError(f'{name} has no video stream. Give a file that holds pictures, not only sound.')
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """The short form of a system's or FFmpeg's error, without the file name."""
     return getattr(error, 'strerror', None) or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -15,10 +16,14 @@ import numpy as np
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.atomic_file import output_errors
 from modelscope_i2v.media.containers import file_url
+from modelscope_i2v.media.sound import sound_track
+from modelscope_i2v.media.timestamps import TICK, Timing
+from modelscope_i2v.media.video_source import VideoSource
 
 if TYPE_CHECKING:
     import av
     from av.container import OutputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 MAX_SIDE = 16384
@@ -30,7 +35,14 @@ _LIMITED, _FULL = 1, 2
 
 
 def write_h264(
-    frames: Iterator[np.ndarray], path: Path, *, named: Path, rate: Fraction, crf: int, comment: str
+    frames: Iterator[np.ndarray],
+    path: Path,
+    *,
+    named: Path,
+    timing: Timing,
+    crf: int,
+    comment: str,
+    sound: VideoSource | None = None,
 ) -> None:
     """Encode ``frames`` one by one into ``path`` as H.264 / yuv420p / BT.709 with the index in front (faststart).
 
@@ -38,9 +50,10 @@ def write_h264(
         frames: at least one uint8 RGB ``[H, W, 3]``, all of one size; odd sizes get their last row or column doubled.
         path: the file to write over.
         named: the path that messages name.
-        rate: frames a second.
+        timing: when each frame is shown.
         crf: x264's constant rate factor.
         comment: text of the comment tag; empty for none.
+        sound: a video whose sound goes with the frames.
 
     Raises:
         InputError: a side is longer than ``MAX_SIDE``.
@@ -62,35 +75,56 @@ def write_h264(
         with failures():
             if comment:
                 container.metadata['comment'] = comment
-            stream = _add_stream(container, first.shape, rate, crf)
+            stream = _add_stream(container, first.shape, timing, crf)
         # Only the calls to FFmpeg are guarded: an error of the caller's iterable passes through as it is.
-        for index, frame in enumerate(chain([first], frames)):
+        with sound_track(sound, container) as track:
+            end = Fraction(0)
+            for index, frame in enumerate(chain([first], frames)):
+                end = timing.end(index)
+                with failures():
+                    container.mux(_timed(stream.encode(_picture(frame, index, timing)), timing))
+                    if track is not None:
+                        track.write_until(end)
             with failures():
-                container.mux(stream.encode(_picture(frame, index, rate)))
-        with failures():
-            container.mux(stream.encode(None))
-            container.close()
+                container.mux(_timed(stream.encode(None), timing))
+                if track is not None:
+                    track.finish(end)
+                container.close()
     except BaseException:
         with suppress(OSError, ValueError, av.error.FFmpegError):
             container.close()
         raise
 
 
-def _add_stream(container: OutputContainer, shape: tuple[int, ...], rate: Fraction, crf: int) -> VideoStream:
+def _add_stream(container: OutputContainer, shape: tuple[int, ...], timing: Timing, crf: int) -> VideoStream:
     # Without mbtree: it reads memory that was never written, so equal input would not always give equal bytes. At this
     # quality it saves nothing.
     options = {'crf': str(crf), 'preset': 'medium', 'mbtree': '0'}
-    stream = container.add_stream('libx264', rate=rate, options=options)
+    if timing.times is not None:
+        # Frames out of order need a head start, which differs from their delay when the rate varies.
+        options['bf'] = '0'
+    stream = container.add_stream('libx264', rate=timing.rate, options=options)
     stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
     stream.pix_fmt = 'yuv420p'
     context = stream.codec_context
+    if timing.times is not None:
+        context.time_base = TICK
     context.thread_count = _THREADS
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED
     return stream
 
 
-def _picture(frame: np.ndarray, index: int, rate: Fraction) -> av.VideoFrame:
+def _timed(packets: list[Packet[VideoStream]], timing: Timing) -> list[Packet[VideoStream]]:
+    """``packets`` with the durations of a variable rate, which the encoder does not know."""
+    if timing.times is not None:
+        for packet in packets:
+            index = bisect_left(timing.times, packet.pts or 0, key=_ticks)
+            packet.duration = _ticks(timing.end(index)) - (packet.pts or 0)
+    return packets
+
+
+def _picture(frame: np.ndarray, index: int, timing: Timing) -> av.VideoFrame:
     import av
     from av.video.reformatter import Interpolation
 
@@ -106,6 +140,12 @@ def _picture(frame: np.ndarray, index: int, rate: Fraction) -> av.VideoFrame:
         interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         threads=1,
     )
-    picture.pts = index
-    picture.time_base = 1 / rate
+    if timing.times is None:
+        picture.pts, picture.time_base = index, 1 / timing.rate
+    else:
+        picture.pts, picture.time_base = _ticks(timing.start(index)), TICK
     return picture
+
+
+def _ticks(time: Fraction) -> int:
+    return round(time / TICK)

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from modelscope_i2v.errors import InputError
 
@@ -87,6 +87,14 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
             f'{name} (mode {image.mode}) cannot be decoded or converted to RGB: {error}. It may be damaged or cut '
             f'off: save or download it again as an RGB PNG or JPEG.'
         ) from error
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) .. 8; from 5 on width and height change places."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _BROKEN:
+        return 1
 
 
 def _upright(image: Image.Image) -> Image.Image:

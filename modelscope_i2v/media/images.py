@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import os
 import stat
-import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from PIL import Image
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.image_arrays import image_from_array, image_from_tensor
 from modelscope_i2v.media.image_decoding import decode_image, is_image, upright_rgb
+from modelscope_i2v.media.text_sources import decode_base64, decode_data_uri, exists, path_of_url, shown
 
 _ACCEPTED = (
     'a path, an http(s) or file URL, a data URI, a base64 string, bytes, a PIL image, a uint8 BGR array [H, W, 3] or '
@@ -59,24 +57,24 @@ def load_image(source: Any) -> Image.Image:
 def _from_text(text: str) -> Image.Image:
     scheme = text[:8].lower()
     if scheme.startswith('data:'):
-        return _from_data_uri(text)
+        return _from_bytes(decode_data_uri(text), 'The image in the data URI')
     if scheme.startswith(('http://', 'https://')):
         from modelscope_i2v.media.download import download
 
-        return _from_bytes(download(text), f'The image at {_shown(text)}')
+        return _from_bytes(download(text), f'The image at {shown(text)}')
     if scheme.startswith('file:'):
-        return _from_file(_path_of_url(text))
-    if not _exists(text):
-        decoded = _from_base64(text)
+        return _from_file(path_of_url(text))
+    if not exists(text):
+        decoded = decode_base64(text)
         if decoded is not None and is_image(io.BytesIO(decoded)):
             return _from_bytes(decoded, 'The image given as base64')
         if '://' in text:
-            raise InputError(f'The address {_shown(text)} is of an unknown kind. Use http, https or file.')
+            raise InputError(f'The address {shown(text)} is of an unknown kind. Use http, https or file.')
     return _from_file(text)
 
 
 def _from_file(path: str) -> Image.Image:
-    name = f'The image file {_shown(path)}'
+    name = f'The image file {shown(path)}'
     if not path:
         raise InputError(f'The path of the image is empty. Give {_ACCEPTED}.')
     try:
@@ -104,50 +102,3 @@ def _from_bytes(data: bytes, name: str) -> Image.Image:
     if not data:
         raise InputError(f'{name} is empty (zero bytes). Give the whole content of an image file.')
     return decode_image(io.BytesIO(data), name)
-
-
-def _from_data_uri(uri: str) -> Image.Image:
-    header, comma, body = uri.partition(',')
-    if not comma:
-        raise InputError(f'The data URI {_shown(uri)} has no comma. Write `data:image/png;base64,...`.')
-    if not header.lower().endswith(';base64'):
-        return _from_bytes(urllib.parse.unquote_to_bytes(body), 'The image in the data URI')
-    decoded = _from_base64(urllib.parse.unquote(body))
-    if decoded is None:
-        raise InputError(f'The data URI {_shown(uri)} does not hold valid base64. Check that it is complete.')
-    return _from_bytes(decoded, 'The image in the data URI')
-
-
-def _from_base64(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(''.join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _path_of_url(url: str) -> str:
-    from urllib.request import url2pathname
-
-    try:
-        parts = urllib.parse.urlsplit(url)
-    except ValueError as error:
-        raise InputError(f'The file URL {_shown(url)} is malformed: {error}. Write `file:///path/to/image`.') from error
-    if parts.netloc not in ('', 'localhost'):
-        raise InputError(
-            f'The file URL {_shown(url)} names the host {parts.netloc!r}. Write `file:///path/to/image`, with three '
-            f'slashes.'
-        )
-    return url2pathname(parts.path)
-
-
-def _exists(path: str) -> bool:
-    try:
-        Path(path).lstat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _shown(text: str, limit: int = 120) -> str:
-    """``text`` quoted, and shortened: a base64 string may hold megabytes."""
-    return repr(text if len(text) <= limit else f'{text[:limit]}... ({len(text):,} characters)')

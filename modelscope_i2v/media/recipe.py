@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.containers import open_container
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 RECIPE_VERSION = 1
 
@@ -43,7 +46,12 @@ def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         InputError: the file is missing, unreadable or not a video.
     """
     with open_container(path) as (container, _):
-        comment = container.metadata.get('comment', '')
+        return recipe_in(container)
+
+
+def recipe_in(container: InputContainer) -> list[dict[str, Any]]:
+    """The recipe of an opened video, as ``read_recipe`` returns it."""
+    comment = container.metadata.get('comment', '')
     try:
         entries = json.loads(comment)
     except (ValueError, RecursionError):

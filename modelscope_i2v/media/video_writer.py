@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,11 @@ from modelscope_i2v.media.animation import write_animation
 from modelscope_i2v.media.atomic_file import output_errors, output_target, probe_target, replacing
 from modelscope_i2v.media.h264 import write_h264
 from modelscope_i2v.media.recipe import dump_recipe
+from modelscope_i2v.media.timestamps import checked_timing
+from modelscope_i2v.media.video_source import VideoSource
 
 _MP4 = ('', '.mp4', '.m4v', '.mov')
 _ANIMATIONS = ('.gif', '.webp')
-_MIN_FPS, _MAX_FPS = 0.001, 1000
-# Fine enough to find the NTSC rates (30000/1001 and its kin) behind a float again.
-_MAX_DENOMINATOR = 60 * 1001
 
 
 def write_video(
@@ -33,6 +30,8 @@ def write_video(
     fps: float,
     recipe: Sequence[Mapping[str, Any]] = (),
     crf: int = 17,
+    times: Sequence[Fraction | float] | None = None,
+    sound: VideoSource | None = None,
 ) -> str:
     """Write frames to a file: whole, or not at all.
 
@@ -47,31 +46,45 @@ def write_video(
         recipe: how the video was made, one mapping a stage (see ``recipe.dump_recipe``). MP4 and GIF carry it, WebP
             does not (nor can FFmpeg read animated WebP back).
         crf: quality of MP4, 1 (best) .. 51. 0 would be lossless, in a profile that browsers do not play.
+        times: when each frame appears, in seconds from the first one, strictly rising, one a frame; for videos of
+            variable rate. ``fps`` then says how long the last frame stays. Times that are off a steady ``fps`` by less
+            than a millisecond give the same file as None.
+        sound: a video whose audio track is taken along: copied where MP4 and browsers take its codec, else converted to
+            AAC; in step with the first frame as it was there, cut where the video ends. Its absence or a damaged track
+            (with a warning) leave the video without. Animations are silent.
 
     Returns:
         ``path`` as a string.
 
     Raises:
-        InputError: no frames, or frames, fps, crf or recipe that cannot be used.
+        InputError: no frames, or frames, fps, times, crf, recipe or sound that cannot be used.
         OutputError: the file cannot be written there, or the disk is full.
     """
-    rate = _checked_rate(fps)
+    timing = checked_timing(fps, times)
     if isinstance(crf, bool) or not isinstance(crf, (int, np.integer)) or not 1 <= crf <= 51:
         raise InputError(f'crf must be a whole number from 1 (best) to 51 (smallest file), found {crf!r}.')
+    if sound is not None and not isinstance(sound, VideoSource):
+        raise InputError(f'sound must be what open_video returns, or None, found a {type(sound).__name__}.')
     comment = dump_recipe(recipe) if len(recipe) else ''
     target = _checked_target(path)
     suffix = _suffix(path)
     with replacing(target) as temporary:
-        checked = _checked_frames(frames)
+        checked = _checked_frames(frames, None if times is None else len(times))
         if suffix in _ANIMATIONS:
-            write_animation(checked, temporary, named=target, kind=suffix[1:], rate=rate, comment=comment)
+            write_animation(checked, temporary, named=target, kind=suffix[1:], timing=timing, comment=comment)
         else:
-            write_h264(checked, temporary, named=target, rate=rate, crf=int(crf), comment=comment)
+            write_h264(checked, temporary, named=target, timing=timing, crf=int(crf), comment=comment, sound=sound)
     return os.fsdecode(path)
 
 
 def encode_video(
-    frames: Iterable[np.ndarray], *, fps: float, recipe: Sequence[Mapping[str, Any]] = (), crf: int = 17
+    frames: Iterable[np.ndarray],
+    *,
+    fps: float,
+    recipe: Sequence[Mapping[str, Any]] = (),
+    crf: int = 17,
+    times: Sequence[Fraction | float] | None = None,
+    sound: VideoSource | None = None,
 ) -> bytes:
     """The bytes of the MP4 that ``write_video`` would write; same arguments and errors.
 
@@ -81,7 +94,7 @@ def encode_video(
         folder = tempfile.TemporaryDirectory(prefix='modelscope-i2v-', ignore_cleanup_errors=True)
     with folder as name:
         path = Path(name, 'video.mp4')
-        write_video(frames, path, fps=fps, recipe=recipe, crf=crf)
+        write_video(frames, path, fps=fps, recipe=recipe, crf=crf, times=times, sound=sound)
         with output_errors(path):
             return path.read_bytes()
 
@@ -109,19 +122,15 @@ def _suffix(path: str | os.PathLike[str]) -> str:
     return Path(os.fsdecode(path)).suffix.lower()
 
 
-def _checked_rate(fps: float) -> Fraction:
-    valid = isinstance(fps, (Real, np.number)) and not isinstance(fps, (bool, np.bool_)) and math.isfinite(fps)
-    if not valid or not _MIN_FPS <= fps <= _MAX_FPS:
-        raise InputError(f'fps must be a number of frames a second from {_MIN_FPS} to {_MAX_FPS}, found {fps!r}.')
-    exact = fps if isinstance(fps, Fraction) else Fraction(float(fps))
-    return exact.limit_denominator(_MAX_DENOMINATOR)
-
-
-def _checked_frames(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _checked_frames(frames: Iterable[np.ndarray], count: int | None) -> Iterator[np.ndarray]:
+    """``frames`` as they come, each looked at; exactly ``count`` of them if it is given."""
     if not isinstance(frames, Iterable):
         raise InputError(f'The frames must be a list, an array or an iterator, found a {type(frames).__name__}.')
     shape: tuple[int, ...] | None = None
+    index = -1
     for index, frame in enumerate(frames):
+        if index == count:
+            raise InputError(f'There are more frames than the {count} times. Give one time a frame.')
         if not isinstance(frame, np.ndarray):
             raise InputError(f'Frame {index} is a {type(frame).__name__}. Give uint8 RGB arrays [H, W, 3].')
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
@@ -138,3 +147,5 @@ def _checked_frames(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         yield frame
     if shape is None:
         raise InputError('There are no frames to write. Give at least one.')
+    if count is not None and index + 1 != count:
+        raise InputError(f'There are {index + 1} frames but {count} times. Give one time a frame.')

@@ -8,7 +8,8 @@ from modelscope_i2v.networks.video_to_video_unet import VideoToVideoUNet
 
 __all__ = [
     'AutoencoderKL',
-    'ClipImageEncoder', 'ClipTextEncoder',
+    'ClipImageEncoder',
+    'ClipTextEncoder',
     'ImageToVideoUNet',
     'VideoToVideoUNet',
     'attention',

@@ -102,16 +102,16 @@ class ClipTextEncoder(nn.Module):
                 "'clip.text_cfg' must describe open_clip's own text transformer, of at least 2 layers, found "
                 f'{given!r}. Stage 2 was trained with ViT-H-14.'
             )
-        self.text = _build_tower('text', configuration, {**given, 'layers': layers - 1, 'proj_type': 'none'})
-        self.width = int(self.text.ln_final.weight.shape[0])
-        self.context_length = int(self.text.positional_embedding.shape[0])
+        self.layers = layers - 1
+        self.text: Any = _build_tower('text', configuration, {**given, 'layers': layers - 1, 'proj_type': 'none'})
+        self.context_length, self.width = map(int, self.text.positional_embedding.shape)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.text.token_embedding(tokens) + self.text.positional_embedding
         return self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask))
 
 
-def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> nn.Module:
+def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> Any:
     """One tower alone: it has no public constructor, but both of open_clip's CLIP classes call these."""
     from open_clip import model
 

@@ -33,8 +33,8 @@ class TallUpsample(Upsample):
 class VideoToVideoUNet(SpatioTemporalUNet):
     """Stage 2: conditioned on text features; it is not told a frame rate.
 
-    720 pixels are 90 latent ones, which cannot be halved three times; the taller resampling makes 46, 24 and 13 of them,
-    and legal latent heights 2 modulo 8 in general (with four levels).
+    720 pixels are 90 latent ones, which cannot be halved three times; the taller resampling makes 46, 24 and 13 of
+    them, and legal latent heights 2 modulo 8 in general (with four levels).
 
     Args:
         **unet: the fields of :class:`~modelscope_i2v.networks.parameters.UNetParameters`.

@@ -138,7 +138,7 @@ def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
     if isinstance(module, ClipImageEncoder):
         return unless_own(_clip_image_key)
     if isinstance(module, ClipTextEncoder):
-        layers = len(module.text.transformer.resblocks)
+        layers = module.layers
         return unless_own(lambda key: _clip_text_key(key, layers))
     if isinstance(module, AutoencoderKL):
         if not any(_AUTOENCODER_PREFIX in key for key in keys):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -7,12 +9,14 @@ from modelscope_i2v.errors import InputError
 from tests.diffusion import gaussian
 
 
-@pytest.mark.parametrize(('frames', 'window', 'overlap'), [(100, 32, 8), (33, 32, 8), (56, 32, 8), (7, 2, 1), (9, 4, 0)])
+@pytest.mark.parametrize(
+    ('frames', 'window', 'overlap'), [(100, 32, 8), (33, 32, 8), (56, 32, 8), (7, 2, 1), (9, 4, 0)]
+)
 def test_windows_cover_every_frame_with_the_overlap(frames, window, overlap):
     starts = window_starts(frames, window, overlap)
     covered = {frame for start in starts for frame in range(start, start + window)}
     assert covered == set(range(frames))
-    assert all(a + window - b >= overlap for a, b in zip(starts, starts[1:], strict=False))
+    assert all(a + window - b >= overlap for a, b in pairwise(starts))
     weights = blend_weights(frames, window, overlap)
     torch.testing.assert_close(weights.sum(dim=0), torch.ones(frames))
     assert (weights >= 0).all()

@@ -10,7 +10,9 @@ FULL = Grid(height_multiple=64, height_remainder=16, width_multiple=64)
 AREA = 720 * 1280
 
 
-@pytest.mark.parametrize(('width', 'height'), [(1280, 720), (1920, 1080), (854, 480), (640, 360), (16, 9), (3840, 2160)])
+@pytest.mark.parametrize(
+    ('width', 'height'), [(1280, 720), (1920, 1080), (854, 480), (640, 360), (16, 9), (3840, 2160)]
+)
 def test_sixteen_by_nine_is_exactly_the_references_size(width, height):
     assert keep_aspect(width / height, FULL, area=AREA) == Placement(720, 1280, 720, 1280)
 

@@ -55,4 +55,6 @@ def test_the_text_tower_takes_all_of_its_part_of_a_clip_file():
     mapped = {to_own(key): shape for key, shape in tensors.items() if to_own(key) is not None}
     assert mapped == {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
     left = {key for key in tensors if to_own(key) is None and not key.startswith('visual.')}
-    assert left - {'text_projection', 'logit_scale'} == {key for key in tensors if '.resblocks.23.' in key and key[0] == 't'}
+    assert left - {'text_projection', 'logit_scale'} == {
+        key for key in tensors if '.resblocks.23.' in key and key[0] == 't'
+    }

@@ -11,14 +11,14 @@ logger = logging.getLogger(__name__)
 
 #: What the checkpoint was used with; it follows the user's text.
 POSITIVE_PROMPT = (
-    ', cinematic, High Contrast, highly detailed, unreal engine, taken using a Canon EOS R camera, hyper detailed photo - '
-    'realistic maximum detail, 32k, Color Grading, ultra HD, extreme meticulous detailing, skin pore detailing, hyper '
-    'sharpness, perfect without deformations, Unreal Engine 5, 4k render'
+    ', cinematic, High Contrast, highly detailed, unreal engine, taken using a Canon EOS R camera, hyper detailed '
+    'photo - realistic maximum detail, 32k, Color Grading, ultra HD, extreme meticulous detailing, skin pore '
+    'detailing, hyper sharpness, perfect without deformations, Unreal Engine 5, 4k render'
 )
 NEGATIVE_PROMPT = (
-    'worst quality, normal quality, low quality, low res, blurry, text, watermark, logo, banner, extra digits, cropped, '
-    'jpeg artifacts, signature, username, error, sketch ,duplicate, ugly, monochrome, horror, geometry, mutation, '
-    'disgusting'
+    'worst quality, normal quality, low quality, low res, blurry, text, watermark, logo, banner, extra digits, '
+    'cropped, jpeg artifacts, signature, username, error, sketch ,duplicate, ugly, monochrome, horror, geometry, '
+    'mutation, disgusting'
 )
 
 
@@ -32,8 +32,8 @@ def build_tokenizer(context_length: int) -> Any:
 def prompt_tokens(tokenizer: Any, text: str, suffix: str = '') -> torch.Tensor:
     """Tokens ``[1, context_length]`` of ``text`` followed by ``suffix``.
 
-    What exceeds the context is cut from the end, so first of all from the suffix, as in the reference. If the user's own
-    words are cut, a warning says after which.
+    What exceeds the context is cut from the end, so first of all from the suffix, as in the reference. If the user's
+    own words are cut, a warning says after which.
     """
     room = tokenizer.context_length - 2  # start and end take a token each
     words = tokenizer.encode(text)

@@ -1,0 +1,171 @@
+"""Stage 2's model: a video is encoded, noised, and denoised again under the guidance of text (SDEdit).
+
+Meng et al. 2022, "SDEdit", arXiv 2108.01073.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from modelscope.models.builder import MODELS
+from torch import nn
+
+from modelscope_i2v.arguments import VideoToVideoArguments
+from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
+from modelscope_i2v.diffusion import (
+    brownian_noise,
+    logsnr_cosine_interp_schedule,
+    sample_dpmpp_2m,
+    sample_dpmpp_2m_sde,
+    sample_heun,
+    sample_unipc,
+    sdedit_timesteps,
+    temporal_windows,
+)
+from modelscope_i2v.diffusion.samplers.steps import Callback
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.generation_model import GenerationModel, check_latents_shape
+from modelscope_i2v.networks import ClipTextEncoder, VideoToVideoUNet
+from modelscope_i2v.prompts import build_tokenizer, prompt_tokens
+from modelscope_i2v.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.weights import build_on_meta
+
+DETERMINISTIC_SAMPLERS = {'heun': sample_heun, 'dpmpp_2m': sample_dpmpp_2m, 'unipc': sample_unipc}
+
+
+@MODELS.register_module(VIDEO_TO_VIDEO.task, module_name=VIDEO_TO_VIDEO.model, force=True)
+class VideoToVideoModel(GenerationModel):
+    """CLIP's text tower, the UNet and the autoencoder of stage 2; see :class:`GenerationModel` for the arguments."""
+
+    schedule = logsnr_cosine_interp_schedule()
+    configuration: VideoToVideoConfiguration
+
+    def parse_configuration(self, section: Any, file: Path) -> VideoToVideoConfiguration:
+        return parse_video_to_video(section, file)
+
+    def build_networks(self) -> tuple[nn.Module, nn.Module]:
+        clip = build_on_meta(lambda: ClipTextEncoder(self.configuration.clip))
+        if clip.width != self.configuration.unet.context_dim:
+            raise ConfigurationError(
+                f"'unet.context_dim' is {self.configuration.unet.context_dim}, but 'clip' gives text features of "
+                f'{clip.width}. Make them equal.'
+            )
+        self.tokenizer = build_tokenizer(clip.context_length)
+        return clip, build_on_meta(lambda: VideoToVideoUNet(**asdict(self.configuration.unet)))
+
+    def check_arguments(self, arguments: VideoToVideoArguments) -> None:
+        """Raise InputError unless the sizes fit the networks."""
+        self.configuration.grid.check(arguments.height, arguments.width)
+
+    def call_defaults(self) -> dict[str, Any]:
+        """What the model's folder says about the arguments of a call; any other mode than "fast" is the normal one."""
+        mode = 'fast' if self.model_args.solver_mode == 'fast' else 'normal'
+        return {**super().call_defaults(), 'solver_mode': mode}
+
+    def encode_text(self, text: str, suffix: str = '') -> torch.Tensor:
+        """Features ``[1, L, context_dim]`` of ``text`` and what is added to it."""
+        return self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
+
+    @torch.no_grad()
+    def encode_frames(
+        self, frames: Iterable[torch.Tensor], generator: torch.Generator, *, draw_only: bool = False
+    ) -> torch.Tensor:
+        """Frames ``[3, H, W]`` in [-1, 1], streamed -> latents float32 ``[1, 4, F, h, w]``, sampled from the posterior.
+
+        Args:
+            generator: one draw of ``[1, 4, h, w]`` a frame, in the order of frames.
+            draw_only: make the draws, but do not encode (for a caller who brings latents); gives zeros.
+
+        Raises:
+            InputError: if there are no frames.
+        """
+        scale_factor = self.configuration.autoencoder.scale_factor
+        latents = []
+        for chunk in self._chunks(iter(frames)):
+            factor = self.configuration.autoencoder.downsampling_factor
+            shape = (1, self.configuration.autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
+            noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
+            if draw_only:
+                latents.append(torch.zeros_like(noise))
+                continue
+            mean, logvar = self.autoencoder.encode(chunk.to(self.device))
+            latents.append(scale_factor * (mean + (0.5 * logvar).exp() * noise))
+        if not latents:
+            raise InputError('The video has no frames. Give one with at least one frame.')
+        return torch.cat(latents).transpose(0, 1).unsqueeze(0)
+
+    def sigmas(self, arguments: VideoToVideoArguments) -> torch.Tensor:
+        """The noise levels to visit, float32 ``[steps + 1]``, down to none."""
+        timesteps = sdedit_timesteps(
+            int(arguments.steps or 0),
+            arguments.noise_level,
+            drop_penultimate=arguments.solver == 'dpmpp_2m_sde',
+        )
+        return torch.cat([self.schedule.sigma(timesteps), torch.zeros(1)])
+
+    @torch.no_grad()
+    def forward(
+        self,
+        frames: Iterable[torch.Tensor],
+        arguments: VideoToVideoArguments | None = None,
+        callback: Callback | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Generate latents of a sharper video.
+
+        Args:
+            frames: ``[3, H, W]`` float32 in [-1, 1], all of one legal size.
+            arguments: of the call; None takes the configuration's.
+            callback: called after each step; its ``x`` is in the sampler's scale.
+
+        Returns:
+            ``{'latents': [1, 4, F, h, w]}``, float32.
+
+        Raises:
+            InputError: for no frames, or arguments that contradict each other.
+        """
+        arguments = arguments or VideoToVideoArguments(**self.call_defaults())
+        generator = torch.Generator().manual_seed(int(arguments.seed or 0))
+        clean = self.encode_frames(frames, generator, draw_only=arguments.latents is not None)
+        check_latents_shape(arguments.latents, tuple(clean.shape))
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        entropy = int(torch.randint(0, 2**63 - 1, (), generator=generator)) if arguments.solver == 'dpmpp_2m_sde' else 0
+        start = arguments.noise_level - 1
+        noised = self.schedule.alphas[start].item() * clean + self.schedule.sigmas_vp[start].item() * noise
+        if arguments.latents is not None:
+            noised = arguments.latents.to(self.device)
+        sigmas = self.sigmas(arguments)
+        # The reference scales by sigma where sqrt(1 + sigma^2) would be exact, so its network first sees 0.97 times the
+        # noised latents (for 600 levels). Its results depend on it.
+        x = noised * sigmas[0].item()
+        text = self.encode_text(arguments.text, self.configuration.positive_prompt)
+        negative = self.encode_text(arguments.negative_prompt)
+        num_frames = clean.shape[2]
+        denoiser = temporal_windows(
+            self.denoiser(self.network(text), self.network(negative), arguments),
+            num_frames,
+            self.configuration.max_frames,
+            self.window_overlap(arguments, num_frames),
+        )
+        if arguments.solver == 'dpmpp_2m_sde':
+            brownian = brownian_noise(x.shape, sigmas, entropy, self.device)
+            x = sample_dpmpp_2m_sde(denoiser, x, sigmas, noise=brownian, callback=callback)
+        else:
+            x = DETERMINISTIC_SAMPLERS[str(arguments.solver)](denoiser, x, sigmas, callback=callback)
+        return {'latents': x}
+
+    def window_overlap(self, arguments: VideoToVideoArguments, num_frames: int) -> int:
+        """The asked-for overlap; by default 8 frames, fewer only if windows are shorter than 16."""
+        window = self.configuration.max_frames
+        if arguments.window_overlap is None or num_frames <= window:
+            return min(8, window // 2)
+        return arguments.window_overlap
+
+    def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for first in frames:
+            count = self.frames_at_a_time(first.shape[-2] * first.shape[-1])
+            yield torch.stack([first, *islice(frames, count - 1)])

@@ -1,0 +1,73 @@
+"""Stage 2's pipeline, registered as ModelScope's ``video-to-video-pipeline``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from modelscope.pipeline_inputs import InputType
+from modelscope.pipelines.builder import PIPELINES
+
+from modelscope_i2v.arguments import VideoToVideoArguments
+from modelscope_i2v.generation import GenerationPipeline
+from modelscope_i2v.registration import VIDEO_TO_VIDEO, register_inputs_and_outputs
+from modelscope_i2v.runtime.progress import progress_bar
+from modelscope_i2v.video_to_video.model import VideoToVideoModel
+from modelscope_i2v.video_to_video.preprocessor import PreparedVideo, VideoToVideoPreprocessor
+
+logger = logging.getLogger(__name__)
+
+register_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'text': InputType.TEXT})
+
+
+@PIPELINES.register_module(VIDEO_TO_VIDEO.task, module_name=VIDEO_TO_VIDEO.pipeline, force=True)
+class VideoToVideoPipeline(GenerationPipeline):
+    """A video becomes a sharper one of higher resolution; its frame rate and its sound stay.
+
+    >>> stage2 = pipeline(task='video-to-video', model='damo/Video-to-Video', model_revision='v1.1.0', device='cuda:0')
+    >>> stage2({'video_path': 'video.mp4', 'text': 'a red fox'}, output_video='sharper.mp4')['output_video']
+    'sharper.mp4'
+    """
+
+    stage = VIDEO_TO_VIDEO
+    model_type = VideoToVideoModel
+    preprocessor_type = VideoToVideoPreprocessor
+    arguments_type = VideoToVideoArguments
+
+    def arguments_of(self, input: Any) -> dict[str, Any]:
+        return {'text': input['text']} if isinstance(input, Mapping) and 'text' in input else {}
+
+    def preprocess(self, inputs: Any, arguments: VideoToVideoArguments) -> dict[str, Any]:  # type: ignore[override]
+        names = ('num_frames', 'height', 'width', 'fit')
+        return self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
+
+    def forward(self, inputs: dict[str, Any], arguments: VideoToVideoArguments) -> torch.Tensor:  # type: ignore[override]
+        video: PreparedVideo = inputs['video']
+        with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
+            return self.model(video.frames(), arguments, self._callback(arguments, bar))['latents']
+
+    def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
+        return inputs['video'].placement.cut(frames)
+
+    def file_options(self, arguments: VideoToVideoArguments, inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+        video: PreparedVideo = inputs['video']
+        source, placement = video.source, video.placement
+        own_fps = source.fps or float(self.model.configuration.target_fps)
+        fps = arguments.output_fps or own_fps
+        sound = source if source.has_sound else None
+        times = None if None in video.times else video.times
+        if fps != own_fps:
+            times = None
+            if sound is not None:
+                logger.warning('The sound is left out: at %g instead of %g fps it would not fit.', fps, own_fps)
+                sound = None
+        made = {
+            'num_frames': len(video.times),
+            'height': placement.height,
+            'width': placement.width,
+            'output_fps': fps,
+        }
+        recipe = [*source.recipe, {**self.recipe(arguments), **made}]
+        return {'fps': fps, 'recipe': recipe, 'times': times, 'sound': sound}

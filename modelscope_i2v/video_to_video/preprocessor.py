@@ -1,0 +1,112 @@
+"""Stage 2's preprocessor: any kind of video in, a stream of frames of a legal size out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from modelscope.preprocessors.base import Preprocessor
+from modelscope.preprocessors.builder import PREPROCESSORS
+from modelscope.utils.constant import Fields
+
+from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
+from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.geometry import Placement, keep_aspect, stretch
+from modelscope_i2v.media.video_reader import VideoSource, open_video
+from modelscope_i2v.registration import VIDEO_TO_VIDEO
+
+
+@dataclass(frozen=True)
+class PreparedVideo:
+    """A video as stage 2 takes it.
+
+    Attributes:
+        source: where the frames come from.
+        placement: where they lie on the canvas that the network sees.
+        num_frames: how many of them are wanted; None means all.
+        times: seconds of the frames that have been streamed so far, where the source knows them.
+    """
+
+    source: VideoSource
+    placement: Placement
+    num_frames: int | None
+    times: list[Fraction | None] = field(default_factory=list)
+
+    def frames(self) -> Iterator[torch.Tensor]:
+        """Frames ``[3, canvas height, canvas width]`` float32 in [-1, 1], decoded one by one.
+
+        Raises:
+            InputError: for a frame that cannot be decoded, or fewer frames than wanted.
+        """
+        self.times.clear()
+        for frame in islice(self.source.frames(), self.num_frames):
+            pixels = torch.from_numpy(frame.pixels).permute(2, 0, 1).float().div(255).sub(0.5).div(0.5)
+            yield self.placement.place(pixels.unsqueeze(0))[0]
+            self.times.append(frame.time)
+        if self.num_frames is not None and len(self.times) < self.num_frames:
+            raise InputError(
+                f"'num_frames' is {self.num_frames}, but {self.source.name} has only {len(self.times)} frames. Ask for "
+                'fewer, or leave num_frames out to take them all.'
+            )
+
+
+@PREPROCESSORS.register_module(Fields.multi_modal, module_name=VIDEO_TO_VIDEO.preprocessor, force=True)
+class VideoToVideoPreprocessor(Preprocessor):
+    """Opens videos and decides on their size.
+
+    Args:
+        model_dir: the model's folder; its configuration says which sizes the networks can take.
+
+    Raises:
+        ConfigurationError: if the configuration is missing or wrong.
+    """
+
+    def __init__(self, model_dir: str | os.PathLike[str], mode: str = 'inference', **_: Any) -> None:
+        super().__init__(mode)
+        file = Path(model_dir) / FILE_NAME
+        section = as_mapping(read_configuration(model_dir).get('model'), file, 'model').get('model_cfg')
+        self.configuration: VideoToVideoConfiguration = parse_video_to_video(section, file)
+
+    def __call__(
+        self,
+        data: Any,
+        *,
+        num_frames: int | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        fit: str = 'keep',
+    ) -> dict[str, PreparedVideo]:
+        """``{'video': PreparedVideo}`` for a video of any kind that the contract lists.
+
+        Args:
+            data: the video, or ``{'video_path': video, 'text': ...}``.
+            num_frames: take only the first frames.
+            height, width: in pixels; both stretch, one keeps the aspect, none keeps it at the configured area.
+            fit: ``'keep'`` or ``'stretch'`` (to the configured size, unless another is given).
+
+        Raises:
+            InputError: if the video cannot be read, or for a size that the networks cannot take.
+        """
+        if isinstance(data, Mapping):
+            if 'video_path' not in data:
+                raise InputError(f"A dict input needs the key 'video_path', found {sorted(map(str, data))}.")
+            data = data['video_path']
+        source = data if isinstance(data, VideoSource) else open_video(data)
+        return {'video': PreparedVideo(source, self._placement(source.aspect, height, width, fit), num_frames)}
+
+    def _placement(self, aspect: float, height: int | None, width: int | None, fit: str) -> Placement:
+        configuration = self.configuration
+        configuration.grid.check(height, width)
+        if fit == 'stretch':
+            return stretch(height or configuration.height, width or configuration.width)
+        if height is not None and width is not None:
+            return stretch(height, width)
+        area = configuration.height * configuration.width
+        return keep_aspect(aspect, configuration.grid, area=area, height=height, width=width)
