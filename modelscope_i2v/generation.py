@@ -110,7 +110,7 @@ class GenerationPipeline(Pipeline):
         # leaves a lock behind that blocks the next call for ten minutes.
         self._model_prepare = True
         self._lock = threading.RLock()  # a callback may call the pipeline again
-        self._arguments({})
+        self.resolve_arguments({})
 
     def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
         """Generate one video, or a list of videos for a list of inputs.
@@ -200,7 +200,12 @@ class GenerationPipeline(Pipeline):
             'software': f'modelscope_i2v {__version__}',
         }
 
-    def _arguments(self, call: Mapping[str, Any]) -> GenerationArguments:
+    def resolve_arguments(self, call: Mapping[str, Any]) -> GenerationArguments:
+        """All arguments of a call: given here, to ``pipeline(...)``, configured, or built in; the seed drawn if free.
+
+        Raises:
+            TypeError: for an unknown argument. InputError: for a value that is not allowed.
+        """
         arguments = merge_arguments(self.arguments_type, self.model.call_defaults(), self._call_defaults, call)
         if arguments.seed is None:
             arguments = dataclasses.replace(arguments, seed=secrets.randbelow(2**32))
@@ -221,7 +226,7 @@ class GenerationPipeline(Pipeline):
         return [first + index for index in range(count)]
 
     def _generate(self, input: Any, call: Mapping[str, Any]) -> dict[str, Any]:
-        arguments = self._arguments({**self.arguments_of(input), **call})
+        arguments = self.resolve_arguments({**self.arguments_of(input), **call})
         if arguments.output_video is not None:
             check_output(arguments.output_video)  # now, not after minutes of sampling
         inputs = self.preprocess(input, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from modelscope_i2v.arguments import GenerationArguments
@@ -24,35 +25,42 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--attention', choices=('auto', *BACKENDS), help='attention back end')
 
 
-def add_generation_options(parser: argparse.ArgumentParser, kind: type[GenerationArguments]) -> None:
-    """One ``--kebab-case`` option for every argument of ``kind`` that a terminal can give."""
-    group = parser.add_argument_group('generation')
+def option_names(kind: type[GenerationArguments]) -> list[str]:
+    """The arguments of ``kind`` that a terminal can give."""
+    return [item.name for item in dataclasses.fields(kind) if item.metadata.get('cli') is not None]
+
+
+def add_generation_options(
+    parser: argparse.ArgumentParser,
+    kind: type[GenerationArguments],
+    only: Iterable[str] | None = None,
+    prefix: str = '',
+) -> None:
+    """One ``--kebab-case`` option for every argument of ``kind`` that a terminal can give (or of ``only`` those)."""
+    names = option_names(kind) if only is None else list(only)
+    group = parser.add_argument_group(prefix.replace('-', ' ').strip() or 'generation')
     for item in dataclasses.fields(kind):
-        if item.metadata.get('cli') is None:
+        if item.name not in names:
             continue
         group.add_argument(
-            f'--{item.name.replace("_", "-")}',
+            f'--{prefix}{item.name.replace("_", "-")}',
             type=item.metadata['cli'],
             choices=item.metadata['choices'],
             metavar=None if item.metadata['choices'] else item.metadata['cli'].__name__.upper(),
             help=item.metadata['help'],
         )
-    group.add_argument('--show-progress', action=argparse.BooleanOptionalAction, help='progress bars on standard error')
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Where the result goes and how it is reported."""
     parser.add_argument('-o', '--output', required=True, metavar='OUT.mp4', help='the video to write')
     parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    parser.add_argument(
+        '--show-progress', action=argparse.BooleanOptionalAction, help='progress bars on standard error'
+    )
 
 
-def given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Those of ``names`` that were given on the command line."""
-    values = {name: getattr(arguments, name) for name in names}
+def given(arguments: argparse.Namespace, *names: str, prefix: str = '') -> dict[str, Any]:
+    """Those of ``names`` that were given on the command line (behind ``prefix``)."""
+    values = {name: getattr(arguments, prefix + name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def generation_arguments(arguments: argparse.Namespace, kind: type[GenerationArguments]) -> dict[str, Any]:
-    """The arguments of a call from the command line."""
-    names = [item.name for item in dataclasses.fields(kind) if item.metadata.get('cli') is not None]
-    return given(arguments, *names, 'show_progress')

@@ -114,18 +114,20 @@ def _track(source: EncodedVideo, output: OutputContainer, opened: ExitStack) -> 
 
 
 def _works(source: EncodedVideo, method: Method) -> bool:
-    """Whether the first packets can be had and MP4 takes them; raises one of ``_problems`` where not."""
+    """Whether the first packets can be had and make a track of an MP4; raises one of ``_problems`` where not."""
     import av
 
-    with source.opened() as container, av.open(io.BytesIO(), 'w', format='mp4') as trial:
+    file = io.BytesIO()
+    with source.opened() as container, av.open(file, 'w', format='mp4') as trial:
         audio = _best_audio(container)
         if audio.codec_context is None or (method is copied and audio.codec_context.codec.canonical_name not in COPIED):
             return False
         stream, packets = method(container, audio, trial, source.start)
-        first = list(islice(packets, _TRIAL_PACKETS))
-        for sound in first:
+        for sound in islice(packets, _TRIAL_PACKETS):
             trial.mux(_stamped(sound, sound.duration, stream))
-    return bool(first)
+    # The muxer drops what it cannot make sense of, E-AC-3 for example, without a word.
+    with av.open(io.BytesIO(file.getvalue())) as written:
+        return bool(written.streams.audio)
 
 
 def _stamped(sound: SoundPacket, duration: Fraction, stream: AudioStream) -> Packet[AudioStream]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Seconds by which a header that only tells a duration may exceed the last frame: of a still end, for example.
-_MISSING = 1.0
+# Seconds by which a header that tells a duration, not a number of frames, may exceed the end of the last one: headers
+# round, and the last frame of a variable rate may be said to stay longer than the decoder knows.
+_MISSING = 0.25
 
 
 def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:

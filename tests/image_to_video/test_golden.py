@@ -33,7 +33,7 @@ def test_frames_equal_the_reference(stage1):
 def test_configured_defaults_are_the_references(stage1):
     # 64x96, 5 frames and 8 fps stand in the model's configuration; 50 steps and guidance 3.0 are built in.
     case = json.loads((DATA / 'e2e_i2v_dev.json').read_text())
-    recipe = stage1.recipe(stage1._arguments({}))
+    recipe = stage1.recipe(stage1.resolve_arguments({}))
     assert all(recipe[name] == case[name] for name in ('num_frames', 'height', 'width', 'fps', 'steps'))
     assert (recipe['guidance_scale'], recipe['solver'], recipe['timestep_spacing']) == (3.0, 'ddim', 'leading')
 

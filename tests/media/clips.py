@@ -1,5 +1,6 @@
 """Videos of other makers than us, with sound: what people bring."""
 
+import itertools
 from fractions import Fraction
 
 import av
@@ -86,8 +87,7 @@ def loud_times(path, threshold=0.2):
     times = []
     with av.open(str(path)) as container:
         resampler = av.AudioResampler('fltp', 'mono')
-        pieces = (piece for frame in container.decode(audio=0) for piece in resampler.resample(frame))
-        for piece in pieces:
+        for piece in itertools.chain.from_iterable(map(resampler.resample, _decodable(container))):
             loud = np.flatnonzero(np.abs(piece.to_ndarray()[0]) > threshold)
             if len(loud):
                 start = float(piece.pts * piece.time_base - zero) + loud[0] / piece.sample_rate
@@ -95,3 +95,11 @@ def loud_times(path, threshold=0.2):
                 if not times or start - times[-1] > 0.3:
                     times.append(float(start))
     return times
+
+
+def _decodable(container):
+    for packet in container.demux(audio=0):
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError:
+            continue

@@ -1,6 +1,6 @@
 """The sound of the input in the written video."""
 
-import logging
+import itertools
 import os
 import subprocess
 import sys
@@ -90,7 +90,8 @@ def test_codecs_that_become_aac(tmp_path, name, video_codec, codec, rate, channe
         assert context.channels == channels
         assert context.sample_rate == (rate if rate != 22254 else 48000)
         heard = sum(frame.samples for frame in container.decode(audio=0)) / context.sample_rate
-    assert heard == pytest.approx(4, abs=0.05)
+    # Decoders play the last packet to its end.
+    assert 4 <= heard < 4 + 2048 / context.sample_rate
 
 
 def test_sound_of_transport_streams_loses_only_its_headers(tmp_path):
@@ -107,8 +108,7 @@ def test_sound_stays_in_step_when_it_begins_earlier_or_later(tmp_path, codec, of
     times = [max(0, -offset) + index / 25 for index in range(50)]
     source = tmp_path / 'a.mkv'
     record(source, gradient(50), times=times, sound=beeps(3), sound_codec=codec, sound_at=max(0, offset))
-    expected = [0.5, 1.5] if offset > 0 else [-0.5, 0.5, 1.5, 2.5]
-    assert loud_times(source) == pytest.approx([*expected, 2.5, 3.5][: 3 + (offset < 0)], abs=0.03)
+    assert loud_times(source) == pytest.approx([offset, offset + 1, offset + 2], abs=0.03)
     target = copied(source, tmp_path / 'b.mp4')
     assert loud_times(target) == pytest.approx([0.5, 1.5], abs=0.002)
     assert durations(target)[:2] == pytest.approx((2, 2), abs=0.001)
@@ -162,7 +162,7 @@ def test_sound_and_frames_alternate_in_the_file(tmp_path):
     with av.open(copied(source, tmp_path / 'b.mp4')) as container:
         places = sorted((p.pos, float(p.dts * p.time_base)) for p in container.demux() if p.size)
     moments = [moment for _, moment in places]
-    assert max(abs(later - earlier) for earlier, later in zip(moments, moments[1:], strict=False)) < 0.3
+    assert max(abs(later - earlier) for earlier, later in itertools.pairwise(moments)) < 0.3
 
 
 def test_videos_without_sound_and_animations_are_written_silently(tmp_path, caplog):
@@ -200,38 +200,34 @@ def test_the_language_is_kept(tmp_path):
 
 def damaged(source, target, first, last):
     """``source`` with the content of the audio packets ``first .. last`` overwritten."""
+    data = source.read_bytes()
     with av.open(str(source)) as container:
-        packets = [packet for packet in container.demux(audio=0) if packet.size][first:last]
-        places = [(packet.pos, packet.size) for packet in packets]
-    data = bytearray(source.read_bytes())
-    for position, size in places:
-        data[position : position + size] = b'\xff' * size
+        for packet in [packet for packet in container.demux(audio=0) if packet.size][first:last]:
+            data = data.replace(bytes(packet), b'\xff' * packet.size, 1)
     target.write_bytes(data)
     return target
 
 
-@pytest.mark.parametrize(
-    ('codec', 'first', 'last'), [('aac', 0, 99), ('aac', 20, 30), ('eac3', 0, 99), ('eac3', 20, 30), ('mp2', 0, 99)]
-)
-def test_damaged_sound_does_not_cost_the_video(tmp_path, caplog, codec, first, last):
-    good = record(tmp_path / 'good.mkv', gradient(50), sound=beeps(2, 48000), sound_rate=48000, sound_codec=codec)
-    source = damaged(good, tmp_path / 'a.mkv', first, last)
-    target = copied(source, tmp_path / 'b.mp4')
-    info = probe_video(target)
-    assert info.frames == 50
+@pytest.mark.parametrize('codec', ['aac', 'eac3', 'mp2'])
+def test_sound_that_is_all_damaged_does_not_cost_the_video(tmp_path, caplog, codec):
+    good = record(tmp_path / 'good.mkv', gradient(50), sound=beeps(2), sound_codec=codec)
+    source = damaged(good, tmp_path / 'a.mkv', 0, None)
+    info = probe_video(copied(source, tmp_path / 'b.mp4'))
+    assert (info.frames, info.has_audio) == (50, False)
     assert info.duration == pytest.approx(2, abs=0.001)
-    if (codec, first) in (('eac3', 0), ('mp2', 0)):
-        assert not info.has_audio
-        assert 'sound' in caplog.text
+    assert caplog.text.count('the video is written without') == 1
 
 
-def test_converting_goes_on_after_damaged_sound(tmp_path, caplog):
-    good = record(tmp_path / 'good.mkv', gradient(100), sound=beeps(4, 48000), sound_rate=48000, sound_codec='mp2')
-    source = damaged(good, tmp_path / 'a.mkv', 30, 60)
-    with caplog.at_level(logging.WARNING, logger='modelscope_i2v'):
-        target = copied(source, tmp_path / 'b.mp4')
-    assert caplog.text.count('is damaged near 0.7') == 1
+@pytest.mark.parametrize('codec', ['aac', 'eac3', 'mp2'])
+def test_sound_goes_on_after_damage(tmp_path, caplog, codec):
+    sound = beeps(4, 48000)
+    good = record(tmp_path / 'good.mkv', gradient(100), sound=sound, sound_rate=48000, sound_codec=codec)
+    seconds = {'aac': 1024 / 48000, 'eac3': 1536 / 48000, 'mp2': 1152 / 48000}[codec]
+    source = damaged(good, tmp_path / 'a.mkv', round(0.7 / seconds), round(1.4 / seconds))
+    target = copied(source, tmp_path / 'b.mp4')
+    assert durations(target)[:2] == pytest.approx((4, 4), abs=0.001)
     assert loud_times(target) == pytest.approx([0, 2, 3], abs=0.03)
+    assert caplog.text.count('is damaged near 0.') == (codec == 'mp2')
 
 
 def test_a_source_that_has_gone_costs_only_the_sound(tmp_path, caplog):

@@ -209,7 +209,7 @@ def test_animations_are_videos(tmp_path, frames):
 @pytest.mark.parametrize('size', [(1, 1), (1, 33), (33, 1)])
 def test_one_pixel_and_one_frame(tmp_path, size):
     frame = gradient(1, *size)
-    path = record(tmp_path / 'a.mkv', frame, 'png', pixels='rgb24')
+    path = record(tmp_path / 'a.mov', frame, 'png', pixels='rgb24')
     np.testing.assert_array_equal(pixels_of(path), frame)
     own = open_video(write_video(frame, tmp_path / 'b.mp4', fps=8))
     assert [item.time for item in own.frames()] == [0]

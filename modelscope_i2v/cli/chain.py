@@ -1,0 +1,95 @@
+"""``chain``: a picture becomes a video, and that a sharper one.
+
+Stage 1's frames stay in memory instead of passing through a lossy file, and stage 1 is gone before stage 2 is loaded:
+only its autoencoder stays, which stage 2 shares if its own has the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+from typing import TYPE_CHECKING, Any
+
+from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
+from modelscope_i2v.cli.generate import load_stage, report
+from modelscope_i2v.cli.options import add_generation_options, add_model_options, add_output_options, given
+from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+
+if TYPE_CHECKING:
+    from modelscope_i2v.media.video_reader import VideoSource
+
+#: Options without a prefix: for both stages, for the first (what happens in the video), for the second (the result).
+BOTH = ('seed', 'steps', 'show_progress')
+FIRST = ('num_frames', 'fps', 'eta', 'noise_strength')
+SECOND = ('text', 'negative_prompt', 'noise_level', 'solver_mode', 'window_overlap', 'height', 'width', 'output_fps')
+#: Options that mean something else in each stage, with the prefix --stage1- or --stage2-; they win.
+EACH = ('steps', 'solver', 'guidance_scale', 'guidance_rescale', 'timestep_spacing', 'fit')
+EACH_FIRST = (*EACH, 'height', 'width')
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb to a parser."""
+    parser = subparsers.add_parser(
+        'chain',
+        help='turn a picture into a sharp video, both stages',
+        description='Turn a picture into a video and make that sharper.',
+    )
+    parser.add_argument('image', metavar='IMAGE', help='path or URL of the picture')
+    add_output_options(parser)
+    parser.add_argument('--keep-stage1', metavar='FILE', help="write stage 1's video too")
+    add_model_options(parser)
+    parser.add_argument('--stage2-model', help='folder or hub id of stage 2 (default: the counterpart of --model)')
+    parser.add_argument('--stage2-device', help='another device for stage 2')
+    add_generation_options(parser, ImageToVideoArguments, ('seed', 'steps', *FIRST))
+    add_generation_options(parser, VideoToVideoArguments, SECOND)
+    add_generation_options(parser, ImageToVideoArguments, EACH_FIRST, prefix='stage1-')
+    add_generation_options(parser, VideoToVideoArguments, EACH, prefix='stage2-')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Both stages, then report."""
+    from modelscope_i2v.media.video_writer import check_output, write_video
+
+    second_model = _second_model(arguments)
+    for path in filter(None, (arguments.output, arguments.keep_stage1)):
+        check_output(path)  # before minutes of loading
+    first = load_stage(arguments, IMAGE_TO_VIDEO, arguments.model)
+    low = _first_stage(arguments, first)
+    if arguments.keep_stage1:
+        frames = (frame.pixels for frame in low.frames())
+        write_video(frames, arguments.keep_stage1, fps=float(low.fps or 0), recipe=low.recipe)
+    autoencoder_owner = first.model
+    autoencoder_owner.unet = autoencoder_owner.clip = None
+    gc.collect()
+    arguments.device = arguments.stage2_device or arguments.device
+    second = load_stage(arguments, VIDEO_TO_VIDEO, second_model)
+    second.model.share_autoencoder(autoencoder_owner)
+    call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
+    report(arguments, second(low, output_video=arguments.output, **call))
+    return 0
+
+
+def _second_model(arguments: argparse.Namespace) -> str | None:
+    """The model of stage 2: the one that was named, else the counterpart of stage 1's."""
+    if arguments.stage2_model or not arguments.model:
+        return arguments.stage2_model
+    if arguments.model == IMAGE_TO_VIDEO.default_hub_model:
+        return VIDEO_TO_VIDEO.default_hub_model
+    raise ConfigurationError(
+        f"'{arguments.model}' has no known counterpart for stage 2. Name one with --stage2-model, for example "
+        f'{VIDEO_TO_VIDEO.default_hub_model}.'
+    )
+
+
+def _first_stage(arguments: argparse.Namespace, pipeline: Any) -> VideoSource:
+    """Stage 1's frames in memory, with the clock and the recipe that a file would carry."""
+    from modelscope_i2v.media.video_reader import open_video
+
+    call = {**given(arguments, *BOTH, *FIRST), **given(arguments, *EACH_FIRST, prefix='stage1_')}
+    resolved = pipeline.resolve_arguments(call)
+    result = pipeline(arguments.image, output_type='np', **{**call, 'seed': resolved.seed})
+    source = open_video(result['output_video'])
+    return dataclasses.replace(source, fps=float(resolved.output_fps), recipe=[pipeline.recipe(resolved)])
