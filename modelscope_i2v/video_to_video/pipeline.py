@@ -68,6 +68,7 @@ class VideoToVideoPipeline(GenerationPipeline):
             'height': placement.height,
             'width': placement.width,
             'output_fps': fps,
+            'window_overlap': self.model.window_overlap(arguments, len(video.times)),
         }
         recipe = [*source.recipe, {**self.recipe(arguments), **made}]
         return {'fps': fps, 'recipe': recipe, 'times': times, 'sound': sound}
