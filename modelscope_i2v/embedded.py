@@ -59,6 +59,7 @@ _MODEL_CFG: dict[str, dict[str, Any]] = {
         'max_frames': 16,
         'height': 128,
         'width': 128,
+        'solver': 'dpmpp_2m_sde',
         'steps': 8,
         'unet': _UNET,
         'autoencoder': _AUTOENCODER,

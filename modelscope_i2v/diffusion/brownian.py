@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import torch
 
-from modelscope_i2v.diffusion.samplers.steps import NoiseSource, Step
+from modelscope_i2v.diffusion.samplers.steps import NoiseSource, Sigmas, Step
 
 #: The tree's resolution in sigma.
 TOLERANCE = 1e-6
 
 
 def brownian_noise(
-    shape: Sequence[int], sigmas: Sequence[float] | torch.Tensor, entropy: int, device: torch.device | str = 'cpu'
+    shape: Sequence[int], sigmas: Sigmas, entropy: int, device: torch.device | str = 'cpu'
 ) -> NoiseSource:
     """Unit noise for the steps between ``sigmas``: increments of a Brownian motion over sigma, scaled to variance 1.
 

@@ -73,7 +73,7 @@ def checked_file(path: str | bytes | os.PathLike[str]) -> Path:
 
 def video_file_name(path: str | bytes | os.PathLike[str]) -> str:
     """What messages call the video file at ``path``."""
-    return f'The video file {shown(os.fsdecode(path))}'
+    return f'The video file {shown(os.fsdecode(path), limit=400)}'
 
 
 @contextmanager

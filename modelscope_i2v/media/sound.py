@@ -11,18 +11,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.sound_packets import COPIED, SoundPacket, copied, encoded
+from modelscope_i2v.media.sound_conversion import COPIED, OpenSound, copied, encoded
+from modelscope_i2v.media.sound_packets import SoundPacket, stamped
 from modelscope_i2v.media.video_file import EncodedVideo
 from modelscope_i2v.media.video_source import VideoSource
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
-    from av.packet import Packet
 
-    Method = Callable[
-        [InputContainer, AudioStream, OutputContainer, Fraction], tuple[AudioStream, Iterator[SoundPacket]]
-    ]
+    Method = Callable[[OpenSound, OutputContainer], tuple[AudioStream, Iterator[SoundPacket]]]
 
 _log = logging.getLogger(__name__)
 
@@ -58,27 +56,16 @@ class SoundTrack:
         try:
             return next((packet for packet in self._packets if packet.end > -_LEAD), None)
         except _problems() as error:
-            self._give_up(error)
+            reached = 0.0 if self._last_tick is None else self._last_tick / self._stream.codec_context.sample_rate
+            _log.warning('%s: the sound cannot be read beyond %.2f s and ends there (%s).', self._name, reached, error)
             return None
 
     def _write(self, sound: SoundPacket, duration: Fraction) -> None:
-        import av
-
-        packet = _stamped(sound, duration, self._stream)
+        packet = stamped(sound, duration, self._stream)
         tick = packet.pts or 0
-        if self._last_tick is not None and tick <= self._last_tick:
-            return
-        self._last_tick = tick
-        try:
+        if self._last_tick is None or tick > self._last_tick:
+            self._last_tick = tick
             self._output.mux(packet)
-        except (av.error.InvalidDataError, av.error.ArgumentError) as error:
-            # Not what a full disk says: the muxer does not take the packet.
-            self._give_up(error)
-            self._packets = iter(())
-
-    def _give_up(self, error: Exception) -> None:
-        reached = 0.0 if self._last_tick is None else self._last_tick / self._stream.codec_context.sample_rate
-        _log.warning('%s: the sound cannot be read beyond %.2f s and ends there (%s).', self._name, reached, error)
 
 
 @contextmanager
@@ -96,6 +83,9 @@ def sound_track(source: VideoSource | None, output: OutputContainer) -> Iterator
 
 
 def _track(source: EncodedVideo, output: OutputContainer, opened: ExitStack) -> SoundTrack | None:
+    def damaged(time: Fraction) -> None:
+        _log.warning('%s: the sound is damaged near %.2f s; what is lost there is silent.', source.name, time)
+
     problem: Exception | str = 'it is empty or of an unknown kind'
     for method in (copied, encoded):
         try:
@@ -103,7 +93,7 @@ def _track(source: EncodedVideo, output: OutputContainer, opened: ExitStack) -> 
             if _works(source, method):
                 container = opened.enter_context(source.opened())
                 audio = _best_audio(container)
-                stream, packets = method(container, audio, output, source.start)
+                stream, packets = method(OpenSound(container, audio, source.start, damaged), output)
                 if audio.language:
                     stream.metadata['language'] = audio.language
                 return SoundTrack(source.name, output, stream, packets)
@@ -120,25 +110,17 @@ def _works(source: EncodedVideo, method: Method) -> bool:
     file = io.BytesIO()
     with source.opened() as container, av.open(file, 'w', format='mp4') as trial:
         audio = _best_audio(container)
-        if audio.codec_context is None or (method is copied and audio.codec_context.codec.canonical_name not in COPIED):
+        context = audio.codec_context
+        if context is None or not context.sample_rate:
             return False
-        stream, packets = method(container, audio, trial, source.start)
+        if method is copied and context.codec.canonical_name not in COPIED:
+            return False
+        stream, packets = method(OpenSound(container, audio, source.start, lambda _: None), trial)
         for sound in islice(packets, _TRIAL_PACKETS):
-            trial.mux(_stamped(sound, sound.duration, stream))
+            trial.mux(stamped(sound, sound.duration, stream))
     # The muxer drops what it cannot make sense of, E-AC-3 for example, without a word.
     with av.open(io.BytesIO(file.getvalue())) as written:
         return bool(written.streams.audio)
-
-
-def _stamped(sound: SoundPacket, duration: Fraction, stream: AudioStream) -> Packet[AudioStream]:
-    """The packet of ``sound``, changed to belong to ``stream``, timed in samples."""
-    rate = stream.codec_context.sample_rate
-    packet = sound.packet
-    packet.stream = stream
-    packet.time_base = Fraction(1, rate)
-    packet.pts = packet.dts = round(sound.start * rate)
-    packet.duration = round(duration * rate)
-    return packet
 
 
 def _best_audio(container: InputContainer) -> AudioStream:

@@ -1,29 +1,17 @@
-"""The sound of a video as packets for an MP4: taken over as they are, or converted to AAC."""
+"""Packets of sound on their way into an MP4, and whether it takes them."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
-
-_log = logging.getLogger(__name__)
-
-#: Codecs that MP4 holds and players take; all others are converted.
-COPIED = ('aac', 'mp3', 'opus', 'flac', 'ac3', 'eac3', 'alac')
-_AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-_LAYOUTS = {1: 'mono', 6: '5.1'}
-_BITS_A_CHANNEL = 96_000
-# AAC holds at most six bits a sample; asking for more only brings a complaint.
-_BITS_A_SAMPLE = 4
-# Gaps and overlaps in the time stamps are filled with silence or cut out, from 20 ms on.
-_FOLLOW_TIME_STAMPS = {'async': '1', 'min_hard_comp': '0.02'}
+    from av.packet import Packet
 
 
 @dataclass(frozen=True)
@@ -39,79 +27,64 @@ class SoundPacket:
         return self.start + self.duration
 
 
-def copied(
-    container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
-) -> tuple[AudioStream, Iterator[SoundPacket]]:
-    """A new track of ``output`` and the packets of ``stream`` for it, unchanged; ``zero`` is when the video starts."""
-    return output.add_stream_from_template(stream), _copied(container, stream, zero)
+def stamped(sound: SoundPacket, duration: Fraction, stream: AudioStream) -> Packet[AudioStream]:
+    """The packet of ``sound``, changed to belong to ``stream``, timed in samples."""
+    rate = stream.codec_context.sample_rate
+    packet = sound.packet
+    packet.stream = stream
+    packet.time_base = Fraction(1, rate)
+    packet.pts = packet.dts = round(sound.start * rate)
+    packet.duration = round(duration * rate)
+    return packet
 
 
-def _copied(container: InputContainer, stream: AudioStream, zero: Fraction) -> Iterator[SoundPacket]:
-    tick = stream.time_base or Fraction(1, 1000)
-    exact = Fraction(stream.codec_context.frame_size, stream.codec_context.sample_rate)
-    expected: Fraction | None = None
-    for packet in container.demux(stream):
-        if not packet.size or packet.pts is None:
-            continue
-        start, duration = packet.pts * tick - zero, (packet.duration or 0) * tick
-        # Containers that count in milliseconds round; what fits into that is taken to be without a seam.
-        if exact and abs(duration - exact) < tick:
-            duration = exact
-        if expected is not None and abs(start - expected) <= tick:
-            start = expected
-        expected = start + duration
-        yield SoundPacket(packet, start, duration)
+@contextmanager
+def rehearsal(stream: AudioStream) -> Iterator[Callable[[SoundPacket], bool]]:
+    """A function that tells whether an MP4 takes a packet of ``stream``.
 
-
-def encoded(
-    container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
-) -> tuple[AudioStream, Iterator[SoundPacket]]:
-    """A new AAC track of ``output`` and packets for it, encoded from ``stream``; ``zero`` is when the video starts."""
-    context = stream.codec_context
-    rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
-    layout = _LAYOUTS.get(context.channels, 'stereo')
-    track = output.add_stream('aac', rate=rate, layout=layout)
-    track.bit_rate = min(_BITS_A_CHANNEL, _BITS_A_SAMPLE * rate) * track.codec_context.channels
-    return track, _encoded(_decoded(container, stream, zero), track)
-
-
-def _encoded(frames: Iterator[AudioFrame], track: AudioStream) -> Iterator[SoundPacket]:
-    for frame in _resampled(frames, track):
-        for packet in track.encode(frame):
-            yield SoundPacket(packet, (packet.pts or 0) * packet.time_base, (packet.duration or 0) * packet.time_base)
-
-
-def _resampled(frames: Iterator[AudioFrame], track: AudioStream) -> Iterator[AudioFrame | None]:
-    """What ``track`` encodes, without gaps; None at the end, which tells the encoder to finish."""
-    from av.audio.resampler import AudioResampler
-
-    context = track.codec_context
-    resampler = AudioResampler(context.format, context.layout, context.sample_rate, options=_FOLLOW_TIME_STAMPS)
-    for frame in frames:
-        yield from resampler.resample(frame)
-    yield from resampler.resample(None)
-    yield None
-
-
-def _decoded(container: InputContainer, stream: AudioStream, zero: Fraction) -> Iterator[AudioFrame]:
-    """Samples from the first frame of the video on, time stamps counted from there; what is damaged is passed over."""
+    FFmpeg parses the packets of some codecs and refuses damaged ones, but where there are frames, too, it does so some
+    packets later, when the file is spoilt. So each packet is first written to an MP4 of its own that nobody keeps.
+    """
     import av
 
-    tick = stream.time_base or Fraction(1, 1000)
-    expected = Fraction(0)
-    damaged = False
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            if not damaged:
-                _log.warning('The sound is damaged near %.2f s; silence takes the place of what is lost.', expected)
-            damaged = True
-            continue
-        for frame in frames:
-            start = expected if frame.pts is None else frame.pts * (frame.time_base or tick) - zero
-            expected = start + Fraction(frame.samples, frame.sample_rate)
-            if expected > 0:
-                frame.time_base = Fraction(1, frame.sample_rate)
-                frame.pts = round(start * frame.sample_rate)
-                yield frame
+    refusals = (av.error.FFmpegError, OSError, ValueError)
+    container = av.open(_Nowhere(), 'w', format='mp4')
+    try:
+        track = container.add_stream_from_template(stream)
+
+        def accepts(sound: SoundPacket) -> bool:
+            try:
+                container.mux(stamped(sound, sound.duration, track))
+            except refusals:
+                return False
+            return True
+
+        yield accepts
+    finally:
+        with suppress(*refusals):
+            container.close()
+
+
+class _Nowhere(io.RawIOBase):
+    """A file that forgets what is written to it."""
+
+    def __init__(self) -> None:
+        self._position = self._end = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._position += len(data)
+        self._end = max(self._end, self._position)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._end}[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position

@@ -83,13 +83,8 @@ class ClipImageEncoder(nn.Module):
 class ClipTextEncoder(nn.Module):
     """Text features ``[N, L, width]`` of tokens ``[N, L]``: all blocks but the last, then the final norm; no pooling.
 
-    The last block and the projection are not used ("penultimate layer"), so they are not built.
-
-    Args:
-        clip: an open_clip architecture name, or an open_clip model configuration.
-
-    Raises:
-        ConfigurationError: if open_clip does not know the name or cannot build the configuration.
+    The last block and the projection are not used ("penultimate layer"), so they are not built. Takes the same ``clip``
+    as :class:`ClipImageEncoder` and raises the same errors.
     """
 
     def __init__(self, clip: str | Mapping[str, Any]) -> None:

@@ -220,14 +220,16 @@ def test_sound_that_is_all_damaged_does_not_cost_the_video(tmp_path, caplog, cod
 
 @pytest.mark.parametrize('codec', ['aac', 'eac3', 'mp2'])
 def test_sound_goes_on_after_damage(tmp_path, caplog, codec):
-    sound = beeps(4, 48000)
+    # Noise, so that no two packets are alike.
+    sound = beeps(4, 48000) + np.random.default_rng(0).integers(-300, 300, (4 * 48000, 1), dtype=np.int16)
     good = record(tmp_path / 'good.mkv', gradient(100), sound=sound, sound_rate=48000, sound_codec=codec)
     seconds = {'aac': 1024 / 48000, 'eac3': 1536 / 48000, 'mp2': 1152 / 48000}[codec]
     source = damaged(good, tmp_path / 'a.mkv', round(0.7 / seconds), round(1.4 / seconds))
     target = copied(source, tmp_path / 'b.mp4')
     assert durations(target)[:2] == pytest.approx((4, 4), abs=0.001)
     assert loud_times(target) == pytest.approx([0, 2, 3], abs=0.03)
-    assert caplog.text.count('is damaged near 0.') == (codec == 'mp2')
+    # AAC is not looked into.
+    assert caplog.text.count('is damaged near 0.') == (codec != 'aac')
 
 
 def test_a_source_that_has_gone_costs_only_the_sound(tmp_path, caplog):

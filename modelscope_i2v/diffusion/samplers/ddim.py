@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
-from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, finish_step, iterate_steps
+from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, Sigmas, finish_step, iterate_steps
 from modelscope_i2v.errors import InputError
 
 
@@ -15,7 +13,7 @@ from modelscope_i2v.errors import InputError
 def sample_ddim(
     denoiser: Denoiser,
     x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
+    sigmas: Sigmas,
     *,
     eta: float = 0.0,
     noise: NoiseSource | None = None,

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
-from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, finish_step, iterate_steps
+from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, Sigmas, finish_step, iterate_steps
 
 
 @torch.no_grad()
 def sample_dpmpp_2m(
-    denoiser: Denoiser,
-    x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
-    *,
-    callback: Callback | None = None,
+    denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
     """DPM-Solver++(2M), algorithm 2: second order in ``lambda = -log sigma`` with one evaluation a step.
 
@@ -33,7 +28,7 @@ def sample_dpmpp_2m(
 def sample_dpmpp_2m_sde(
     denoiser: Denoiser,
     x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
+    sigmas: Sigmas,
     *,
     noise: NoiseSource,
     callback: Callback | None = None,
@@ -53,7 +48,7 @@ def sample_dpmpp_2m_sde(
 def _sample(
     denoiser: Denoiser,
     x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
+    sigmas: Sigmas,
     noise: NoiseSource | None,
     callback: Callback | None,
 ) -> torch.Tensor:

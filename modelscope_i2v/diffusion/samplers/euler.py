@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
-from modelscope_i2v.diffusion.samplers.steps import Callback, finish_step, iterate_steps
+from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, finish_step, iterate_steps
 
 
 @torch.no_grad()
 def sample_euler(
-    denoiser: Denoiser,
-    x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
-    *,
-    callback: Callback | None = None,
+    denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
     """``dx/dsigma = (x - x0) / sigma`` (equation 3 with sigma(t) = t), first order.
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
-from modelscope_i2v.diffusion.samplers.steps import Callback, finish_step, iterate_steps
+from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, finish_step, iterate_steps
 
 
 @torch.no_grad()
 def sample_heun(
-    denoiser: Denoiser,
-    x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
-    *,
-    callback: Callback | None = None,
+    denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
     """Second order with two evaluations a step; a step to sigma 0 is Euler's, with one.
 
-    Raises:
-        InputError: for sigmas that do not strictly fall.
+    Raises InputError for sigmas that do not strictly fall.
     """
     for step in iterate_steps(sigmas):
-        slope = (x - denoiser(x, step.sigma)) / step.sigma
         size = step.sigma_next - step.sigma
+        slope = (x - denoiser(x, step.sigma)) / step.sigma
         if step.sigma_next > 0:
             ahead = x + size * slope
             slope = (slope + (ahead - denoiser(ahead, step.sigma_next)) / step.sigma_next) / 2

@@ -10,6 +10,8 @@ import torch
 
 from modelscope_i2v.errors import InputError
 
+#: Noise levels, falling.
+Sigmas = Sequence[float] | torch.Tensor
 #: ``(step, sigma before, sigma after, x after) -> replacement for x or None``.
 Callback = Callable[[int, float, float, torch.Tensor], 'torch.Tensor | None']
 
@@ -27,7 +29,7 @@ class Step:
 NoiseSource = Callable[[Step], torch.Tensor]
 
 
-def iterate_steps(sigmas: Sequence[float] | torch.Tensor, *, strictly: bool = True) -> Iterator[Step]:
+def iterate_steps(sigmas: Sigmas, *, strictly: bool = True) -> Iterator[Step]:
     """The steps between neighbouring ``sigmas``.
 
     Raises:

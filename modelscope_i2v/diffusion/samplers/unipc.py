@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
-from modelscope_i2v.diffusion.samplers.steps import Callback, Step, finish_step, iterate_steps
+from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, Step, finish_step, iterate_steps
 
 
 def _weights(ratios: Sequence[float], size: float) -> list[float]:
@@ -41,11 +41,7 @@ def _advance(
 
 @torch.no_grad()
 def sample_unipc(
-    denoiser: Denoiser,
-    x: torch.Tensor,
-    sigmas: Sequence[float] | torch.Tensor,
-    *,
-    callback: Callback | None = None,
+    denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
     """UniPC-2: a second-order predictor whose result is corrected by the evaluation that the next step needs anyway.
 
