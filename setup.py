@@ -13,15 +13,15 @@ VERSION = next(
 
 INSTALL_REQUIRES = [
     'modelscope>=1.28.2',  # what we plug into; older ones have another index of classes
-    'torch>=2.4',  # networks and samplers
+    'torch>=2.5',  # networks and samplers
     'open_clip_torch>=2.24',  # CLIP's image and text towers
     'torchvision',  # open_clip imports it without a bound of its own
     'einops>=0.7',  # rearrangements in the networks
-    'torchsde>=0.2.6',  # Brownian tree of the stochastic sampler
+    'torchsde>=0.2.6',  # Brownian tree of the stochastic solver
     'safetensors>=0.4',  # weights that can be memory-mapped and cannot execute anything
     'numpy>=1.24',  # frames
     'pillow>=10.0',  # reading and resampling of pictures
-    'opencv-python-headless>=4.8',  # resizing of frames, optical flow for motion metrics
+    'opencv-python-headless>=4.8',  # optical flow for motion metrics; the tests hold our video reader against it
     'imageio>=2.31',  # GIF and WebP
     'av>=12.0',  # video in and out; its wheels bring FFmpeg and an H.264 encoder
     'tqdm>=4.64',  # progress bars

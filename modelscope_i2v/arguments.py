@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
@@ -58,6 +58,9 @@ class GenerationArguments:
     latents: torch.Tensor | None = option(None, 'latents to start from, float32 [1, 4, F, h, w]')
     callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
     show_progress: bool = option(True, 'show progress bars')
+
+    #: Argument -> another that follows from it unless it is given as well, in the same place or a stronger one.
+    implied: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         if self.output_video is not None and not isinstance(self.output_video, (str, os.PathLike)):
@@ -141,6 +144,8 @@ class VideoToVideoArguments(GenerationArguments):
     )
     window_overlap: int | None = option(None, 'frames that neighbouring temporal windows share (default: 8)', cli=int)
 
+    implied: ClassVar[Mapping[str, str]] = {'solver_mode': 'solver'}
+
     def __post_init__(self) -> None:
         text('text', self.text, error=InputError)
         text('negative_prompt', self.negative_prompt, error=InputError)
@@ -173,6 +178,9 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
     known = {item.name for item in dataclasses.fields(kind)}
     merged: dict[str, Any] = {}
     for source in sources:
+        for name, other in kind.implied.items():
+            if source.get(name) is not None:
+                merged.pop(other, None)
         for name, value in source.items():
             if name not in known:
                 raise TypeError(f"Unknown argument '{name}'.{nearest(name, known)} Known: {', '.join(sorted(known))}.")

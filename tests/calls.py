@@ -1,22 +1,34 @@
-"""Calls of a stage-1 pipeline, and what happens inside them."""
+"""Calls of a pipeline, and what happens inside them."""
 
 from contextlib import contextmanager
 
+import numpy as np
+
 from tests.folders import IMAGE
+from tests.media.clips import gradient
 
 VIDEO = 'output_video'
+#: A small bright video, uint8 RGB.
+CLIP = np.stack(gradient(3))
 
 
-def build(folder, **options):
+def build(folder, task='image-to-video', **options):
     from modelscope.pipelines import pipeline
 
     import modelscope_i2v  # noqa: F401
 
-    return pipeline('image-to-video', model=str(folder), device='cpu', show_progress=False, **options)
+    return pipeline(task, model=str(folder), device='cpu', show_progress=False, **options)
 
 
-def latents_of(pipeline, **arguments):
-    return pipeline(str(IMAGE), output_type='latent', **arguments)[VIDEO]
+def build_2(folder, **options):
+    return build(folder, 'video-to-video', **options)
+
+
+def latents_of(pipeline, source=None, **arguments):
+    """Latents of ``source``, by default of a picture for stage 1 and of a short video for stage 2."""
+    if source is None:
+        source = str(IMAGE) if pipeline.stage.task == 'image-to-video' else CLIP
+    return pipeline(source, output_type='latent', **arguments)[VIDEO]
 
 
 def timesteps_of(pipeline, **arguments):

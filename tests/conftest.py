@@ -3,6 +3,8 @@ import json
 import pytest
 import torch
 
+from tests.calls import build_2
+from tests.folders import variant
 from tests.golden import (
     AUTOENCODER_MICRO,
     AUTOENCODER_TINY,
@@ -138,3 +140,22 @@ def embedded(embedded_folder):
     return pipeline(
         'image-to-video', model=str(embedded_folder), device='cpu', show_progress=False, steps=2, num_frames=3
     )
+
+
+@pytest.fixture(scope='session')
+def embedded_2_folder(tmp_path_factory):
+    """The embedded stage-2 model, configured for videos of a few pixels, with the built-in choice of solvers."""
+    from modelscope_i2v.embedded import write_model
+    from modelscope_i2v.registration import VIDEO_TO_VIDEO
+
+    folder = tmp_path_factory.mktemp('embedded') / 'Video-to-Video'
+    write_model(VIDEO_TO_VIDEO, folder)
+    small = {'height': 32, 'width': 32, 'solver': None}
+    changes = {f'model.model_cfg.{key}': value for key, value in small.items()}
+    return variant(folder, tmp_path_factory.mktemp('small') / 'Video-to-Video', changes)
+
+
+@pytest.fixture(scope='session')
+def embedded_2(embedded_2_folder):
+    """The embedded stage-2 pipeline, fast settings."""
+    return build_2(embedded_2_folder, steps=2)

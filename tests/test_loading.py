@@ -55,9 +55,9 @@ def test_broken_configuration(embedded_folder, tmp_path, text, said):
 WRONG = [
     ('framework', ABSENT, "must be 'pytorch', found None"),
     ('framework', 'tensorflow', "must be 'pytorch', found 'tensorflow'"),
-    ('task', ABSENT, "must be one of 'image-to-video', found None"),
+    ('task', ABSENT, "must be one of 'image-to-video', 'video-to-video', found None"),
     ('task', 'image-to-vide', "found 'image-to-vide'. Did you mean 'image-to-video'"),
-    ('task', ['image-to-video'], "must be one of 'image-to-video', found ['image-to-video']"),
+    ('task', ['image-to-video'], "must be one of 'image-to-video', 'video-to-video', found ['image-to-video']"),
     ('model', ABSENT, "'model.type' in"),
     ('model', [], "'model.type' in"),
     ('model', 'x', "'model.type' in"),

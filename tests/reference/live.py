@@ -13,6 +13,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modelscope_i2v.weights import build_on_meta, load_weights
+from tests.golden import NET_BOUND, difference
+
 EXTRAS = ('fairscale', 'rotary_embedding_torch')
 
 
@@ -41,3 +44,21 @@ def build(factory):
     """Build on the CPU without moving the global random state that other tests look at."""
     with torch.random.fork_rng():
         return factory().eval()
+
+
+def build_pair(relative: str, name: str, arguments: dict, factory):
+    """The reference network ``name`` of the file ``relative`` with random weights, and ours with the same."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        module = reference_file(monkeypatch, relative)
+        reference = build(lambda: getattr(module, name)(**arguments))
+    generator = torch.Generator().manual_seed(11)
+    for parameter in reference.parameters():  # the reference zeroes some layers; every tensor should count here
+        fan_in = parameter[0].numel() if parameter.ndim > 1 else 100
+        parameter.data = torch.randn(parameter.shape, generator=generator) / fan_in**0.5 + (parameter.data == 1)
+    return reference, load_weights(build_on_meta(factory), reference.state_dict()).eval()
+
+
+def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Within the networks' bound, which is for outputs of about unit size."""
+    assert expected.std() > 0.05
+    assert difference(found, expected) < NET_BOUND * max(1.0, expected.abs().max().item())

@@ -1,0 +1,40 @@
+"""The live reference UNet of stage 2 beside ours, same weights, same inputs."""
+
+import pytest
+import torch
+
+from modelscope_i2v.networks import VideoToVideoUNet
+from tests.golden import UNET_V2V_MICRO
+from tests.reference.live import assert_close, build_pair
+
+ARGUMENTS = {
+    'in_dim': 4,
+    'out_dim': 4,
+    'dim': 32,
+    'y_dim': 1024,
+    'context_dim': 1024,
+    'dim_mult': [2, 2, 4],
+    'num_heads': 4,
+    'head_dim': 16,
+    'num_res_blocks': 1,
+    'attn_scales': [1.0, 0.5],
+    'use_checkpoint': False,
+}
+
+
+@pytest.fixture(scope='module')
+def networks():
+    file = 'video_to_video/modules/unet_v2v.py'
+    return build_pair(file, 'Vid2VidSDUNet', ARGUMENTS, lambda: VideoToVideoUNet(**UNET_V2V_MICRO))
+
+
+@pytest.mark.parametrize('shape', [(1, 4, 1, 6, 4), (1, 4, 8, 6, 12), (2, 4, 3, 10, 8)])
+@pytest.mark.parametrize('tokens', [77, 5])
+@torch.no_grad()
+def test_equal_outputs(networks, shape, tokens):
+    reference, ours = networks
+    generator = torch.Generator().manual_seed(sum(shape))
+    x = torch.randn(shape, generator=generator)
+    y = torch.randn(shape[0], tokens, 1024, generator=generator)
+    t = torch.randint(1000, (shape[0],), generator=generator)
+    assert_close(ours(x, t, y), reference(x, t, y))
