@@ -1,4 +1,7 @@
-"""Packaging. Every dependency has a job, said beside it; lower bounds are the oldest release with what we use."""
+"""Packaging. Every dependency has a job, said beside it; below its bound a release lacks something that we use.
+
+Tested with modelscope 1.40.2; the others in the newest release that installs with it.
+"""
 
 from pathlib import Path
 
@@ -14,7 +17,7 @@ VERSION = next(
 INSTALL_REQUIRES = [
     'modelscope>=1.28.2',  # what we plug into; older ones have another index of classes
     'torch>=2.5',  # networks and samplers
-    'open_clip_torch>=2.24',  # CLIP's image and text towers
+    'open_clip_torch>=2.28',  # CLIP's image and text towers
     'torchvision',  # open_clip imports it without a bound of its own
     'einops>=0.7',  # rearrangements in the networks
     'torchsde>=0.2.6',  # Brownian tree of the stochastic solver
@@ -23,7 +26,7 @@ INSTALL_REQUIRES = [
     'pillow>=10.0',  # reading and resampling of pictures
     'opencv-python-headless>=4.8',  # optical flow for motion metrics; the tests hold our video reader against it
     'imageio>=2.31',  # GIF and WebP
-    'av>=12.0',  # video in and out; its wheels bring FFmpeg and an H.264 encoder
+    'av>=18.0',  # video in and out; its wheels bring FFmpeg and an H.264 encoder
     'tqdm>=4.64',  # progress bars
     # ModelScope imports these but does not declare them:
     'addict>=2.4',

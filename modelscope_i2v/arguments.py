@@ -9,20 +9,27 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from modelscope_i2v.checks import choice, integer, number, text
-from modelscope_i2v.configuration import IMAGE_TO_VIDEO_STEPS, MAX_SEED, MIN_FPS, VIDEO_TO_VIDEO_STEPS
+from modelscope_i2v.configuration import (
+    IMAGE_TO_VIDEO_STEPS,
+    MAX_FRAMES,
+    MAX_SEED,
+    MAX_SIDE,
+    MIN_FPS,
+    VIDEO_TO_VIDEO_STEPS,
+)
 from modelscope_i2v.errors import InputError, nearest
 from modelscope_i2v.prompts import NEGATIVE_PROMPT
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
 #: Below this many steps "leading" spacing would start far from pure noise.
 FEW_STEPS = 10
-#: Bounds that keep sizes countable; long before them memory runs out. No H.264 frame is larger than the second.
-MAX_FRAMES, MAX_SIDE = 1_000_000, 16384
+#: Argument -> the one that it decides. Given later than that one, it wins over it; given together, it does not.
+DECIDES = {'solver_mode': 'solver'}
 
 Arguments = TypeVar('Arguments', bound='GenerationArguments')
 
@@ -59,9 +66,6 @@ class GenerationArguments:
     callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
     show_progress: bool = option(True, 'show progress bars')
 
-    #: Argument -> another that follows from it unless it is given as well, in the same place or a stronger one.
-    implied: ClassVar[Mapping[str, str]] = {}
-
     def __post_init__(self) -> None:
         if self.output_video is not None and not isinstance(self.output_video, (str, os.PathLike)):
             raise InputError(f"'output_video' must be a path or None, found {type(self.output_video).__name__}.")
@@ -73,25 +77,31 @@ class GenerationArguments:
             )
         for name, low, high in (('seed', 0, MAX_SEED), ('steps', 1, 1000), ('num_frames', 1, MAX_FRAMES)):
             if getattr(self, name) is not None:
-                integer(name, getattr(self, name), low, high, error=InputError)
-        number('guidance_scale', self.guidance_scale, 0, 1000, error=InputError)
-        number('guidance_rescale', self.guidance_rescale, 0, 1, error=InputError)
+                self.put(name, integer(name, getattr(self, name), low, high, error=InputError))
+        self.put('guidance_scale', number('guidance_scale', self.guidance_scale, 0, 1000, error=InputError))
+        self.put('guidance_rescale', number('guidance_rescale', self.guidance_rescale, 0, 1, error=InputError))
         if self.timestep_spacing is not None:
             choice('timestep_spacing', self.timestep_spacing, ('leading', 'trailing'), error=InputError)
         for name in ('height', 'width'):
             if getattr(self, name) is not None:
-                integer(name, getattr(self, name), 1, MAX_SIDE, error=InputError)
+                self.put(name, integer(name, getattr(self, name), 1, MAX_SIDE, error=InputError))
         if self.output_fps is not None:
-            number('output_fps', self.output_fps, MIN_FPS, 1000, error=InputError)
+            self.put('output_fps', number('output_fps', self.output_fps, MIN_FPS, 1000, error=InputError))
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
             raise InputError(f"'callback_on_step_end' must be callable, found {self.callback_on_step_end!r}.")
         if self.latents is not None:
-            object.__setattr__(self, 'latents', _checked_latents(self.latents))
+            self.put('latents', _checked_latents(self.latents))
+        if not isinstance(self.show_progress, bool):
+            raise InputError(f"'show_progress' must be True or False, found {self.show_progress!r}.")
+
+    def put(self, name: str, value: Any) -> None:
+        """Set a field of this frozen object; only ``__post_init__`` calls this, to store checked plain values."""
+        object.__setattr__(self, name, value)
 
     def resolve(self, name: str, value: Any) -> None:
-        """Fill in an argument that was left to be decided; only a dataclass's own ``__post_init__`` calls this."""
+        """Fill in an argument that was left to be decided; only ``__post_init__`` calls this."""
         if getattr(self, name) is None:
-            object.__setattr__(self, name, value)
+            self.put(name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +126,9 @@ class ImageToVideoArguments(GenerationArguments):
     def __post_init__(self) -> None:
         choice('solver', self.solver, IMAGE_TO_VIDEO_STEPS, error=InputError)
         choice('fit', self.fit, ('crop', 'contain'), error=InputError)
-        number('eta', self.eta, 0, 1, error=InputError)
-        number('fps', self.fps, MIN_FPS, 1000, error=InputError)
-        number('noise_strength', self.noise_strength, 0, 100, error=InputError)
+        self.put('eta', number('eta', self.eta, 0, 1, error=InputError))
+        self.put('fps', number('fps', self.fps, MIN_FPS, 1000, error=InputError))
+        self.put('noise_strength', number('noise_strength', self.noise_strength, 0, 100, error=InputError))
         if self.eta > 0 and self.solver != 'ddim':
             raise InputError(f"'eta' is the stochasticity of solver='ddim', found solver={self.solver!r}; leave it 0.")
         super().__post_init__()
@@ -144,8 +154,6 @@ class VideoToVideoArguments(GenerationArguments):
     )
     window_overlap: int | None = option(None, 'frames that neighbouring temporal windows share (default: 8)', cli=int)
 
-    implied: ClassVar[Mapping[str, str]] = {'solver_mode': 'solver'}
-
     def __post_init__(self) -> None:
         text('text', self.text, error=InputError)
         text('negative_prompt', self.negative_prompt, error=InputError)
@@ -153,9 +161,9 @@ class VideoToVideoArguments(GenerationArguments):
         self.resolve('solver', 'dpmpp_2m_sde' if self.solver_mode == 'fast' else 'heun')
         choice('solver', self.solver, VIDEO_TO_VIDEO_STEPS, error=InputError)
         choice('fit', self.fit, ('keep', 'stretch'), error=InputError)
-        integer('noise_level', self.noise_level, 1, 999, error=InputError)
+        self.put('noise_level', integer('noise_level', self.noise_level, 1, 999, error=InputError))
         if self.window_overlap is not None:
-            integer('window_overlap', self.window_overlap, 0, MAX_FRAMES, error=InputError)
+            self.put('window_overlap', integer('window_overlap', self.window_overlap, 0, MAX_FRAMES, error=InputError))
         super().__post_init__()
         if self.timestep_spacing == 'leading':
             raise InputError("'timestep_spacing' must be 'trailing' for video-to-video, found 'leading'.")
@@ -178,9 +186,9 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
     known = {item.name for item in dataclasses.fields(kind)}
     merged: dict[str, Any] = {}
     for source in sources:
-        for name, other in kind.implied.items():
+        for name, decided in DECIDES.items():
             if source.get(name) is not None:
-                merged.pop(other, None)
+                merged.pop(decided, None)
         for name, value in source.items():
             if name not in known:
                 raise TypeError(f"Unknown argument '{name}'.{nearest(name, known)} Known: {', '.join(sorted(known))}.")

@@ -39,11 +39,11 @@ def number(
     return real
 
 
-def integers(key: str, value: Any, low: int = 1) -> tuple[int, ...]:
+def integers(key: str, value: Any, low: int = 1, high: int | None = None) -> tuple[int, ...]:
     """A non-empty tuple of integers of at least ``low`` from a list or tuple."""
     if not isinstance(value, (list, tuple)) or not value:
         raise ConfigurationError(f"'{key}' must be a non-empty list of whole numbers, found {value!r}.")
-    return tuple(integer(f'{key}[{index}]', item, low) for index, item in enumerate(value))
+    return tuple(integer(f'{key}[{index}]', item, low, high) for index, item in enumerate(value))
 
 
 def text(key: str, value: Any, *, error: ErrorType = ConfigurationError) -> str:

@@ -21,12 +21,14 @@ from modelscope_i2v.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 MAX_SEED = 2**63 - 1
 #: The slowest video that can be written, in frames per second.
 MIN_FPS = 0.001
+#: Bounds that keep sizes countable; long before them memory runs out. No H.264 frame is larger than the second.
+MAX_FRAMES, MAX_SIDE = 1_000_000, 16384
 #: Solvers of stage 1 and how many steps each needs.
 IMAGE_TO_VIDEO_STEPS = {'ddim': 50, 'dpmpp_2m': 25, 'unipc': 20, 'euler': 30}
 #: The same of stage 2.
 VIDEO_TO_VIDEO_STEPS = {'dpmpp_2m_sde': 30, 'heun': 50, 'dpmpp_2m': 25, 'unipc': 20}
 
-Stage = TypeVar('Stage', bound='StageConfiguration')
+Configuration = TypeVar('Configuration', bound='StageConfiguration')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +81,8 @@ class StageConfiguration:
     solvers: ClassVar[Mapping[str, int]]
 
     def __post_init__(self) -> None:
-        for key in ('batch_size', 'max_frames'):
-            integer(key, getattr(self, key))
+        integer('batch_size', self.batch_size)
+        integer('max_frames', self.max_frames, 1, MAX_FRAMES)
         number('target_fps', self.target_fps, MIN_FPS, 1000)
         number('guidance_scale', self.guidance_scale, 0, 1000)
         number('guidance_rescale', self.guidance_rescale, 0, 1)
@@ -121,7 +123,7 @@ class ImageToVideoConfiguration(StageConfiguration):
         super().__post_init__()
         factor = self.unet.downsampling_factor
         for key in ('latent_hei', 'latent_wid'):
-            if integer(key, getattr(self, key)) % factor:
+            if integer(key, getattr(self, key), 1, MAX_SIDE // self.autoencoder.downsampling_factor) % factor:
                 raise ConfigurationError(f"'{key}' must be a multiple of {factor}, found {getattr(self, key)}.")
 
     def call_defaults(self) -> dict[str, Any]:
@@ -166,7 +168,7 @@ class VideoToVideoConfiguration(StageConfiguration):
         for key in ('positive_prompt', 'negative_prompt'):
             text(key, getattr(self, key))
         try:
-            self.grid.check(integer('height', self.height), integer('width', self.width))
+            self.grid.check(*(integer(key, getattr(self, key), 1, MAX_SIDE) for key in ('height', 'width')))
         except InputError as error:
             raise ConfigurationError(str(error)) from error
 
@@ -202,7 +204,9 @@ def parse_video_to_video(section: Any, file: str | os.PathLike[str]) -> VideoToV
     return _parse_stage(VideoToVideoConfiguration, UNetParameters, section, file)
 
 
-def _parse_stage(kind: type[Stage], unet: type[UNetParameters], section: Any, file: str | os.PathLike[str]) -> Stage:
+def _parse_stage(
+    kind: type[Configuration], unet: type[UNetParameters], section: Any, file: str | os.PathLike[str]
+) -> Configuration:
     place = 'model.model_cfg'
     fields = as_mapping(section, file, place)
     nested = {

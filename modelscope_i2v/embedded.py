@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ _FILES = {
     'ckpt_unet': 'unet.safetensors',
     'ckpt_clip': 'clip.safetensors',
     'ckpt_autoencoder': 'autoencoder.safetensors',
+}
+#: UNet and CLIP tower of each task.
+_NETWORKS = {
+    IMAGE_TO_VIDEO.task: ('ImageToVideoUNet', 'ClipImageEncoder'),
+    VIDEO_TO_VIDEO.task: ('VideoToVideoUNet', 'ClipTextEncoder'),
 }
 _MODEL_CFG: dict[str, dict[str, Any]] = {
     IMAGE_TO_VIDEO.task: {
@@ -77,15 +83,19 @@ def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:
         InputError: for an unknown task.
         OutputError: if the cache cannot be written.
     """
+    from safetensors import SafetensorError
+
     choice('task', task, [stage.task for stage in STAGES], error=InputError)
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / '.cache' / 'modelscope_i2v')
     stage = next(stage for stage in STAGES if stage.task == task)
-    folder = cache / f'embedded-{__version__}' / stage.default_hub_model.rpartition('/')[2]
+    # A folder for each recipe: an upgrade that changes it must not find the files of the old one.
+    digest = zlib.crc32(json.dumps(_MODEL_CFG, sort_keys=True).encode())
+    folder = cache / f'embedded-{__version__}-{digest:08x}' / stage.default_hub_model.rpartition('/')[2]
     if not (folder / FILE_NAME).is_file():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             _write(stage, folder)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise OutputError(
                 f"The embedded model cannot be written to '{folder}': {error}. Set {CACHE_VARIABLE} to another folder."
             ) from error
@@ -108,26 +118,19 @@ def write_model(stage: Stage, folder: Path) -> None:
     """Write configuration and synthetic float16 weights of the embedded model of ``stage`` to a new ``folder``."""
     from safetensors.torch import save_file
 
-    from modelscope_i2v.networks import (
-        AutoencoderKL,
-        ClipImageEncoder,
-        ClipTextEncoder,
-        ImageToVideoUNet,
-        VideoToVideoUNet,
-    )
+    from modelscope_i2v import networks
     from modelscope_i2v.weights import build_on_meta
     from modelscope_i2v.weights.synthetic import synthetic_state_dict
 
-    first = stage is IMAGE_TO_VIDEO
-    unet, clip = (ImageToVideoUNet, ClipImageEncoder) if first else (VideoToVideoUNet, ClipTextEncoder)
+    unet, clip = (getattr(networks, name) for name in _NETWORKS[stage.task])
     model_cfg = _MODEL_CFG[stage.task]
-    networks: dict[str, nn.Module] = {
+    parts: dict[str, nn.Module] = {
         'ckpt_unet': build_on_meta(lambda: unet(**model_cfg['unet'])),
         'ckpt_clip': build_on_meta(lambda: clip(model_cfg['clip'])),
-        'ckpt_autoencoder': build_on_meta(lambda: AutoencoderKL(**model_cfg['autoencoder'])),
+        'ckpt_autoencoder': build_on_meta(lambda: networks.AutoencoderKL(**model_cfg['autoencoder'])),
     }
     folder.mkdir(parents=True)
-    for name, network in networks.items():
+    for name, network in parts.items():
         shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
         weights = {key: tensor.to(torch.float16) for key, tensor in synthetic_state_dict(shapes).items()}
         save_file(weights, folder / _FILES[name])

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from modelscope.models.base import Model
 from modelscope.msdatasets import MsDataset
 from modelscope.outputs import OutputKeys
 from modelscope.pipelines.base import Pipeline
@@ -21,7 +20,7 @@ from modelscope_i2v import __version__
 from modelscope_i2v.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.checks import integer
 from modelscope_i2v.configuration import MAX_SEED
-from modelscope_i2v.configuration_file import FILE_NAME, check_stage, read_configuration
+from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, read_configuration
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError, nearest
@@ -31,6 +30,7 @@ from modelscope_i2v.registration import Stage
 from modelscope_i2v.runtime.device import memory_errors, resolve_device
 from modelscope_i2v.runtime.progress import progress_bar
 
+SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
 #: Arguments of the constructor that belong to the model.
 MODEL_OPTIONS = ('dtype', 'attention')
 #: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
@@ -85,16 +85,7 @@ class GenerationPipeline(Pipeline):
         self._call_defaults = {name: value for name, value in options.items() if name in names}
         resolved = resolve_device(device)
         if isinstance(model, (str, os.PathLike)):
-            check_stage(read_configuration(model), Path(model) / FILE_NAME, self.stage)
-            model = Model.from_pretrained(
-                os.fspath(model),
-                device=str(resolved),
-                model_prefetched=True,
-                invoked_by='pipeline',
-                trust_remote_code=bool(options.get('trust_remote_code')),
-                show_progress=options.get('show_progress', True),
-                **{name: options[name] for name in MODEL_OPTIONS if name in options},
-            )
+            model = self._build_model(os.fspath(model), str(resolved), options)
         if not isinstance(model, self.model_type):
             raise ConfigurationError(
                 f"Task '{self.stage.task}' needs a model of type '{self.stage.model}', found {type(model).__name__}. "
@@ -102,8 +93,17 @@ class GenerationPipeline(Pipeline):
             )
         if preprocessor is None:
             preprocessor = self.preprocessor_type(model.model_dir)
-        # ModelScope knows no 'mps'; where the model runs is settled above, so the base class need not know either.
-        super().__init__(model=model, preprocessor=preprocessor, device='cpu', auto_collate=False)
+        elif not isinstance(preprocessor, self.preprocessor_type):
+            wanted, found = self.preprocessor_type.__name__, type(preprocessor).__name__
+            raise InputError(f"'preprocessor' must be a {wanted} or None, found {found}.")
+        try:
+            # ModelScope knows no 'mps'; where the model runs is settled above, so the base class need not know either.
+            super().__init__(model=model, preprocessor=preprocessor, device='cpu', auto_collate=False)
+        except OSError as error:  # it reads the configuration again, through a temporary file
+            raise ConfigurationError(
+                f"ModelScope cannot read the configuration of '{model.model_dir}': {error}. Is the folder for "
+                'temporary files full?'
+            ) from error
         self.device_name = str(model.device)
         self.device = model.device
         # The weights are in place. The base class would move them at the first call, and if that runs out of memory it
@@ -111,6 +111,21 @@ class GenerationPipeline(Pipeline):
         self._model_prepare = True
         self._lock = threading.RLock()  # a callback may call the pipeline again
         self.resolve_arguments({})
+
+    def _build_model(self, model_dir: str, device: str, options: Mapping[str, Any]) -> Any:
+        """The model of a folder; not through ModelScope, which refuses pages with code of their own, never run here."""
+        file = Path(model_dir) / FILE_NAME
+        content = read_configuration(model_dir)
+        check_stage(content, file, self.stage)
+        section = as_mapping(content['model'], file, 'model')
+        return self.model_type(
+            model_dir,
+            device=device,
+            model_args=section.get('model_args'),
+            model_cfg=section.get('model_cfg'),
+            show_progress=options.get('show_progress', True),
+            **{name: options[name] for name in MODEL_OPTIONS if name in options},
+        )
 
     def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
         """Generate one video, or a list of videos for a list of inputs.
@@ -230,12 +245,13 @@ class GenerationPipeline(Pipeline):
         if arguments.output_video is not None:
             check_output(arguments.output_video)  # now, not after minutes of sampling
         inputs = self.preprocess(input, arguments)
-        with self._lock, memory_errors(), torch.no_grad():
+        with self._lock, memory_errors(SMALLER), torch.no_grad():
             latents = self.forward(inputs, arguments)
             if not torch.isfinite(latents).all():
+                exact = self.model.dtype == torch.float32
                 raise DeviceError(
                     f'The network produced NaN or infinite values in {self.model.dtype} on {self.device}. '
-                    "Build the pipeline with dtype='bf16' or dtype='fp32'."
+                    + ('Are its weights damaged?' if exact else "Build the pipeline with dtype='fp32' (or 'bf16').")
                 )
             return self.postprocess(latents, arguments, inputs)
 

@@ -22,7 +22,7 @@ from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.networks import AutoencoderKL, set_attention_backend
 from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import resolve_device, resolve_dtype
+from modelscope_i2v.runtime.device import memory_errors, resolve_device, resolve_dtype
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.weights import build_on_meta, load_weights
 
@@ -69,7 +69,8 @@ class GenerationModel(TorchModel):
         with naming(file, 'model.model_cfg'):
             self.clip, self.unet = self.build_networks()
         self.autoencoder = build_on_meta(lambda: AutoencoderKL(**asdict(self.configuration.autoencoder)))
-        self._load(Path(model_dir), show_progress)
+        with memory_errors("Take another device, or dtype='fp16' or 'bf16'."):
+            self._load(Path(model_dir), show_progress)
         backend = resolve_attention(attention, self.device, self.dtype)
         set_attention_backend(self.unet, backend)
         set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import Any
 
-from modelscope_i2v.checks import choice
 from modelscope_i2v.configuration_file import FILE_NAME, check_name, check_stage, read_configuration
-from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError, nearest
 from modelscope_i2v.registration import STAGES
 
 
@@ -28,20 +28,24 @@ def load(
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         DeviceError, InputError, TypeError: as the pipelines do.
     """
-    from modelscope.pipelines import pipeline
-
     if not isinstance(model, (str, os.PathLike)):
         raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
-    folder = Path(model) if Path(model).exists() else _snapshot(os.fspath(model), revision, offline)
-    content = read_configuration(folder)
-    task = content.get('task')
+    local = Path(model).exists()
+    if local and revision is not None:
+        raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
+    folder = Path(model) if local else _snapshot(os.fspath(model), revision, offline)
     file = folder / FILE_NAME
-    choice(f"task' in '{file}", task, [stage.task for stage in STAGES])
-    stage = next(stage for stage in STAGES if stage.task == task)
-    check_stage(content, file, stage)
-    check_name(content, file, 'pipeline.type', stage.pipeline)
-    # An absolute path: ModelScope takes 'a/b' for a hub id and asks the network first.
-    return pipeline(task=task, model=str(folder.resolve()), **pipeline_arguments)
+    content = read_configuration(folder)
+    stages = {stage.task: stage for stage in STAGES}
+    task = content.get('task')
+    if not isinstance(task, str) or task not in stages:
+        allowed, hint = ', '.join(map(repr, stages)), nearest(str(task), stages)
+        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {task!r}.{hint}")
+    check_stage(content, file, stages[task])
+    check_name(content, file, 'pipeline.type', stages[task].pipeline)
+    # Not through ModelScope's pipeline(): it refuses pages with code of their own, which is never run here.
+    module = importlib.import_module(f'{stages[task].package}.pipeline')
+    return getattr(module, stages[task].pipeline_class)(model=str(folder.resolve()), **pipeline_arguments)
 
 
 def _snapshot(model: str, revision: str | None, offline: bool) -> Path:

@@ -19,6 +19,7 @@ class Stage:
     model: str
     preprocessor: str
     pipeline: str
+    pipeline_class: str
     default_hub_model: str
     package: str
 
@@ -28,6 +29,7 @@ IMAGE_TO_VIDEO = Stage(
     model='image-to-video-model',
     preprocessor='image-to-video-preprocessor',
     pipeline='image-to-video-task-pipeline',
+    pipeline_class='ImageToVideoPipeline',
     default_hub_model='damo/Image-to-Video',
     package='modelscope_i2v.image_to_video',
 )
@@ -36,6 +38,7 @@ VIDEO_TO_VIDEO = Stage(
     model='video-to-video-model',
     preprocessor='video-to-video-preprocessor',
     pipeline='video-to-video-pipeline',
+    pipeline_class='VideoToVideoPipeline',
     default_hub_model='damo/Video-to-Video',
     package='modelscope_i2v.video_to_video',
 )

@@ -55,6 +55,12 @@ for model in (folder, like_the_hub):
     assert type(made.preprocessor) is modelscope_i2v.ImageToVideoPreprocessor
 result = made(image, steps=1, num_frames=1, output_type='np')
 assert result['output_video'].shape == (1, 64, 64, 3)
+made = pipeline('video-to-video', model=folder_2, device='cpu', show_progress=False)
+assert type(made) is modelscope_i2v.VideoToVideoPipeline, type(made)
+assert type(made.model) is modelscope_i2v.VideoToVideoModel
+assert type(made.preprocessor) is modelscope_i2v.VideoToVideoPreprocessor
+frames = made({'video_path': result['output_video'], 'text': 'x'}, steps=1, output_type='np')['output_video']
+assert frames.shape == (1, 32, 32, 3)
 print('DONE')
 """
 
@@ -69,10 +75,16 @@ def like_the_hub(embedded_folder, tmp_path_factory):
     return variant(embedded_folder, folder, {'preprocessor': ABSENT})
 
 
+@pytest.fixture(scope='module')
+def like_the_hub_2(embedded_2_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('like_the_hub') / 'Video-to-Video'
+    return variant(embedded_2_folder, folder, {'preprocessor': ABSENT})
+
+
 @pytest.mark.parametrize('order', ORDERS.values(), ids=ORDERS)
-def test_import_order(order, embedded_folder, like_the_hub):
-    header = 'import sys; folder, like_the_hub, image = sys.argv[1:]\n'
-    done = run_python(header + order + USE, embedded_folder, like_the_hub, IMAGE)
+def test_import_order(order, embedded_folder, like_the_hub, like_the_hub_2):
+    header = 'import sys; folder, like_the_hub, folder_2, image = sys.argv[1:]\n'
+    done = run_python(header + order + USE, embedded_folder, like_the_hub, like_the_hub_2, IMAGE)
     assert done.stdout.split()[-1] == 'DONE'
     said = done.stderr.partition('ORDER DONE')[2]
     assert 'initialize model from' in said  # so ModelScope's log does arrive here
@@ -80,8 +92,10 @@ def test_import_order(order, embedded_folder, like_the_hub):
 
 
 FROM_PRETRAINED = """
-import sys; folder, like_the_hub, image = sys.argv[1:]
+import sys; folder, like_the_hub, image, folder_2, like_the_hub_2 = sys.argv[1:]
 import modelscope_i2v, torch
+made = modelscope_i2v.load(folder_2, device='cpu', show_progress=False)
+assert type(made) is modelscope_i2v.VideoToVideoPipeline, type(made)
 made = modelscope_i2v.load(folder, device='cpu', show_progress=False)
 assert type(made) is modelscope_i2v.ImageToVideoPipeline, type(made)
 from modelscope.models import Model
@@ -98,11 +112,24 @@ assert type(model) is modelscope_i2v.ImageToVideoModel, type(model)
 assert str(Model.from_pretrained(folder, device='cpu').device) == 'cpu'
 latents = model(pixel_values)['latents']
 assert latents.shape == (1, 4, 16, 8, 8) and latents.isfinite().all()
+video = torch.full((2, 8, 8, 3), 99, dtype=torch.uint8)
+for model_dir in (like_the_hub_2, folder_2):
+    print('IMPORTED' if model_dir == folder_2 else '', file=sys.stderr)
+    preprocessor = Preprocessor.from_pretrained(model_dir)
+    assert type(preprocessor) is modelscope_i2v.VideoToVideoPreprocessor, type(preprocessor)
+    frames = preprocessor({'video_path': video})['video'].frames()
+model = Model.from_pretrained(folder_2, device='cpu')
+assert type(model) is modelscope_i2v.VideoToVideoModel, type(model)
+latents = model(frames)['latents']
+assert latents.shape == (1, 4, 2, 4, 4) and latents.isfinite().all()
 """
 
 
-def test_load_and_from_pretrained(embedded_folder, like_the_hub):
-    said = run_python(FROM_PRETRAINED, embedded_folder, like_the_hub, IMAGE).stderr.partition('IMPORTED')[2]
+def test_load_and_from_pretrained(embedded_folder, like_the_hub, embedded_2_folder, like_the_hub_2):
+    folders = embedded_folder, like_the_hub, IMAGE, embedded_2_folder, like_the_hub_2
+    _, first, second = run_python(FROM_PRETRAINED, *folders).stderr.split('IMPORTED')
+    # ModelScope warns about the second folder without the section, too.
+    said = first.partition('initialize model')[0] + second
     assert [line for line in said.splitlines() if any(complaint in line for complaint in COMPLAINTS)] == []
 
 
@@ -165,7 +192,8 @@ def test_tables():
     from modelscope.preprocessors.base import PREPROCESSOR_MAP
     from modelscope.utils.import_utils import LazyImportModule
 
-    import modelscope_i2v.image_to_video.pipeline  # noqa: F401
+    import modelscope_i2v.image_to_video.pipeline
+    import modelscope_i2v.video_to_video.pipeline  # noqa: F401
 
     names = ('image-to-video-task-pipeline', 'damo/Image-to-Video')
     assert DEFAULT_MODEL_FOR_PIPELINE['image-to-video'] == names
@@ -181,6 +209,18 @@ def test_tables():
     }
     for signature, module in modules.items():
         assert index[signature]['module'] == f'modelscope_i2v.image_to_video.{module}'
+    names = ('video-to-video-pipeline', 'damo/Video-to-Video')
+    assert DEFAULT_MODEL_FOR_PIPELINE['video-to-video'] == names
+    assert PREPROCESSOR_MAP['video-to-video-model', 'video-to-video'] == 'video-to-video-preprocessor'
+    assert TASK_OUTPUTS['video-to-video'] == [OutputKeys.OUTPUT_VIDEO]
+    assert TASK_INPUTS['video-to-video'] == {'video_path': 'video', 'text': 'text'}
+    modules = {
+        ('MODELS', 'video-to-video', 'video-to-video-model'): 'model',
+        ('PIPELINES', 'video-to-video', 'video-to-video-pipeline'): 'pipeline',
+        ('PREPROCESSORS', 'multi-modal', 'video-to-video-preprocessor'): 'preprocessor',
+    }
+    for signature, module in modules.items():
+        assert index[signature]['module'] == f'modelscope_i2v.video_to_video.{module}'
 
 
 def test_names_of_the_package():

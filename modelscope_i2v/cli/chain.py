@@ -11,7 +11,7 @@ import dataclasses
 import gc
 from typing import TYPE_CHECKING, Any
 
-from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
+from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments, merge_arguments
 from modelscope_i2v.cli.generate import load_stage, report
 from modelscope_i2v.cli.options import add_generation_options, add_model_options, add_output_options, given
 from modelscope_i2v.errors import ConfigurationError
@@ -54,8 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     from modelscope_i2v.media.video_writer import check_output, write_video
 
     second_model = _second_model(arguments)
+    call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
+    # Before minutes of loading and of stage 1. How many levels there are to visit may be for the configuration to say.
+    merge_arguments(VideoToVideoArguments, {'noise_level': 999}, call)
     for path in filter(None, (arguments.output, arguments.keep_stage1)):
-        check_output(path)  # before minutes of loading
+        check_output(path)
     first = load_stage(arguments, IMAGE_TO_VIDEO, arguments.model)
     low = _first_stage(arguments, first)
     if arguments.keep_stage1:
@@ -67,7 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.device = arguments.stage2_device or arguments.device
     second = load_stage(arguments, VIDEO_TO_VIDEO, second_model)
     second.model.share_autoencoder(autoencoder_owner)
-    call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
     report(arguments, second(low, output_video=arguments.output, **call))
     return 0
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
+from modelscope_i2v.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.cli.options import PIPELINE_OPTIONS, given, option_names
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.registration import Stage
@@ -17,9 +19,11 @@ def load_stage(arguments: argparse.Namespace, stage: Stage, model: str | None) -
         ConfigurationError: if the model is one of another stage.
     """
     from modelscope_i2v.embedded import embedded_model
-    from modelscope_i2v.errors import ConfigurationError
+    from modelscope_i2v.errors import ConfigurationError, InputError
     from modelscope_i2v.loading import load
 
+    if arguments.model_revision and not model:
+        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
     pipeline = load(
         model or embedded_model(stage.task),
         arguments.model_revision if model else None,
@@ -31,14 +35,23 @@ def load_stage(arguments: argparse.Namespace, stage: Stage, model: str | None) -
     return pipeline
 
 
-def generate(arguments: argparse.Namespace, stage: Stage, input: Any) -> int:
-    """One stage from ``input`` to the file that ``-o`` names."""
+def generate(
+    arguments: argparse.Namespace,
+    stage: Stage,
+    kind: type[GenerationArguments],
+    input: str,
+    open_input: Callable[[str], Any],
+) -> int:
+    """One stage from ``input``, which ``open_input`` reads, to the file that ``-o`` names."""
     from modelscope_i2v.media.video_writer import check_output
 
-    check_output(arguments.output)  # before minutes of loading
+    call = given(arguments, *option_names(kind), 'show_progress')
+    # What can be found out without the model is found out before minutes of loading it.
+    check_output(arguments.output)
+    merge_arguments(kind, call)
+    opened = open_input(input)
     pipeline = load_stage(arguments, stage, arguments.model)
-    call = given(arguments, *option_names(pipeline.arguments_type), 'show_progress')
-    report(arguments, pipeline(input, output_video=arguments.output, **call))
+    report(arguments, pipeline(opened, output_video=arguments.output, **call))
     return 0
 
 

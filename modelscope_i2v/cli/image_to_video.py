@@ -25,4 +25,6 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
-    return generate(arguments, IMAGE_TO_VIDEO, arguments.image)
+    from modelscope_i2v.media.images import load_image
+
+    return generate(arguments, IMAGE_TO_VIDEO, ImageToVideoArguments, arguments.image, load_image)

@@ -27,4 +27,6 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
-    return generate(arguments, VIDEO_TO_VIDEO, arguments.video)
+    from modelscope_i2v.media.video_reader import open_video
+
+    return generate(arguments, VIDEO_TO_VIDEO, VideoToVideoArguments, arguments.video, open_video)

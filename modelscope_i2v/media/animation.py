@@ -65,8 +65,12 @@ def write_animation(
     if comment and kind == 'gif':
         options['comment'] = comment.encode('ascii')
     durations = _durations(len(video), timing, wanted)
-    with output_errors(named), path.open('wb') as file:
-        iio.imwrite(file, video, extension=f'.{kind}', plugin='pillow', duration=durations, loop=0, **options)
+    # Through memory: the writer would complain about a full disk once more, when it is collected.
+    encoded = iio.imwrite(
+        '<bytes>', video, extension=f'.{kind}', plugin='pillow', duration=durations, loop=0, **options
+    )
+    with output_errors(named):
+        path.write_bytes(encoded)
 
 
 def _durations(count: int, timing: Timing, kind: _Kind) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.networks.layers import EmbeddingMLP
 from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
@@ -24,6 +25,8 @@ class ImageToVideoUNet(SpatioTemporalUNet):
     def __init__(self, **unet: Any) -> None:
         parameters = ImageToVideoUNetParameters(**unet)
         super().__init__(parameters)
+        self.image_embed_dim = parameters.image_embed_dim
+        self.num_image_tokens = parameters.num_image_tokens
         hidden_dim = parameters.time_embed_dim
         self.fps_embedding = EmbeddingMLP(parameters.model_channels, hidden_dim, hidden_dim)
         self.image_projection = EmbeddingMLP(
@@ -45,9 +48,15 @@ class ImageToVideoUNet(SpatioTemporalUNet):
             ``[B, 4, F, h, w]`` in the dtype of the weights.
 
         Raises:
-            InputError: if ``x`` has another shape or a size that the levels cannot halve.
+            InputError: if ``x`` or ``image_embedding`` has another shape, or a size that the levels cannot halve.
         """
+        expected = (x.shape[0], 1, self.image_embed_dim)
+        if tuple(image_embedding.shape) != expected:
+            raise InputError(
+                f"'image_embedding' must be {list(expected)} for latents of batch {x.shape[0]}, found "
+                f'{list(image_embedding.shape)}.'
+            )
         embedding = self._embed(t, self.time_embedding) + self._embed(fps, self.fps_embedding)
         tokens = self.image_projection(image_embedding)
-        context = tokens.reshape(x.shape[0], -1, self.config.context_dim)
+        context = tokens.reshape(x.shape[0], self.num_image_tokens, self.config.context_dim)
         return self.trunk(x, embedding, context)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from modelscope_i2v.checks import integer, integers, number
 from modelscope_i2v.errors import ConfigurationError
 
+#: No network is wider or deeper; beyond it torch cannot even count the weights.
+MAX_WIDTH = 100_000
+
 
 @dataclass(frozen=True)
 class UNetParameters:
@@ -43,12 +46,12 @@ class UNetParameters:
     norm_num_groups: int = 32
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult))
+        object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult, 1, MAX_WIDTH))
         object.__setattr__(self, 'attention_resolutions', integers('attention_resolutions', self.attention_resolutions))
         for key in ('in_channels', 'out_channels', 'model_channels', 'num_res_blocks', 'num_heads'):
-            integer(key, getattr(self, key))
+            integer(key, getattr(self, key), 1, MAX_WIDTH)
         for key in ('num_head_channels', 'context_dim', 'norm_num_groups'):
-            integer(key, getattr(self, key))
+            integer(key, getattr(self, key), 1, MAX_WIDTH)
         if self.model_channels % 2:
             raise ConfigurationError(f"'model_channels' must be even (sine and cosine), found {self.model_channels}.")
         factors = [2**level for level in range(len(self.channel_mult))]
@@ -97,8 +100,8 @@ class ImageToVideoUNetParameters(UNetParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        integer('image_embed_dim', self.image_embed_dim)
-        integer('num_image_tokens', self.num_image_tokens)
+        for key in ('image_embed_dim', 'num_image_tokens'):
+            integer(key, getattr(self, key), 1, MAX_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,9 @@ class AutoencoderParameters:
     scale_factor: float = 0.18215
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult))
+        object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult, 1, MAX_WIDTH))
         for key in ('z_channels', 'embed_dim', 'channels', 'num_res_blocks', 'norm_num_groups'):
-            integer(key, getattr(self, key))
+            integer(key, getattr(self, key), 1, MAX_WIDTH)
         number('scale_factor', self.scale_factor, 0.0, float('inf'), open_low=True)
         if self.channels % self.norm_num_groups:
             raise ConfigurationError(

@@ -14,8 +14,6 @@ from modelscope_i2v.errors import DeviceError, InputError
 
 logger = logging.getLogger(__name__)
 
-_TOO_LARGE = "Out of memory: {} Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
-
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
@@ -71,13 +69,13 @@ def _available() -> str:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turn "out of memory" of any device into a DeviceError that says what needs less."""
+def memory_errors(advice: str) -> Iterator[None]:
+    """Turn "out of memory" of any device into a DeviceError that ends in ``advice``."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise DeviceError(_TOO_LARGE.format(error)) from error
+        raise DeviceError(f'Out of memory: {error} {advice}') from error
     except RuntimeError as error:
         if 'DefaultCPUAllocator' not in str(error):
             raise
-        raise DeviceError(_TOO_LARGE.format(error)) from error
+        raise DeviceError(f'Out of memory: {error} {advice}') from error

@@ -35,6 +35,8 @@ from modelscope_i2v.prompts import build_tokenizer, prompt_tokens
 from modelscope_i2v.registration import VIDEO_TO_VIDEO
 from modelscope_i2v.weights import build_on_meta
 
+#: The only one that the reference knows.
+REFERENCE_NOISE_LEVEL = 600
 DETERMINISTIC_SAMPLERS = {'heun': sample_heun, 'dpmpp_2m': sample_dpmpp_2m, 'unipc': sample_unipc}
 
 
@@ -139,9 +141,7 @@ class VideoToVideoModel(GenerationModel):
         if arguments.latents is not None:
             noised = arguments.latents.to(self.device)
         sigmas = self.sigmas(arguments)
-        # The reference scales by sigma where sqrt(1 + sigma^2) would be exact, so its network first sees 0.97 times the
-        # noised latents (for 600 levels). Its results depend on it.
-        x = noised * sigmas[0].item()
+        x = noised * self._start_scale(sigmas[0].item(), arguments.noise_level)
         text = self.encode_text(arguments.text, self.configuration.positive_prompt)
         negative = self.encode_text(arguments.negative_prompt)
         num_frames = clean.shape[2]
@@ -164,6 +164,15 @@ class VideoToVideoModel(GenerationModel):
         if arguments.window_overlap is None or num_frames <= window:
             return min(8, window // 2)
         return arguments.window_overlap
+
+    def _start_scale(self, sigma: float, noise_level: int) -> float:
+        """From noised latents of unit variance to the sampler's scale.
+
+        The reference, which always uses 600 levels, takes sigma where sqrt(1 + sigma^2) is exact: its network first
+        sees 0.97 times the noised latents, and its results depend on it. With more levels the two meet; with fewer,
+        sigma would go to 0 and take the input with it.
+        """
+        return sigma if noise_level >= REFERENCE_NOISE_LEVEL else (1 + sigma**2) ** 0.5
 
     def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         for first in frames:

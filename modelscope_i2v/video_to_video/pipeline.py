@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ from modelscope_i2v.video_to_video.model import VideoToVideoModel
 from modelscope_i2v.video_to_video.preprocessor import PreparedVideo, VideoToVideoPreprocessor
 
 logger = logging.getLogger(__name__)
+
+#: 29.97 means 30000/1001; in an hour this is off by 36 ms.
+SAME_RATE = 1e-5
 
 register_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'text': InputType.TEXT})
 
@@ -56,6 +60,8 @@ class VideoToVideoPipeline(GenerationPipeline):
         source, placement = video.source, video.placement
         own_fps = source.fps or float(self.model.configuration.target_fps)
         fps = arguments.output_fps or own_fps
+        if math.isclose(fps, own_fps, rel_tol=SAME_RATE):
+            fps = own_fps
         sound = source if source.has_sound else None
         times = None if None in video.times else video.times
         if fps != own_fps:

@@ -40,14 +40,20 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
 
     Raises:
         CheckpointError: if the file is missing, damaged or unsafe, or for missing, unexpected or mis-shaped keys, all
-            of them named at once. The module is then unchanged.
+            of them named at once; the module is then unchanged. Also for a buffer that no checkpoint holds and that
+            cannot be rebuilt.
     """
     origin = f"'{os.fspath(source)}'" if isinstance(source, (str, os.PathLike)) else 'the given state dict'
     tensors = read_state_dict(source)
     to_own = key_map(module, tensors)
-    mapped, file_keys = {}, {}
+    mapped: dict[str, torch.Tensor] = {}
+    file_keys: dict[str, str] = {}
     for key, tensor in tensors.items():
         own_key = to_own(key)
+        if own_key in file_keys:
+            raise CheckpointError(
+                f"The weights in {origin} have the same tensor twice: '{file_keys[own_key]}' and '{key}'. Remove one."
+            )
         if own_key is not None:
             mapped[own_key], file_keys[own_key] = tensor, key
     _check(module, mapped, file_keys, origin)
@@ -72,9 +78,19 @@ def _check(module: nn.Module, mapped: Mapping[str, torch.Tensor], file_keys: Map
         for key, tensor in expected.items()
         if key in mapped and mapped[key].shape != tensor.shape
     ]
+    kinds = [
+        f'{file_keys[key]} is {mapped[key].dtype}'
+        for key, tensor in expected.items()
+        if key in mapped and mapped[key].is_floating_point() != tensor.is_floating_point()
+    ]
     problems = [
         f'{len(names)} {what}: {", ".join(names[:_LISTED])}{", ..." if len(names) > _LISTED else ""}.'
-        for what, names in (('missing', missing), ('unexpected', unexpected), ('of another shape', shapes))
+        for what, names in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', shapes),
+            ('not of floating point', kinds),
+        )
         if names
     ]
     if problems:

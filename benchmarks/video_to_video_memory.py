@@ -1,0 +1,118 @@
+"""Peak memory of activations of stage 2 for 32 and for 100 frames, and their ratio.
+
+    python -m benchmarks.video_to_video_memory [--height 720 --width 1280]
+
+runs the full-size UNet under temporal windows (one guided evaluation and a step of the sampler) on fake tensors: every
+operator is dispatched and every allocation counted, but nothing is computed, so it needs seconds and no memory.
+Weights are left out of the counts. With --embedded it runs the embedded model, for real, from frames to latents.
+"""
+
+import argparse
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+
+class LiveMemory(TorchDispatchMode):
+    """Counts the bytes of all storages that operators made and that are still alive; ``peak`` is their maximum."""
+
+    def __init__(self, *known: torch.Tensor) -> None:
+        super().__init__()
+        self.live = 0
+        self.peak = 0
+        self.seen: Any = WeakIdKeyDictionary()
+        for tensor in known:
+            self.seen[tensor.untyped_storage()] = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage in self.seen:
+            return
+        size = storage.nbytes()
+        self.seen[storage] = size
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._forget, size)
+
+    def _forget(self, size: int) -> None:
+        self.live -= size
+
+
+def measured(function: Callable[[], Any], *known: torch.Tensor) -> int:
+    """Peak bytes of what ``function`` allocates; ``known`` tensors were there before."""
+    memory = LiveMemory(*known)
+    with memory, torch.no_grad():
+        function()
+    return memory.peak
+
+
+def peak_activations(model: Any, num_frames: int, height: int, width: int, *, encode: bool = True) -> int:
+    """Peak bytes while a real stage-2 ``model`` makes latents of ``num_frames`` frames that are streamed to it.
+
+    The autoencoder takes a fixed number of pixels at a time, so many small frames; without ``encode`` it is left out.
+    """
+    from modelscope_i2v.arguments import VideoToVideoArguments
+
+    frames = (torch.zeros(3, height, width) for _ in range(num_frames))
+    latents = None if encode else torch.zeros(1, 4, num_frames, height // 8, width // 8)
+    arguments = VideoToVideoArguments(steps=2, solver='dpmpp_2m', seed=0, latents=latents)
+    return measured(lambda: model(frames, arguments), *model.state_dict().values())
+
+
+def full_size_peak(num_frames: int, height: int, width: int, dtype: torch.dtype) -> int:
+    """Peak bytes of one guided, windowed evaluation of the full-size UNet and the solver's step."""
+    from modelscope_i2v.diffusion import classifier_free_guidance, sample_dpmpp_2m, temporal_windows
+    from modelscope_i2v.networks import VideoToVideoUNet
+
+    with FakeTensorMode():
+        torch.set_default_dtype(dtype)  # fake parameters cannot be converted afterwards
+        unet = VideoToVideoUNet()
+        torch.set_default_dtype(torch.float32)
+        x = torch.zeros(1, 4, num_frames, height // 8, width // 8)
+        text, t = torch.zeros(1, 77, 1024), torch.zeros(1, dtype=torch.long)
+
+        def network(latents: torch.Tensor, timestep: int) -> torch.Tensor:
+            return unet(latents, t, text).float()
+
+        guided = classifier_free_guidance(network, network, guidance_scale=7.5)
+
+        def denoiser(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            return 0.5 * x - 0.5 * guided(0.5 * x, 599)  # the schedule's table cannot be read among fake tensors
+
+        windowed = temporal_windows(denoiser, num_frames, 32, 8)
+        return measured(lambda: sample_dpmpp_2m(windowed, x, [4.0, 1.0, 0.0]), *unet.state_dict().values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--height', type=int, default=720)
+    parser.add_argument('--width', type=int, default=1280)
+    parser.add_argument('--dtype', choices=('float32', 'float16', 'bfloat16'), default='float16')
+    parser.add_argument('--embedded', action='store_true', help='the embedded model, for real, at its own size')
+    arguments = parser.parse_args()
+    if arguments.embedded:
+        from modelscope_i2v import embedded_model, load
+
+        model = load(embedded_model('video-to-video'), device='cpu', show_progress=False).model
+        peaks = [peak_activations(model, num_frames, 128, 128) for num_frames in (32, 100)]
+    else:
+        size = arguments.height, arguments.width, getattr(torch, arguments.dtype)
+        peaks = [full_size_peak(num_frames, *size) for num_frames in (32, 100)]
+    print(f'32 frames: {peaks[0] / 2**20:.1f} MiB, 100 frames: {peaks[1] / 2**20:.1f} MiB')
+    print(f'ratio {peaks[1] / peaks[0]:.3f}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,162 @@
+"""``chain`` and ``video-to-video`` in this process, on the embedded models."""
+
+import dataclasses
+import json
+import re
+
+import av
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+import modelscope_i2v
+from modelscope_i2v.cli.main import main
+from modelscope_i2v.media.recipe import read_recipe
+from modelscope_i2v.media.video_info import probe_video
+from modelscope_i2v.media.video_reader import open_video
+from tests.calls import build, build_2, latents_of
+from tests.folders import variant
+from tests.golden import DATA
+from tests.media.clips import beeps, gradient, record
+
+IMAGE = str(DATA / 'images' / 'gray_333x500.png')
+#: What makes it fast.
+OPTIONS = ['--num-frames', '2', '--stage1-height', '32', '--stage1-width', '48', '--height', '32', '--steps', '1']
+COMMON = ['--device', 'cpu', '--no-show-progress']
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture(autouse=True)
+def _in_the_cache(cache, monkeypatch):
+    monkeypatch.setenv('MODELSCOPE_I2V_CACHE', str(cache))
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)])
+
+
+@pytest.fixture(scope='module')
+def chained(cache, tmp_path_factory):
+    """The chain's video and the first stage's that it kept."""
+    folder = tmp_path_factory.mktemp('chain')
+    out, kept = folder / 'out.mp4', folder / 'kept.mp4'
+    words = ['--seed', '5', '--fps', '6', '--stage1-solver', 'unipc', '--stage2-steps', '2', '--text', 'a cat']
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv('MODELSCOPE_I2V_CACHE', str(cache))
+        code = main(['chain', IMAGE, '-o', str(out), '--keep-stage1', str(kept), *OPTIONS, *words, *COMMON])
+    assert code == 0
+    return out, kept
+
+
+def test_both_recipes(chained):
+    out, kept = chained
+    (first,), (repeated, second) = read_recipe(kept), read_recipe(out)
+    assert first == repeated
+    stage1 = {'stage': 'image-to-video', 'seed': 5, 'steps': 1, 'solver': 'unipc', 'fps': 6, 'num_frames': 2}
+    assert {**stage1, 'height': 32, 'width': 48}.items() <= first.items()
+    stage2 = {'stage': 'video-to-video', 'seed': 5, 'steps': 2, 'text': 'a cat', 'num_frames': 2, 'output_fps': 6}
+    assert {**stage2, 'height': 32, 'width': 48}.items() <= second.items()
+
+
+def test_sizes_and_rates(chained):
+    for path in chained:
+        info = probe_video(path)
+        assert (info.width, info.height, info.frames, info.fps, info.has_audio) == (48, 32, 2, 6, False)
+
+
+def test_stage_2_gets_the_frames_not_the_lossy_file(chained, tmp_path):
+    out, kept = chained
+    first = modelscope_i2v.load(modelscope_i2v.embedded_model('image-to-video'), device='cpu', show_progress=False)
+    second = modelscope_i2v.load(modelscope_i2v.embedded_model('video-to-video'), device='cpu', show_progress=False)
+    size = {'height': 32, 'width': 48}
+    frames = first(IMAGE, seed=5, steps=1, num_frames=2, fps=6, solver='unipc', output_type='np', **size)[
+        'output_video'
+    ]
+    call = {'seed': 5, 'steps': 2, 'height': 32, 'text': 'a cat'}
+    video = dataclasses.replace(open_video(frames), fps=6.0, recipe=read_recipe(kept))
+    second(video, output_video=tmp_path / 'again.mp4', **call)
+    assert (tmp_path / 'again.mp4').read_bytes() == out.read_bytes()
+    second(kept, output_video=tmp_path / 'lossy.mp4', **call)
+    assert not np.array_equal(decoded(tmp_path / 'lossy.mp4'), decoded(out))
+
+
+def test_one_json_line_and_no_kept_file(tmp_path, capsys):
+    out = tmp_path / 'out.mp4'
+    assert main(['chain', IMAGE, '-o', str(out), '--json', *OPTIONS, *COMMON]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {'output_video': str(out), 'seed': printed['seed'], 'model_revision': None}
+    assert read_recipe(out)[1]['seed'] == printed['seed']
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (['--model', 'nobody/nothing'], "'nobody/nothing' has no known counterpart for stage 2.*--stage2-model"),
+        (['-o', 'a.avi'], r'\.avi'),
+        (['--keep-stage1', 'a.avi'], r'\.avi'),
+        (['--stage1-height', '100'], '96 and 112'),
+        (['--noise-level', '1000', '--keep-stage1', 'kept.mp4'], "'noise_level'"),  # before stage 1 is made
+        (['--stage2-steps', '6', '--noise-level', '5'], "'steps'"),
+    ],
+)
+def test_bad_usage(tmp_path, monkeypatch, capsys, options, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(['chain', IMAGE, '-o', 'out.mp4', *OPTIONS, *COMMON, *options]) == 1
+    printed = capsys.readouterr()
+    assert not list(tmp_path.iterdir())
+    assert 'Traceback' not in printed.err
+    assert printed.out == ''
+
+    assert re.search(said, printed.err)
+
+
+def test_models_by_folder(embedded_folder, embedded_2_folder, tmp_path):
+    out = tmp_path / 'out.mp4'
+    models = ['--model', str(embedded_folder), '--stage2-model', str(embedded_2_folder)]
+    assert main(['chain', IMAGE, '-o', str(out), *OPTIONS[:6], '--steps', '1', *models, *COMMON]) == 0
+    assert probe_video(out).height * probe_video(out).width < 2 * 32 * 32  # the configured size of embedded_2
+
+
+def test_video_to_video(tmp_path, capsys):
+    video = record(tmp_path / 'a.mp4', gradient(3), sound=beeps(0.2))
+    out = tmp_path / 'out.mp4'
+    words = ['--text', 'a fox', '--noise-level', '300', '--solver-mode', 'fast', '--seed', '3', '--json']
+    assert main(['video-to-video', str(video), '-o', str(out), '--steps', '1', '--width', '32', *words, *COMMON]) == 0
+    assert json.loads(capsys.readouterr().out) == {'output_video': str(out), 'seed': 3, 'model_revision': None}
+    info = probe_video(out)
+    assert (info.width, info.height, info.frames, info.fps, info.has_audio) == (32, 24, 3, 25, True)
+    (entry,) = read_recipe(out)
+    given = {'text': 'a fox', 'noise_level': 300, 'solver': 'dpmpp_2m_sde', 'steps': 1}
+    assert given.items() <= entry.items()
+    assert main(['info', str(out)]) == 0
+    assert 'stage 1: video-to-video' in capsys.readouterr().out
+
+
+def test_the_same_autoencoder_is_shared(embedded_folder, embedded_2_folder, tmp_path):
+    first, second = build(embedded_folder), build_2(embedded_2_folder, steps=1)
+    before = latents_of(second, seed=1)
+    assert second.model.share_autoencoder(first.model) is True
+    assert second.model.autoencoder is first.model.autoencoder
+    assert bool((latents_of(second, seed=1) == before).all())
+
+    weights = load_file(embedded_2_folder / 'autoencoder.safetensors')
+    name = next(iter(weights))
+    weights[name] = weights[name] + 1
+    folder = variant(embedded_2_folder, tmp_path / 'other')
+    (folder / 'autoencoder.safetensors').unlink()
+    save_file(weights, folder / 'autoencoder.safetensors')
+    other = build_2(folder)
+    own = other.model.autoencoder
+    assert other.model.share_autoencoder(first.model) is False
+    assert other.model.autoencoder is own
+
+
+def test_autoencoders_of_other_sizes_are_not_shared(embedded, golden_model_2):
+    other = build_2(golden_model_2)
+    assert other.model.share_autoencoder(embedded.model) is False
