@@ -1,5 +1,7 @@
 """Every argument of a call that cannot be used is refused with an InputError that names it and says what is allowed."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,13 @@ def test_show_progress_false_is_silent(embedded, capfd):
     shown = capfd.readouterr().err
     assert 'Sampling' in shown
     assert 'Decoding' in shown
+
+
+def test_numbers_of_any_kind_become_plain_ones():
+    given = {'guidance_scale': Fraction(3), 'fps': Fraction(8), 'output_fps': Fraction(30000, 1001)}
+    found = ImageToVideoArguments(**given, seed=np.int64(1), steps=np.int32(4), noise_strength=np.float32(0.5))
+    assert [type(getattr(found, name)) for name in (*given, 'noise_strength')] == [float] * 4
+    assert [type(found.seed), type(found.steps)] == [int, int]
+    assert found.output_fps == pytest.approx(29.97, abs=1e-3)
+    with pytest.raises(InputError, match="'show_progress' must be True or False, found 'x'"):
+        ImageToVideoArguments(show_progress='x')

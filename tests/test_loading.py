@@ -278,3 +278,20 @@ def test_embedded_model_refuses(tmp_path, monkeypatch):
     monkeypatch.setenv('MODELSCOPE_I2V_CACHE', str(tmp_path / 'file' / 'cache'))
     with pytest.raises(modelscope_i2v.OutputError, match='MODELSCOPE_I2V_CACHE'):
         modelscope_i2v.embedded_model()
+
+
+def test_a_page_with_code_of_its_own_is_loaded_without_running_it(embedded_folder, tmp_path):
+    folder = variant(embedded_folder, tmp_path / 'page', {'allow_remote': True, 'plugins': ['modelscope_i2v']})
+    (folder / 'ms_wrapper.py').write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
+    assert type(load(folder, device='cpu', show_progress=False)).__name__ == 'ImageToVideoPipeline'
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_a_folder_has_no_revisions(embedded_folder):
+    with pytest.raises(InputError, match="is a folder, which has no revisions; leave out 'v1'"):
+        modelscope_i2v.load(embedded_folder, 'v1')
+
+
+def test_a_preprocessor_of_another_kind_is_refused(embedded_folder):
+    with pytest.raises(InputError, match="'preprocessor' must be a ImageToVideoPreprocessor or None, found int"):
+        load(embedded_folder, device='cpu', show_progress=False, preprocessor=3)

@@ -90,6 +90,7 @@ def test_info_prints_the_recipe(cli, written):
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--model', 'nobody/nothing', '--offline'], 1, 'nobody/nothing'),
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--steps', 'many'], 2, 'usage'),
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--solver', 'ddmi'], 2, 'ddim'),
+        (['image-to-video', IMAGE, '-o', 'x.mp4', '--model-revision', 'v1'], 1, '--model'),
         (['image-to-video', IMAGE], 2, '-o'),
         (['info', 'none.mp4'], 1, 'none.mp4'),
         (['info', IMAGE], 1, 'not a video'),
@@ -101,6 +102,7 @@ def test_bad_usage_says_what_is_wrong_without_a_traceback(cli, tmp_path, argumen
     assert found == code, err
     assert message in err
     assert 'Traceback' not in err
+    assert 'Loading weights' not in err or '--height' in arguments, 'found out only after loading the model'
     assert out == ''
     assert list(tmp_path.iterdir()) == []
 
@@ -111,6 +113,23 @@ def test_a_real_process_fails_without_a_traceback(environment, tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("'none.png'") == 1
     assert 'Traceback' not in done.stderr
+
+
+def test_a_full_disk_while_the_embedded_model_is_written(tmp_path):
+    program = (
+        'import resource, signal, sys\n'
+        'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
+        'import modelscope_i2v.cli.main as cli\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n'
+        'sys.exit(cli.main(sys.argv[1:]))'
+    )
+    command = [sys.executable, '-c', program, 'image-to-video', IMAGE, '-o', str(tmp_path / 'x.mp4')]
+    environment = {**os.environ, 'MODELSCOPE_I2V_CACHE': str(tmp_path / 'cache')}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1, done.stderr
+    assert 'MODELSCOPE_I2V_CACHE' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()] == []
 
 
 def test_modelscopes_own_command_line_has_the_verbs(tmp_path):

@@ -78,10 +78,18 @@ def test_illegal_latents_are_refused(micro):
         micro(torch.zeros(1, 4, 2, 6, 8), torch.tensor([1]), torch.zeros(1, 1, 64), torch.tensor([8]))
 
 
+@pytest.mark.parametrize('shape', [(1, 1, 64), (2, 64), (2, 4, 64), (2, 1, 32)])
+def test_an_embedding_that_does_not_fit_the_batch_is_refused(micro, shape):
+    with pytest.raises(InputError, match=r"'image_embedding' must be \[2, 1, 64\]"):
+        micro(torch.zeros(2, 4, 1, 8, 8), torch.tensor([1]), torch.zeros(shape), torch.tensor([8]))
+
+
 @pytest.mark.parametrize(
     ('change', 'named'),
     [
         ({'model_channels': 0}, 'model_channels'),
+        ({'model_channels': 2**40}, 'model_channels'),
+        ({'channel_mult': [1, 10**30]}, r'channel_mult\[1\]'),
         ({'model_channels': 48}, 'norm_num_groups'),
         ({'channel_mult': []}, 'channel_mult'),
         ({'channel_mult': [1, 'x']}, r'channel_mult\[1\]'),

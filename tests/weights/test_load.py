@@ -124,3 +124,18 @@ def test_open_clips_causal_mask_is_rebuilt():
     load_weights(build, real.state_dict())
     assert 'attn_mask' not in real.state_dict()
     assert torch.equal(build.attn_mask, real.attn_mask)
+
+
+def test_the_same_tensor_under_two_names_is_refused():
+    weights = checkpoint('unet_i2v_micro')
+    twice = {**weights, 'conv_in.weight': weights['input_blocks.0.0.weight']}
+    with pytest.raises(CheckpointError, match="twice: 'input_blocks.0.0.weight' and 'conv_in.weight'"):
+        load_weights(fresh('unet_i2v_micro'), twice)
+
+
+@pytest.mark.parametrize('dtype', [torch.int8, torch.complex64])
+def test_weights_that_are_no_real_numbers_are_refused(dtype):
+    weights = checkpoint()
+    weights['encoder.conv_in.bias'] = weights['encoder.conv_in.bias'].to(dtype)
+    with pytest.raises(CheckpointError, match='1 of another kind: encoder.conv_in.bias is torch'):
+        load_weights(fresh(), weights)
