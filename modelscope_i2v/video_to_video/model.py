@@ -16,6 +16,7 @@ from modelscope.models.builder import MODELS
 from torch import nn
 
 from modelscope_i2v.arguments import VideoToVideoArguments
+from modelscope_i2v.checks import integer
 from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
 from modelscope_i2v.diffusion import (
     brownian_noise,
@@ -61,8 +62,11 @@ class VideoToVideoModel(GenerationModel):
         return clip, build_on_meta(lambda: VideoToVideoUNet(**asdict(self.configuration.unet)))
 
     def check_arguments(self, arguments: VideoToVideoArguments) -> None:
-        """Raise InputError unless the sizes fit the networks."""
+        """Raise InputError unless the sizes fit the networks, and the overlap its windows."""
         self.configuration.grid.check(arguments.height, arguments.width)
+        if arguments.window_overlap is not None:
+            longest = self.configuration.max_frames - 1
+            integer('window_overlap', arguments.window_overlap, 0, longest, error=InputError)
 
     def call_defaults(self) -> dict[str, Any]:
         """What the model's folder says about the arguments of a call; any other mode than "fast" is the normal one."""
