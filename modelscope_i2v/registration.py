@@ -64,7 +64,7 @@ def register() -> None:
         for signature, module in modules.items():
             index[signature] = {'filepath': '', 'imports': [], 'module': module}
         PREPROCESSOR_MAP.setdefault((stage.model, stage.task), stage.preprocessor)
-        DEFAULT_MODEL_FOR_PIPELINE[stage.task] = (stage.pipeline, stage.default_hub_model)
+        DEFAULT_MODEL_FOR_PIPELINE.setdefault(stage.task, (stage.pipeline, stage.default_hub_model))
 
 
 def register_inputs_and_outputs(stage: Stage, inputs: object) -> None:
