@@ -44,7 +44,8 @@ EXTRAS_REQUIRE = {
         'pytest>=8.0',
         'ruff>=0.6',
         'mypy>=1.10',
-        # Only for running the live reference beside our networks:
+        # Only for importing the reference: its networks run beside ours, its classes register beside ours.
+        'easydict>=1.10',
         'fairscale>=0.4.13',
         'rotary-embedding-torch>=0.6',
     ],

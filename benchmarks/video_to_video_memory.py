@@ -67,7 +67,7 @@ def peak_activations(model: Any, num_frames: int, height: int, width: int, *, en
 
     frames = (torch.zeros(3, height, width) for _ in range(num_frames))
     latents = None if encode else torch.zeros(1, 4, num_frames, height // 8, width // 8)
-    arguments = VideoToVideoArguments(steps=2, solver='dpmpp_2m', seed=0, latents=latents)
+    arguments = VideoToVideoArguments(steps=4, solver='dpmpp_2m_sde', seed=0, latents=latents)
     return measured(lambda: model(frames, arguments), *model.state_dict().values())
 
 

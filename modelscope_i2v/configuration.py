@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from modelscope_i2v.checks import choice, integer, number, text
+from modelscope_i2v.checks import choice, integer, legal_size, number, text
 from modelscope_i2v.configuration_file import as_mapping, parse_section
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.media.geometry import Grid
@@ -98,10 +98,15 @@ class StageConfiguration:
                 f"'autoencoder.embed_dim' ({self.autoencoder.embed_dim}) must be equal: channels of the latents."
             )
 
-    def call_defaults(self) -> dict[str, Any]:
-        """What this section says about the arguments of a call."""
+    def check_call(self, arguments: Any) -> None:
+        """Raise InputError unless the arguments of a call fit the networks."""
+        raise NotImplementedError
+
+    def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
+        """What the model's folder says about the arguments of a call."""
         names = ('steps', 'guidance_scale', 'guidance_rescale', 'solver')
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return given if model_args is None or model_args.seed is None else {**given, 'seed': model_args.seed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +131,17 @@ class ImageToVideoConfiguration(StageConfiguration):
             if integer(key, getattr(self, key), 1, MAX_SIDE // self.autoencoder.downsampling_factor) % factor:
                 raise ConfigurationError(f"'{key}' must be a multiple of {factor}, found {getattr(self, key)}.")
 
-    def call_defaults(self) -> dict[str, Any]:
-        """What this section says about the arguments of a call."""
+    def check_call(self, arguments: Any) -> None:
+        """Raise InputError unless the sizes fit the networks."""
+        multiple = self.autoencoder.downsampling_factor * self.unet.downsampling_factor
+        for name in ('height', 'width'):
+            legal_size(name, getattr(arguments, name), multiple)
+
+    def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
+        """What the model's folder says about the arguments of a call."""
         pixels = self.autoencoder.downsampling_factor
         return {
-            **super().call_defaults(),
+            **super().call_defaults(model_args),
             'num_frames': self.max_frames,
             'height': self.latent_hei * pixels,
             'width': self.latent_wid * pixels,
@@ -178,12 +189,19 @@ class VideoToVideoConfiguration(StageConfiguration):
         pixels, levels = self.autoencoder.downsampling_factor, self.unet.downsampling_factor
         return Grid(levels * pixels, 2 % levels * pixels, levels * pixels)
 
-    def call_defaults(self) -> dict[str, Any]:
-        """What this section says about the arguments of a call."""
+    def check_call(self, arguments: Any) -> None:
+        """Raise InputError unless the sizes fit the networks, and the overlap its windows."""
+        self.grid.check(arguments.height, arguments.width)
+        if arguments.window_overlap is not None:
+            integer('window_overlap', arguments.window_overlap, 0, self.max_frames - 1, error=InputError)
+
+    def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
+        """What the model's folder says about the arguments of a call."""
         return {
-            **super().call_defaults(),
+            **super().call_defaults(model_args),
             'noise_level': self.noise_level,
             'negative_prompt': self.negative_prompt,
+            'solver_mode': 'fast' if model_args is not None and model_args.solver_mode == 'fast' else 'normal',
         }
 
 

@@ -147,7 +147,7 @@ class GenerationPipeline(Pipeline):
         arguments.pop('batch_size', None)  # ModelScope's own; one video is made at a time whatever it says
         if isinstance(input, MsDataset):
             return (self._generate(item, arguments) for item in input)
-        if not isinstance(input, list):
+        if not isinstance(input, list) or self.is_one(input):
             return self._generate(input, arguments)
         seeds = self._seeds(arguments, len(input))
         outputs = arguments.get('output_video', self._call_defaults.get('output_video'))
@@ -181,6 +181,10 @@ class GenerationPipeline(Pipeline):
     def arguments_of(self, input: Any) -> dict[str, Any]:
         """Arguments that an input brings along; those of the call win."""
         return {}
+
+    def is_one(self, input: Any) -> bool:
+        """Whether a list is one input, not a list of inputs."""
+        return False
 
     def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
         """Decoded frames ``[n, 3, H, W]`` -> what the user gets to see of them."""

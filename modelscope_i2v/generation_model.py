@@ -89,13 +89,13 @@ class GenerationModel(TorchModel):
             ConfigurationError: if they do not fit each other.
         """
 
-    @abstractmethod
     def check_arguments(self, arguments: Any) -> None:
         """Raise InputError unless the arguments fit the networks."""
+        self.configuration.check_call(arguments)
 
     def call_defaults(self) -> dict[str, Any]:
         """What the model's folder says about the arguments of a call."""
-        return {**self.configuration.call_defaults(), 'seed': self.model_args.seed}
+        return self.configuration.call_defaults(self.model_args)
 
     def network(self, *conditions: torch.Tensor) -> Network:
         """The UNet with its conditions bound, from float32 to float32."""

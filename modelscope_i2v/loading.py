@@ -28,12 +28,7 @@ def load(
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         DeviceError, InputError, TypeError: as the pipelines do.
     """
-    if not isinstance(model, (str, os.PathLike)):
-        raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
-    local = Path(model).exists()
-    if local and revision is not None:
-        raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
-    folder = Path(model) if local else _snapshot(os.fspath(model), revision, offline)
+    folder = model_folder(model, revision, offline=offline)
     file = folder / FILE_NAME
     content = read_configuration(folder)
     stages = {stage.task: stage for stage in STAGES}
@@ -46,6 +41,16 @@ def load(
     # Not through ModelScope's pipeline(): it refuses pages with code of their own, which is never run here.
     module = importlib.import_module(f'{stages[task].package}.pipeline')
     return getattr(module, stages[task].pipeline_class)(model=str(folder.resolve()), **pipeline_arguments)
+
+
+def model_folder(model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False) -> Path:
+    """The folder of ``model``, downloaded if it is a hub id that is not in the cache; see :func:`load`."""
+    if not isinstance(model, (str, os.PathLike)):
+        raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
+    local = Path(model).exists()
+    if local and revision is not None:
+        raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
+    return Path(model) if local else _snapshot(os.fspath(model), revision, offline)
 
 
 def _snapshot(model: str, revision: str | None, offline: bool) -> Path:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments, merge_arguments
-from modelscope_i2v.cli.generate import load_stage, report
+from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
+from modelscope_i2v.cli.generate import check_call, find_model, load_stage, report
 from modelscope_i2v.cli.options import add_generation_options, add_model_options, add_output_options, given
-from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument('--keep-stage1', metavar='FILE', help="write stage 1's video too")
     add_model_options(parser)
     parser.add_argument('--stage2-model', help='folder or hub id of stage 2 (default: the counterpart of --model)')
+    parser.add_argument('--stage2-model-revision', help='revision of stage 2 (default: as --model-revision)')
     parser.add_argument('--stage2-device', help='another device for stage 2')
     add_generation_options(parser, ImageToVideoArguments, ('seed', 'steps', *FIRST))
     add_generation_options(parser, VideoToVideoArguments, SECOND)
@@ -51,16 +53,21 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Both stages, then report."""
-    from modelscope_i2v.media.video_writer import check_output, write_video
+    from modelscope_i2v.media.images import load_image
+    from modelscope_i2v.media.video_writer import write_video
 
+    first_call = {**given(arguments, *BOTH, *FIRST), **given(arguments, *EACH_FIRST, prefix='stage1_')}
+    second_call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
     second_model = _second_model(arguments)
-    call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
-    # Before minutes of loading and of stage 1. How many levels there are to visit may be for the configuration to say.
-    merge_arguments(VideoToVideoArguments, {'noise_level': 999}, call)
-    for path in filter(None, (arguments.output, arguments.keep_stage1)):
-        check_output(path)
-    first = load_stage(arguments, IMAGE_TO_VIDEO, arguments.model)
-    low = _first_stage(arguments, first)
+    _check_places(arguments)
+    # All that can be found out beforehand is found out before minutes of loading and of stage 1.
+    first_folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
+    second_folder = find_model(arguments, VIDEO_TO_VIDEO, *second_model)
+    check_call(first_folder, IMAGE_TO_VIDEO, first_call)
+    check_call(second_folder, VIDEO_TO_VIDEO, second_call)
+    image = load_image(arguments.image)
+    first = load_stage(arguments, first_folder)
+    low = _first_stage(first, image, first_call)
     if arguments.keep_stage1:
         frames = (frame.pixels for frame in low.frames())
         write_video(frames, arguments.keep_stage1, fps=float(low.fps or 0), recipe=low.recipe)
@@ -68,30 +75,42 @@ def run(arguments: argparse.Namespace) -> int:
     autoencoder_owner.unet = autoencoder_owner.clip = None
     gc.collect()
     arguments.device = arguments.stage2_device or arguments.device
-    second = load_stage(arguments, VIDEO_TO_VIDEO, second_model)
+    second = load_stage(arguments, second_folder)
     second.model.share_autoencoder(autoencoder_owner)
-    report(arguments, second(low, output_video=arguments.output, **call))
+    report(arguments, second(low, output_video=arguments.output, **second_call))
     return 0
 
 
-def _second_model(arguments: argparse.Namespace) -> str | None:
-    """The model of stage 2: the one that was named, else the counterpart of stage 1's."""
+def _check_places(arguments: argparse.Namespace) -> None:
+    """Raise OutputError, InputError or DeviceError for files and devices that cannot be used."""
+    from modelscope_i2v.media.video_writer import check_output
+    from modelscope_i2v.runtime.device import resolve_device
+
+    if arguments.keep_stage1 and Path(arguments.keep_stage1).resolve() == Path(arguments.output).resolve():
+        raise InputError(f"'--keep-stage1' and '--output' are the same file, '{arguments.output}'. Name two.")
+    for path in filter(None, (arguments.output, arguments.keep_stage1)):
+        check_output(path)
+    for device in filter(None, (arguments.device, arguments.stage2_device)):
+        resolve_device(device)
+
+
+def _second_model(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Model and revision of stage 2: those that were named, else the counterpart of stage 1's."""
     if arguments.stage2_model or not arguments.model:
-        return arguments.stage2_model
+        return arguments.stage2_model, arguments.stage2_model_revision
     if arguments.model == IMAGE_TO_VIDEO.default_hub_model:
-        return VIDEO_TO_VIDEO.default_hub_model
+        return VIDEO_TO_VIDEO.default_hub_model, arguments.stage2_model_revision or arguments.model_revision
     raise ConfigurationError(
         f"'{arguments.model}' has no known counterpart for stage 2. Name one with --stage2-model, for example "
         f'{VIDEO_TO_VIDEO.default_hub_model}.'
     )
 
 
-def _first_stage(arguments: argparse.Namespace, pipeline: Any) -> VideoSource:
+def _first_stage(pipeline: Any, image: Any, call: dict[str, Any]) -> VideoSource:
     """Stage 1's frames in memory, with the clock and the recipe that a file would carry."""
     from modelscope_i2v.media.video_reader import open_video
 
-    call = {**given(arguments, *BOTH, *FIRST), **given(arguments, *EACH_FIRST, prefix='stage1_')}
     resolved = pipeline.resolve_arguments(call)
-    result = pipeline(arguments.image, output_type='np', **{**call, 'seed': resolved.seed})
+    result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})
     source = open_video(result['output_video'])
     return dataclasses.replace(source, fps=float(resolved.output_fps), recipe=[pipeline.recipe(resolved)])

@@ -1,57 +1,79 @@
-"""What the verbs that generate share: loading a stage, calling it, reporting."""
+"""What the verbs that generate share: finding a model, checking a call before loading it, loading, reporting."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from modelscope_i2v.arguments import GenerationArguments, merge_arguments
+from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments, merge_arguments
 from modelscope_i2v.cli.options import PIPELINE_OPTIONS, given, option_names
 from modelscope_i2v.cli.terminal import say, say_json
-from modelscope_i2v.registration import Stage
+from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments, parse_video_to_video
+from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, read_configuration
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
+
+PARTS: dict[Stage, tuple[Callable[..., Any], type[Any]]] = {
+    IMAGE_TO_VIDEO: (parse_image_to_video, ImageToVideoArguments),
+    VIDEO_TO_VIDEO: (parse_video_to_video, VideoToVideoArguments),
+}
 
 
-def load_stage(arguments: argparse.Namespace, stage: Stage, model: str | None) -> Any:
-    """The pipeline of ``stage`` for ``model`` (None: the embedded one) and the options of the command line.
+def find_model(arguments: argparse.Namespace, stage: Stage, model: str | None, revision: str | None) -> Path:
+    """The folder of ``model``, the embedded one of ``stage`` if None.
 
     Raises:
-        ConfigurationError: if the model is one of another stage.
+        InputError: for a revision without a model. ConfigurationError, CheckpointError: if there is no such model.
     """
     from modelscope_i2v.embedded import embedded_model
-    from modelscope_i2v.errors import ConfigurationError, InputError
+    from modelscope_i2v.loading import model_folder
+
+    if model is None and revision is not None:
+        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
+    return model_folder(model or embedded_model(stage.task), revision, offline=arguments.offline)
+
+
+def check_call(folder: Path, stage: Stage, call: dict[str, Any]) -> None:
+    """Find out before minutes of loading whether a model of ``stage`` takes the arguments of a call.
+
+    Raises:
+        ConfigurationError: if the folder is no model of this stage. InputError: for arguments that do not fit.
+    """
+    file = folder / FILE_NAME
+    content = read_configuration(folder)
+    task = content.get('task')
+    if task != stage.task and task in [other.task for other in PARTS]:
+        raise ConfigurationError(f"'{folder}' is a model for {task}; {stage.task} needs another one.")
+    check_stage(content, file, stage)
+    section = as_mapping(content['model'], file, 'model')
+    parse, kind = PARTS[stage]
+    configuration = parse(section.get('model_cfg'), file)
+    defaults = configuration.call_defaults(parse_model_arguments(section.get('model_args'), file))
+    configuration.check_call(merge_arguments(kind, defaults, call))
+
+
+def load_stage(arguments: argparse.Namespace, folder: Path) -> Any:
+    """The pipeline of a folder, with the options of the command line."""
     from modelscope_i2v.loading import load
 
-    if arguments.model_revision and not model:
-        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
-    pipeline = load(
-        model or embedded_model(stage.task),
-        arguments.model_revision if model else None,
-        offline=arguments.offline,
-        **given(arguments, *PIPELINE_OPTIONS, 'show_progress'),
-    )
-    if pipeline.stage is not stage:
-        raise ConfigurationError(f"'{model}' is a model for {pipeline.stage.task}; {stage.task} needs another one.")
-    return pipeline
+    return load(folder, **given(arguments, *PIPELINE_OPTIONS, 'show_progress'))
 
 
-def generate(
-    arguments: argparse.Namespace,
-    stage: Stage,
-    kind: type[GenerationArguments],
-    input: str,
-    open_input: Callable[[str], Any],
-) -> int:
+def generate(arguments: argparse.Namespace, stage: Stage, input: str, open_input: Callable[[str], Any]) -> int:
     """One stage from ``input``, which ``open_input`` reads, to the file that ``-o`` names."""
     from modelscope_i2v.media.video_writer import check_output
+    from modelscope_i2v.runtime.device import resolve_device
 
-    call = given(arguments, *option_names(kind), 'show_progress')
-    # What can be found out without the model is found out before minutes of loading it.
+    call = given(arguments, *option_names(PARTS[stage][1]), 'show_progress')
     check_output(arguments.output)
-    merge_arguments(kind, call)
+    if arguments.device is not None:
+        resolve_device(arguments.device)
+    folder = find_model(arguments, stage, arguments.model, arguments.model_revision)
+    check_call(folder, stage, call)
     opened = open_input(input)
-    pipeline = load_stage(arguments, stage, arguments.model)
-    report(arguments, pipeline(opened, output_video=arguments.output, **call))
+    report(arguments, load_stage(arguments, folder)(opened, output_video=arguments.output, **call))
     return 0
 
 

@@ -27,4 +27,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
     from modelscope_i2v.media.images import load_image
 
-    return generate(arguments, IMAGE_TO_VIDEO, ImageToVideoArguments, arguments.image, load_image)
+    return generate(arguments, IMAGE_TO_VIDEO, arguments.image, load_image)

@@ -29,4 +29,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
     from modelscope_i2v.media.video_reader import open_video
 
-    return generate(arguments, VIDEO_TO_VIDEO, VideoToVideoArguments, arguments.video, open_video)
+    return generate(arguments, VIDEO_TO_VIDEO, arguments.video, open_video)

@@ -11,6 +11,10 @@ from modelscope_i2v.diffusion.samplers.steps import NoiseSource, Sigmas, Step
 
 #: The tree's resolution in sigma.
 TOLERANCE = 1e-6
+#: The tree's pool of generator states (the default of torchsde.BrownianTree: it decides on the values).
+POOL_SIZE = 24
+#: Tensors in the shape of the noise that the tree keeps; more are faster.
+CACHED = 4
 
 
 def brownian_noise(
@@ -35,7 +39,20 @@ def brownian_noise(
     if low == high:
         # One step straight to sigma 0 needs no noise.
         return lambda step: torch.zeros(*shape, device=device)
-    tree = torchsde.BrownianTree(low, torch.zeros(*shape), high, entropy=entropy, tol=TOLERANCE)
+    # What torchsde.BrownianTree makes, but keeping a few tensors for the next query instead of fifty: the values are
+    # the same, and long videos have large ones.
+    tree = torchsde.BrownianInterval(
+        low,
+        high,
+        size=tuple(shape),
+        dtype=torch.float32,
+        device='cpu',
+        entropy=entropy,
+        tol=TOLERANCE,
+        pool_size=POOL_SIZE,
+        halfway_tree=True,
+        cache_size=CACHED,
+    )
 
     def noise(step: Step) -> torch.Tensor:
         # A sampler walks down, so its increment is minus the tree's.

@@ -24,25 +24,26 @@ def window_starts(num_frames: int, window: int, overlap: int) -> list[int]:
     return [*starts, num_frames - window]
 
 
-def blend_weights(num_frames: int, window: int, overlap: int) -> torch.Tensor:
-    """How much each window counts in each frame: ``[windows, num_frames]``, columns sum to 1.
+def blend_weights(num_frames: int, window: int, overlap: int) -> list[torch.Tensor]:
+    """How much each window counts in each of its frames: ``[window]`` for each; in every frame they sum to 1.
 
     Inside an overlap the earlier window fades out linearly while the later one fades in.
     """
     starts = window_starts(num_frames, window, overlap)
-    frames = torch.arange(num_frames, dtype=torch.float32)
-    weights = torch.zeros(len(starts), num_frames)
+    length = min(window, num_frames)
+    position = torch.arange(length, dtype=torch.float32)
+    weights, total = [], torch.zeros(num_frames)
     for index, start in enumerate(starts):
-        end = min(start + window, num_frames)
-        weight = torch.ones(num_frames)
+        weight = torch.ones(length)
         if index > 0:
-            shared = starts[index - 1] + window - start
-            weight = torch.minimum(weight, (frames - start + 1) / (shared + 1))
+            shared = starts[index - 1] + length - start
+            weight = torch.minimum(weight, (position + 1) / (shared + 1))
         if index < len(starts) - 1:
-            shared = end - starts[index + 1]
-            weight = torch.minimum(weight, (end - frames) / (shared + 1))
-        weights[index, start:end] = weight[start:end]
-    return weights / weights.sum(dim=0)
+            shared = start + length - starts[index + 1]
+            weight = torch.minimum(weight, (length - position) / (shared + 1))
+        weights.append(weight)
+        total[start : start + length] += weight
+    return [weight / total[start : start + length] for weight, start in zip(weights, starts, strict=True)]
 
 
 def temporal_windows(denoiser: Denoiser, num_frames: int, window: int, overlap: int) -> Denoiser:
@@ -64,7 +65,7 @@ def temporal_windows(denoiser: Denoiser, num_frames: int, window: int, overlap: 
         blended = torch.zeros_like(x)
         for weight, start in zip(weights, starts, strict=True):
             part = slice(start, start + window)
-            scaled = denoiser(x[:, :, part], sigma) * weight[part].to(x).view(1, 1, -1, 1, 1)
+            scaled = denoiser(x[:, :, part], sigma) * weight.to(x).view(1, 1, -1, 1, 1)
             blended[:, :, part] += scaled
         return blended
 

@@ -11,7 +11,6 @@ from modelscope.models.builder import MODELS
 from torch import nn
 
 from modelscope_i2v.arguments import ImageToVideoArguments
-from modelscope_i2v.checks import legal_size
 from modelscope_i2v.configuration import ImageToVideoConfiguration, parse_image_to_video
 from modelscope_i2v.diffusion import (
     leading_timesteps,
@@ -54,9 +53,7 @@ class ImageToVideoModel(GenerationModel):
 
     def check_arguments(self, arguments: ImageToVideoArguments) -> None:
         """Raise InputError unless the sizes fit the networks, and given latents the sizes."""
-        factor = self.configuration.autoencoder.downsampling_factor
-        for name in ('height', 'width'):
-            legal_size(name, getattr(arguments, name), factor * self.configuration.unet.downsampling_factor)
+        super().check_arguments(arguments)
         check_latents_shape(arguments.latents, self._latents_shape(arguments))
 
     def encode_image(self, pixel_values: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,6 @@ from modelscope.models.builder import MODELS
 from torch import nn
 
 from modelscope_i2v.arguments import VideoToVideoArguments
-from modelscope_i2v.checks import integer
 from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
 from modelscope_i2v.diffusion import (
     brownian_noise,
@@ -60,18 +59,6 @@ class VideoToVideoModel(GenerationModel):
             )
         self.tokenizer = build_tokenizer(clip.context_length)
         return clip, build_on_meta(lambda: VideoToVideoUNet(**asdict(self.configuration.unet)))
-
-    def check_arguments(self, arguments: VideoToVideoArguments) -> None:
-        """Raise InputError unless the sizes fit the networks, and the overlap its windows."""
-        self.configuration.grid.check(arguments.height, arguments.width)
-        if arguments.window_overlap is not None:
-            longest = self.configuration.max_frames - 1
-            integer('window_overlap', arguments.window_overlap, 0, longest, error=InputError)
-
-    def call_defaults(self) -> dict[str, Any]:
-        """What the model's folder says about the arguments of a call; any other mode than "fast" is the normal one."""
-        mode = 'fast' if self.model_args.solver_mode == 'fast' else 'normal'
-        return {**super().call_defaults(), 'solver_mode': mode}
 
     def encode_text(self, text: str, suffix: str = '') -> torch.Tensor:
         """Features ``[1, L, context_dim]`` of ``text`` and what is added to it."""
@@ -146,9 +133,10 @@ class VideoToVideoModel(GenerationModel):
             noised = arguments.latents.to(self.device)
         sigmas = self.sigmas(arguments)
         x = noised * self._start_scale(sigmas[0].item(), arguments.noise_level)
+        num_frames = clean.shape[2]
+        del clean, noise, noised  # each is as large as the latents
         text = self.encode_text(arguments.text, self.configuration.positive_prompt)
         negative = self.encode_text(arguments.negative_prompt)
-        num_frames = clean.shape[2]
         denoiser = temporal_windows(
             self.denoiser(self.network(text), self.network(negative), arguments),
             num_frames,

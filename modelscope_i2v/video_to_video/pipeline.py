@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from modelscope.pipeline_inputs import InputType
 from modelscope.pipelines.builder import PIPELINES
+from PIL import Image
 
 from modelscope_i2v.arguments import VideoToVideoArguments
+from modelscope_i2v.configuration import MAX_SIDE
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation import GenerationPipeline
 from modelscope_i2v.registration import VIDEO_TO_VIDEO, register_inputs_and_outputs
 from modelscope_i2v.runtime.progress import progress_bar
@@ -22,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: 29.97 means 30000/1001; in an hour this is off by 36 ms.
 SAME_RATE = 1e-5
+#: The fastest video that can be written, in frames per second.
+MAX_FPS = 1000
 
 register_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'text': InputType.TEXT})
 
@@ -45,7 +50,22 @@ class VideoToVideoPipeline(GenerationPipeline):
 
     def preprocess(self, inputs: Any, arguments: VideoToVideoArguments) -> dict[str, Any]:  # type: ignore[override]
         names = ('num_frames', 'height', 'width', 'fit')
-        return self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
+        prepared = self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
+        # What the file could not hold is said now, not after the sampling.
+        video: PreparedVideo = prepared['video']
+        for side in (video.placement.height, video.placement.width):
+            if side > MAX_SIDE:
+                raise InputError(
+                    f'{video.source.name} is so long or so tall that the result would have {side} pixels on a side; at '
+                    f"most {MAX_SIDE} can be written. Give both 'height' and 'width'."
+                )
+        if arguments.output_fps is None and (video.source.fps or 0) > MAX_FPS:
+            raise InputError(f"{video.source.name} has {video.source.fps:g} frames a second. Give 'output_fps'.")
+        return prepared
+
+    def is_one(self, input: Any) -> bool:
+        """A list of pictures is one video."""
+        return isinstance(input, list) and len(input) > 0 and all(isinstance(item, Image.Image) for item in input)
 
     def forward(self, inputs: dict[str, Any], arguments: VideoToVideoArguments) -> torch.Tensor:  # type: ignore[override]
         video: PreparedVideo = inputs['video']

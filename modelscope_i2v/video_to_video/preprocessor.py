@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from modelscope.utils.constant import Fields
 
 from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.errors import InputError, nearest
 from modelscope_i2v.media.geometry import Placement, keep_aspect, stretch
 from modelscope_i2v.media.video_reader import VideoSource, open_video
 from modelscope_i2v.registration import VIDEO_TO_VIDEO
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class VideoToVideoPreprocessor(Preprocessor):
         if isinstance(data, Mapping):
             if 'video_path' not in data:
                 raise InputError(f"A dict input needs the key 'video_path', found {sorted(map(str, data))}.")
+            for name in set(data) - {'video_path', 'text'}:
+                logger.warning("Ignoring '%s' of the input.%s", name, nearest(str(name), ('video_path', 'text')))
             data = data['video_path']
         source = data if isinstance(data, VideoSource) else open_video(data)
         return {'video': PreparedVideo(source, self._placement(source.aspect, height, width, fit), num_frames)}

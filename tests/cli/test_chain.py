@@ -103,6 +103,11 @@ def test_one_json_line_and_no_kept_file(tmp_path, capsys):
         (['--stage1-height', '100'], '96 and 112'),
         (['--noise-level', '1000', '--keep-stage1', 'kept.mp4'], "'noise_level'"),  # before stage 1 is made
         (['--stage2-steps', '6', '--noise-level', '5'], "'steps'"),
+        (['--keep-stage1', 'out.mp4'], 'the same file'),
+        (['--keep-stage1', 'kept.mp4', '--stage2-model', '/nope/x'], '/nope/x'),
+        (['--keep-stage1', 'kept.mp4', '--height', '100'], '96 and 112'),
+        (['--keep-stage1', 'kept.mp4', '--window-overlap', '31'], "'window_overlap'"),
+        (['--keep-stage1', 'kept.mp4', '--stage2-device', 'cuda:7'], 'cuda:7'),
     ],
 )
 def test_bad_usage(tmp_path, monkeypatch, capsys, options, said):

@@ -1,15 +1,18 @@
 """Videos, arguments and model folders that stage 2 cannot use: through ``pipeline()`` and through the command line."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
+from modelscope_i2v.media.video_reader import open_video
 from tests.calls import CLIP, VIDEO, build_2, latents_of
 from tests.folders import IMAGE, variant
 from tests.media.clips import gradient, record
@@ -197,3 +200,24 @@ def test_a_good_call_after_bad_ones(embedded_2):
         with pytest.raises(InputError):
             embedded_2(source)
     assert torch.equal(latents_of(embedded_2, seed=1), before)
+
+
+def test_what_the_file_could_not_hold_is_said_before_the_sampling(embedded_2):
+    never = {'callback_on_step_end': lambda *_: pytest.fail('sampled first')}
+    with pytest.raises(InputError, match="'height' and 'width'"):
+        embedded_2(np.zeros((1, 400_000, 1, 3), np.uint8), **never)
+    quick = dataclasses.replace(open_video(np.zeros((2, 8, 8, 3), np.uint8)), fps=2000.0)
+    with pytest.raises(InputError, match="2000 frames a second. Give 'output_fps'"):
+        embedded_2(quick, **never)
+
+
+def test_a_list_of_pictures_is_one_video(embedded_2):
+    pictures = [Image.new('RGB', (32, 32), colour) for colour in ('red', 'blue')]
+    alone = embedded_2(pictures, seed=1, output_type='np')['output_video']
+    assert np.array_equal(embedded_2({'video_path': pictures}, seed=1, output_type='np')['output_video'], alone)
+    assert len(alone) == 2
+
+
+def test_a_misspelt_key_of_the_input_warns(embedded_2, caplog):
+    embedded_2({'video_path': np.zeros((1, 32, 32, 3), np.uint8), 'txet': 'a fox'}, output_type='latent')
+    assert "Ignoring 'txet' of the input. Did you mean 'text'?" in caplog.text
