@@ -7,6 +7,7 @@ import torch
 from benchmarks.video_to_video_memory import peak_activations
 from modelscope_i2v.diffusion.windows import window_starts
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.video_info import probe_video
 from tests.calls import VIDEO, build_2, latents_of, unet_calls
 from tests.folders import variant
 
@@ -120,3 +121,13 @@ def test_the_autoencoder_takes_a_few_frames_at_a_time(embedded_2):
             handle.remove()
     assert [shape[0] for shape in sizes['encode']] == [4, 1]
     assert [shape[0] for shape in sizes['decode']] == [4, 1]
+
+
+@pytest.mark.slow
+def test_ten_thousand_frames(embedded_2, tmp_path):
+    """An SDE solver, whose noise could pile up, and windows that could be many; only the size is tiny."""
+    frames = np.random.default_rng(0).integers(0, 256, (10_000, 1, 1, 3), dtype=np.uint8)
+    call = {'height': 16, 'width': 16, 'steps': 2, 'solver': 'dpmpp_2m_sde', 'guidance_scale': 1.0, 'output_fps': 100}
+    out = embedded_2(frames, output_video=tmp_path / 'long.mp4', **call)[VIDEO]
+    info = probe_video(out)
+    assert (info.frames, info.fps, info.width, info.height) == (10_000, 100, 16, 16)
