@@ -18,11 +18,10 @@ from modelscope_i2v.configuration import (
     IMAGE_TO_VIDEO_STEPS,
     MAX_FRAMES,
     MAX_SEED,
-    MAX_SIDE,
-    MIN_FPS,
     VIDEO_TO_VIDEO_STEPS,
 )
 from modelscope_i2v.errors import InputError, nearest
+from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE, MIN_FPS
 from modelscope_i2v.prompts import NEGATIVE_PROMPT
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
@@ -86,7 +85,7 @@ class GenerationArguments:
             if getattr(self, name) is not None:
                 self.put(name, integer(name, getattr(self, name), 1, MAX_SIDE, error=InputError))
         if self.output_fps is not None:
-            self.put('output_fps', number('output_fps', self.output_fps, MIN_FPS, 1000, error=InputError))
+            self.put('output_fps', number('output_fps', self.output_fps, MIN_FPS, MAX_FPS, error=InputError))
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
             raise InputError(f"'callback_on_step_end' must be callable, found {self.callback_on_step_end!r}.")
         if self.latents is not None:
@@ -127,7 +126,7 @@ class ImageToVideoArguments(GenerationArguments):
         choice('solver', self.solver, IMAGE_TO_VIDEO_STEPS, error=InputError)
         choice('fit', self.fit, ('crop', 'contain'), error=InputError)
         self.put('eta', number('eta', self.eta, 0, 1, error=InputError))
-        self.put('fps', number('fps', self.fps, MIN_FPS, 1000, error=InputError))
+        self.put('fps', number('fps', self.fps, MIN_FPS, MAX_FPS, error=InputError))
         self.put('noise_strength', number('noise_strength', self.noise_strength, 0, 100, error=InputError))
         if self.eta > 0 and self.solver != 'ddim':
             raise InputError(f"'eta' is the stochasticity of solver='ddim', found solver={self.solver!r}; leave it 0.")

@@ -14,15 +14,14 @@ from modelscope_i2v.checks import choice, integer, legal_size, number, text
 from modelscope_i2v.configuration_file import as_mapping, parse_section
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.media.geometry import Grid
+from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE, MIN_FPS
 from modelscope_i2v.networks.parameters import AutoencoderParameters, ImageToVideoUNetParameters, UNetParameters
 from modelscope_i2v.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 
 #: The largest seed that every torch generator takes.
 MAX_SEED = 2**63 - 1
-#: The slowest video that can be written, in frames per second.
-MIN_FPS = 0.001
-#: Bounds that keep sizes countable; long before them memory runs out. No H.264 frame is larger than the second.
-MAX_FRAMES, MAX_SIDE = 1_000_000, 16384
+#: Keeps sizes countable; long before it memory runs out.
+MAX_FRAMES = 1_000_000
 #: Solvers of stage 1 and how many steps each needs.
 IMAGE_TO_VIDEO_STEPS = {'ddim': 50, 'dpmpp_2m': 25, 'unipc': 20, 'euler': 30}
 #: The same of stage 2.
@@ -83,7 +82,7 @@ class StageConfiguration:
     def __post_init__(self) -> None:
         integer('batch_size', self.batch_size)
         integer('max_frames', self.max_frames, 1, MAX_FRAMES)
-        number('target_fps', self.target_fps, MIN_FPS, 1000)
+        number('target_fps', self.target_fps, MIN_FPS, MAX_FPS)
         number('guidance_scale', self.guidance_scale, 0, 1000)
         number('guidance_rescale', self.guidance_rescale, 0, 1)
         if self.solver is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.atomic_file import output_errors
 from modelscope_i2v.media.containers import file_url
+from modelscope_i2v.media.limits import MAX_SIDE
 from modelscope_i2v.media.sound import sound_track
 from modelscope_i2v.media.timestamps import TICK, Timing
 from modelscope_i2v.media.video_source import VideoSource
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-MAX_SIDE = 16384
 # The number of encoding threads changes the bytes slightly: the same on every machine, so is the file.
 _THREADS = 4
 # Codes of ITU-T H.273: BT.709 matrix, primaries and transfer curve; limited (1) and full (2) range as FFmpeg counts.

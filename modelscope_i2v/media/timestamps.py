@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
 
 #: Seconds in which a written MP4 of variable rate counts.
 TICK = Fraction(1, 90_000)
-_MIN_FPS, _MAX_FPS = 0.001, 1000
 # Fine enough to find the NTSC rates (30000/1001 and its kin) behind a float again.
 _MAX_DENOMINATOR = 60 * 1001
 # WebM and Matroska count in milliseconds: what is off by less was meant to be regular.
@@ -82,8 +82,8 @@ def checked_rate(fps: float) -> Fraction:
     Raises:
         InputError: not a number from 0.001 to 1000.
     """
-    if not _is_number(fps) or not _MIN_FPS <= fps <= _MAX_FPS:
-        raise InputError(f'fps must be a number of frames a second from {_MIN_FPS} to {_MAX_FPS}, found {fps!r}.')
+    if not _is_number(fps) or not MIN_FPS <= fps <= MAX_FPS:
+        raise InputError(f'fps must be a number of frames a second from {MIN_FPS} to {MAX_FPS}, found {fps!r}.')
     exact = fps if isinstance(fps, Fraction) else Fraction(float(fps))
     return exact.limit_denominator(_MAX_DENOMINATOR)
 

@@ -13,9 +13,9 @@ from modelscope.pipelines.builder import PIPELINES
 from PIL import Image
 
 from modelscope_i2v.arguments import VideoToVideoArguments
-from modelscope_i2v.configuration import MAX_SIDE
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation import GenerationPipeline
+from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE
 from modelscope_i2v.registration import VIDEO_TO_VIDEO, register_inputs_and_outputs
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.video_to_video.model import VideoToVideoModel
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 #: 29.97 means 30000/1001; in an hour this is off by 36 ms.
 SAME_RATE = 1e-5
-#: The fastest video that can be written, in frames per second.
-MAX_FPS = 1000
 
 register_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'text': InputType.TEXT})
 

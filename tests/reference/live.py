@@ -18,6 +18,19 @@ import torch.nn.functional as F
 from modelscope_i2v.weights import build_on_meta, load_weights
 from tests.golden import NET_BOUND, difference
 
+#: Constructor arguments of the reference that both micro nets share (``tests.golden.UNET_MICRO`` in our words).
+MICRO = {
+    'in_dim': 4,
+    'out_dim': 4,
+    'dim': 32,
+    'context_dim': 1024,
+    'dim_mult': [2, 2, 4],
+    'num_heads': 4,
+    'head_dim': 16,
+    'num_res_blocks': 1,
+    'attn_scales': [1.0, 0.5],
+    'use_checkpoint': False,
+}
 EXTRAS = ('fairscale', 'rotary_embedding_torch')
 
 

@@ -5,23 +5,9 @@ import torch
 
 from modelscope_i2v.networks import ImageToVideoUNet
 from tests.golden import UNET_MICRO
-from tests.reference.live import assert_close, build_pair
+from tests.reference.live import MICRO, assert_close, build_pair
 
-ARGUMENTS = {
-    'in_dim': 4,
-    'out_dim': 4,
-    'dim': 32,
-    'y_dim': 64,
-    'input_dim': 64,
-    'context_dim': 1024,
-    'dim_mult': [2, 2, 4],
-    'num_heads': 4,
-    'head_dim': 16,
-    'num_res_blocks': 1,
-    'attn_scales': [1.0, 0.5],
-    'use_checkpoint': False,
-    'num_tokens': 4,
-}
+ARGUMENTS = {**MICRO, 'y_dim': 64, 'input_dim': 64, 'num_tokens': 4}
 
 
 @pytest.fixture(scope='module')
