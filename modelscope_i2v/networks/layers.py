@@ -81,7 +81,19 @@ class TemporalConvolution(nn.Module):
         return self.conv(self.dropout(F.silu(self.norm(x))))
 
 
-class SpatioTemporalResidualBlock(nn.Module):
+class TemporalLayer(nn.Module):
+    """Base of the layers that connect frames.
+
+    Attributes:
+        enabled: a disabled layer adds nothing to its input: frames are independent pictures.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enabled = True
+
+
+class SpatioTemporalResidualBlock(TemporalLayer):
     """A spatial :class:`ResidualBlock` followed by four temporal convolutions with a residual of their own."""
 
     def __init__(self, in_channels: int, out_channels: int, embed_dim: int, *, num_groups: int) -> None:
@@ -96,6 +108,8 @@ class SpatioTemporalResidualBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor, num_frames: int) -> torch.Tensor:
         x = self.spatial(x, embedding)
+        if not self.enabled:
+            return x
         video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
         return rearrange(video + self.temporal(video), 'b c f h w -> (b f) c h w')
 
@@ -154,7 +168,7 @@ class SpatialTransformer(nn.Module):
         return x + rearrange(tokens, 'n (h w) c -> n c h w', h=height)
 
 
-class TemporalTransformer(nn.Module):
+class TemporalTransformer(TemporalLayer):
     """The frames of one pixel attend to each other, twice; residual. Norms see all frames of a video at once."""
 
     def __init__(self, channels: int, num_heads: int, num_head_channels: int, *, num_groups: int) -> None:
@@ -166,6 +180,8 @@ class TemporalTransformer(nn.Module):
         self.proj_out = nn.Conv1d(inner_dim, channels, 1)
 
     def forward(self, x: torch.Tensor, num_frames: int) -> torch.Tensor:
+        if not self.enabled:
+            return x
         height = x.shape[2]
         video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
         pixels = self.proj_in(rearrange(self.norm(video), 'b c f h w -> (b h w) c f'))

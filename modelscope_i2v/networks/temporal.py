@@ -1,0 +1,37 @@
+"""Growing a network for videos out of one for pictures (Ho et al. 2022, arXiv 2204.03458; Singer et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from modelscope_i2v.networks.layers import SpatioTemporalResidualBlock, TemporalLayer, TemporalTransformer
+
+
+def temporal_modules(module: nn.Module) -> Iterator[nn.Module]:
+    """The parts of ``module`` that connect frames: chains of temporal convolutions and temporal transformers."""
+    for child in module.modules():
+        if isinstance(child, SpatioTemporalResidualBlock):
+            yield child.temporal
+        elif isinstance(child, TemporalTransformer):
+            yield child
+
+
+@torch.no_grad()
+def zero_temporal_outputs(module: nn.Module) -> None:
+    """Set the last layer of every temporal part to zero, so that it adds nothing until it has learnt something."""
+    for part in temporal_modules(module):
+        last = part.proj_out if isinstance(part, TemporalTransformer) else part[-1].conv  # type: ignore[index]
+        for parameter in last.parameters():
+            parameter.zero_()
+
+
+def set_temporal_layers(module: nn.Module, enabled: bool) -> None:
+    """Let frames take part in each other, or not: disabled parts are skipped and their weights are not trained."""
+    for child in module.modules():
+        if isinstance(child, TemporalLayer):
+            child.enabled = enabled
+    for part in temporal_modules(module):
+        part.requires_grad_(enabled)

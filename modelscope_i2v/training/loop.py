@@ -1,0 +1,157 @@
+"""The training loop: whatever the model and its loss, one optimiser step after the other, resumable exactly.
+
+Nothing depends on what happened before but the weights and the optimiser: batch, noise and dropout of a step are
+functions of the seed and of the step's number. So a training that is killed and goes on from its last checkpoint sees
+the same losses as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from modelscope_i2v.errors import DeviceError
+from modelscope_i2v.training.checkpoint import load_checkpoint, save_checkpoint
+from modelscope_i2v.training.ema import MovingAverage
+from modelscope_i2v.training.log import TrainingLog
+from modelscope_i2v.training.settings import LoopSettings
+
+#: ``(model, batch, generator) -> {'loss': scalar, other scalars to report}``; all random draws from the generator.
+Loss = Callable[[nn.Module, Any, torch.Generator], Mapping[str, torch.Tensor]]
+#: ``(step, log) -> scalars to report``; the model has its averaged weights meanwhile.
+Validation = Callable[[int, TrainingLog], Mapping[str, float]]
+
+
+def fit(
+    model: nn.Module,
+    loss: Loss,
+    batches: Dataset[Any],
+    settings: LoopSettings,
+    folder: Path,
+    *,
+    validate: Validation | None = None,
+    cpu: bool = False,
+) -> nn.Module:
+    """Train the parameters of ``model`` that require gradients, and return it with their averages as weights.
+
+    Run under ``accelerate launch`` it uses every process that was started (data parallel or sharded).
+
+    Args:
+        loss: what is minimised.
+        batches: batch number ``i`` is ``batches[i]``, for any ``i``.
+        folder: for checkpoints and logs; a training that was interrupted there goes on.
+        validate: called every ``settings.validate_every`` steps and at the end.
+        cpu: stay on the CPU whatever there is.
+
+    Raises:
+        DeviceError: if the loss becomes NaN or infinite. CheckpointError: if ``folder`` holds another training.
+        OutputError: if a checkpoint cannot be written.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import send_to_device
+
+    # A process may train several models, one after the other, with different settings.
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(
+        mixed_precision={'fp32': 'no'}.get(settings.precision, settings.precision),
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        cpu=cpu,
+    )
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    average = MovingAverage(model, settings.ema_decay)
+    folder.mkdir(parents=True, exist_ok=True)
+    first, extra = load_checkpoint(folder, model, optimizer.optimizer, average)
+    if accelerator.scaler is not None and 'scaler' in extra:
+        accelerator.scaler.load_state_dict(extra['scaler'])
+    log = TrainingLog(folder, first) if accelerator.is_main_process else None
+    loader = iter(_loader(batches, settings, first, accelerator.num_processes, accelerator.process_index))
+    saved = started = time.monotonic()
+    model.train()
+    for step in range(first, settings.steps):
+        for group in optimizer.param_groups:
+            group['lr'] = settings.rate(step)
+        sums: dict[str, torch.Tensor] = {}
+        for part in range(settings.gradient_accumulation):
+            batch = send_to_device(next(loader), accelerator.device)
+            number = (step * settings.gradient_accumulation + part) * accelerator.num_processes
+            with accelerator.accumulate(model), _seeded(settings.seed, number + accelerator.process_index) as generator:
+                values = loss(model, batch, generator)
+                accelerator.backward(values['loss'])
+                if accelerator.sync_gradients:
+                    norm = accelerator.clip_grad_norm_(trained, settings.max_grad_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+            for name, value in values.items():
+                sums[name] = sums.get(name, torch.zeros(())) + value.detach().float().cpu()
+        average.update(step)
+        done = step + 1
+        if done % settings.log_every == 0 or done == settings.steps:
+            means = {name: float(value) / settings.gradient_accumulation for name, value in sums.items()}
+            _check_finite(means['loss'], step, settings)
+            if log is not None:
+                seconds = time.monotonic() - started
+                more = {'grad_norm': float(norm), 'learning_rate': settings.rate(step), 'seconds': seconds}
+                log.scalars(done, {**means, **more})
+        last = done == settings.steps
+        if validate is not None and (last or (settings.validate_every and done % settings.validate_every == 0)):
+            with average.applied():
+                model.eval()
+                if log is not None:
+                    log.scalars(done, {f'validation/{name}': value for name, value in validate(done, log).items()})
+                model.train()
+        if last or _agreed(accelerator, time.monotonic() - saved >= settings.checkpoint_seconds):
+            extra = {} if accelerator.scaler is None else {'scaler': accelerator.scaler.state_dict()}
+            save_checkpoint(folder, done, model, optimizer.optimizer, average, extra)
+            saved = time.monotonic()
+    if log is not None:
+        log.close()
+    average.keep()
+    accelerator.free_memory()
+    return accelerator.unwrap_model(model, keep_fp32_wrapper=False).eval()
+
+
+@contextmanager
+def _seeded(seed: int, number: int) -> Iterator[torch.Generator]:
+    """A generator for batch ``number``; dropout, which takes none, finds torch's own seeded too, and restored after."""
+    mixed = (seed * 1_000_003 + number) % 2**63
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(mixed)
+        yield torch.Generator().manual_seed(mixed)
+
+
+def _loader(batches: Dataset[Any], settings: LoopSettings, first: int, processes: int, rank: int) -> DataLoader[Any]:
+    """This process's batches from step ``first`` on, in order."""
+    count = settings.gradient_accumulation * processes
+    numbers = range(first * count + rank, settings.steps * count, processes)
+    # Its workers get seeds from a generator, by default the global one.
+    generator = torch.Generator().manual_seed(settings.seed)
+    return DataLoader(batches, batch_size=None, sampler=numbers, num_workers=settings.num_workers, generator=generator)
+
+
+def _agreed(accelerator: Any, due: bool) -> bool:
+    """Whether the main process finds a checkpoint due: all have to write it together."""
+    if accelerator.num_processes == 1:
+        return due
+    from accelerate.utils import broadcast_object_list
+
+    return bool(broadcast_object_list([due], from_process=0)[0])
+
+
+def _check_finite(value: float, step: int, settings: LoopSettings) -> None:
+    if not math.isfinite(value):
+        raise DeviceError(
+            f"The loss became {value} at step {step} with precision='{settings.precision}' and a learning rate of "
+            f'{settings.learning_rate:g}. Lower the rate, or train in fp32 or bf16; the last checkpoint is intact.'
+        )

@@ -1,0 +1,204 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, DeviceError
+from modelscope_i2v.training.log import read_log
+from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.settings import LoopSettings
+
+
+class Numbers(Dataset):
+    """Batch i is a function of i: points of a line with noise."""
+
+    def __getitem__(self, number):
+        generator = torch.Generator().manual_seed(number)
+        x = torch.randn(16, 4, generator=generator)
+        return {'x': x, 'y': x @ torch.tensor([1.0, -2.0, 3.0, 0.5]) + 1}
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Linear(4, 32), nn.SiLU(), nn.Dropout(0.1), nn.Linear(32, 1))
+
+
+def squared_error(model, batch, generator):
+    jitter = 0.01 * torch.randn(batch['y'].shape, generator=generator)
+    return {'loss': (model(batch['x'])[:, 0] - batch['y'] - jitter).square().mean()}
+
+
+def settings(**changes):
+    return LoopSettings(**{'steps': 30, 'learning_rate': 1e-2, 'warmup_steps': 5, 'log_every': 1, **changes})
+
+
+def losses(folder):
+    return [entry['loss'] for entry in read_log(folder) if 'loss' in entry]
+
+
+def test_training_lowers_the_loss_and_gives_back_the_averages(tmp_path):
+    model = network()
+    trained = fit(model, squared_error, Numbers(), settings(steps=300, ema_decay=0.9), tmp_path)
+    assert trained is model
+    assert not model.training
+    found = losses(tmp_path)
+    assert sum(found[-20:]) < 0.1 * sum(found[:20])
+    batch = Numbers()[10_000]
+    with torch.no_grad():
+        assert float(squared_error(model, batch, torch.Generator())['loss']) < 1.0
+
+
+def test_the_average_of_the_weights_is_what_it_says(tmp_path):
+    """One weight, pulled down with constant slope by plain steps: the average can be followed by hand."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    seen = []
+
+    def loss(model, batch, generator):
+        seen.append(float(model.weight.detach()))
+        return {'loss': model(torch.ones(1, 1)).sum()}
+
+    fit(model, loss, Numbers(), settings(steps=20, ema_decay=0.5, weight_decay=0.0), tmp_path)
+    # seen[k] is the weight after k steps; the last one is only in the average
+    last = seen[-1] - 1e-2
+    average = 0.0
+    for step, weight in enumerate([*seen[1:], last]):
+        decay = min(0.5, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * weight
+    assert float(model.weight) == pytest.approx(average, rel=1e-3)
+
+
+def test_a_training_goes_on_as_if_it_had_not_stopped(tmp_path):
+    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+    fit(network(), squared_error, Numbers(), settings(gradient_accumulation=2), whole)
+    one = network()
+    fit(one, squared_error, Numbers(), settings(steps=11, gradient_accumulation=2), parts)
+    two = network()
+    fit(two, squared_error, Numbers(), settings(gradient_accumulation=2), parts)
+    assert len(losses(whole)) == 30
+    assert losses(whole) == losses(parts)
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from tests.training.test_loop import Numbers, fit, network, settings, squared_error
+
+def slow(model, batch, generator):
+    time.sleep(0.05)
+    return squared_error(model, batch, generator)
+
+fit(network(), slow if sys.argv[2] == 'slow' else squared_error, Numbers(),
+    settings(checkpoint_seconds=0.1, steps=60), Path(sys.argv[1]))
+"""
+
+
+def start(folder, pace):
+    root = Path(__file__).parents[2]
+    return subprocess.Popen([sys.executable, '-c', SCRIPT, str(folder), pace], cwd=root)
+
+
+def test_a_killed_training_sees_the_same_losses_as_one_that_lived(tmp_path):
+    lived, killed = tmp_path / 'lived', tmp_path / 'killed'
+    fit(network(), squared_error, Numbers(), settings(steps=60), lived)
+    process = start(killed, 'slow')
+    deadline = time.monotonic() + 120
+    while not list(killed.glob('checkpoint-*.pt')) or len(losses(killed)) < 10:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(losses(killed)) < 60
+    assert start(killed, 'fast').wait(timeout=120) == 0
+    assert losses(killed) == losses(lived)
+    assert [entry['step'] for entry in read_log(killed) if 'loss' in entry] == list(range(1, 61))
+
+
+def test_only_two_checkpoints_are_kept_and_no_drafts(tmp_path):
+    fit(network(), squared_error, Numbers(), settings(checkpoint_seconds=0), tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert names == ['checkpoint-000000029.pt', 'checkpoint-000000030.pt', 'log.jsonl']
+
+
+def test_a_torn_last_line_of_the_log_is_removed(tmp_path):
+    fit(network(), squared_error, Numbers(), settings(steps=3), tmp_path)
+    with (tmp_path / 'log.jsonl').open('a') as file:
+        file.write('{"step": 4, "lo')
+    fit(network(), squared_error, Numbers(), settings(steps=5), tmp_path)
+    assert [entry['step'] for entry in map(json.loads, (tmp_path / 'log.jsonl').open())] == [1, 2, 3, 4, 5]
+
+
+def test_frozen_weights_stay_and_are_not_in_the_checkpoint(tmp_path):
+    model = network()
+    model[0].requires_grad_(False)
+    before = model[0].weight.clone()
+    fit(model, squared_error, Numbers(), settings(), tmp_path)
+    assert torch.equal(model[0].weight, before)
+    content = torch.load(tmp_path / 'checkpoint-000000030.pt', weights_only=True)
+    assert set(content['model']) == {'3.weight', '3.bias'}
+
+
+def test_another_network_is_refused(tmp_path):
+    fit(network(), squared_error, Numbers(), settings(steps=2), tmp_path)
+    with pytest.raises(CheckpointError, match='another network'):
+        fit(nn.Linear(4, 1), squared_error, Numbers(), settings(steps=4), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
+    def broken(model, batch, generator):
+        return {'loss': squared_error(model, batch, generator)['loss'] * float('inf')}
+
+    with pytest.raises(DeviceError, match='Lower the rate'):
+        fit(network(), broken, Numbers(), settings(), tmp_path)
+
+
+def test_the_global_random_state_is_left_alone(tmp_path):
+    before = torch.get_rng_state()
+    fit(network(), squared_error, Numbers(), settings(steps=3), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_validation_sees_the_averages(tmp_path):
+    model, seen = network(), []
+
+    def validate(step, log):
+        seen.append((step, float(model[3].bias), model.training))
+        return {'bias': seen[-1][1]}
+
+    fit(model, squared_error, Numbers(), settings(validate_every=10), tmp_path, validate=validate)
+    assert [step for step, *_ in seen] == [10, 20, 30]
+    assert not any(training for *_, training in seen)
+    assert float(model[3].bias) == pytest.approx(seen[-1][1])
+    reported = [entry['validation/bias'] for entry in read_log(tmp_path) if 'validation/bias' in entry]
+    assert reported == [bias for _, bias, _ in seen]
+
+
+@pytest.mark.parametrize(
+    ('change', 'word'),
+    [
+        ({'steps': 0}, 'steps'),
+        ({'precision': 'fp8'}, 'precision'),
+        ({'ema_decay': 1.0}, 'ema_decay'),
+        ({'learning_rate': 0}, 'learning_rate'),
+        ({'schedule': 'cosin'}, 'cosine'),
+    ],
+)
+def test_impossible_settings_are_refused(change, word):
+    with pytest.raises(ConfigurationError, match=word):
+        LoopSettings(**change)
+
+
+def test_the_rate_warms_up_and_falls():
+    constant = LoopSettings(steps=100, learning_rate=1.0, warmup_steps=10)
+    assert [constant.rate(step) for step in (0, 4, 9, 50, 99)] == pytest.approx([0.1, 0.5, 1, 1, 1])
+    cosine = LoopSettings(steps=101, learning_rate=1.0, warmup_steps=0, schedule='cosine')
+    assert [cosine.rate(step) for step in (0, 50, 100)] == pytest.approx([1, 0.505, 0.01])

@@ -1,0 +1,132 @@
+import pytest
+import torch
+from torch import nn
+
+from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, scaled_linear_schedule
+from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.training.objective import Objective
+
+SCALE = 0.5
+
+
+def objective(**settings):
+    values = {'schedule': scaled_linear_schedule(), 'unconditional': torch.full((1, 3), -7.0), 'scale_factor': SCALE}
+    return Objective(takes_fps=True, **{**values, **settings})
+
+
+def batch_of(count=64, frames=3, side=4, logvar=-30.0, **more):
+    generator = torch.Generator().manual_seed(5)
+    mean = torch.randn(count, 4, frames, side, side, generator=generator)
+    condition = torch.arange(3.0).repeat(count, 1, 1)
+    return {
+        'mean': mean,
+        'logvar': torch.full_like(mean, logvar),
+        'condition': condition,
+        'fps': torch.full((count,), 8.0),
+        **more,
+    }
+
+
+class Recorder(nn.Module):
+    """Answers with a function of the inputs, and keeps them."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x, t, condition, *more):
+        self.seen = (x, t, condition, *more)
+        return self.answer(x, t)
+
+
+def knows(schedule, clean):
+    """The exact v of known clean latents."""
+
+    def answer(x, t):
+        alpha, sigma = (table[t].float().view(-1, 1, 1, 1, 1) for table in (schedule.alphas, schedule.sigmas_vp))
+        return alpha * (x - alpha * clean) / sigma - sigma * clean
+
+    return answer
+
+
+def test_the_exact_v_has_no_loss():
+    batch, loss = batch_of(), objective()
+    network = Recorder(knows(loss.schedule, SCALE * batch['mean']))
+    assert loss(network, batch, torch.Generator().manual_seed(0))['loss'] < 1e-6
+
+
+def test_predicting_nothing_costs_the_variance_of_v():
+    """For clean latents of zero, v is alpha times the noise, whose variance is 1 + offset_noise^2."""
+    batch = batch_of(count=4000, frames=2, side=4)
+    batch['mean'] = torch.zeros_like(batch['mean'])
+    loss = objective(offset_noise=0.5)
+    found = loss(Recorder(lambda x, t: torch.zeros_like(x)), batch, torch.Generator().manual_seed(0))['loss']
+    expected = float(loss.schedule.alphas.square().mean()) * 1.25
+    assert float(found) == pytest.approx(expected, rel=0.05)
+
+
+def test_latents_are_drawn_from_the_posterior_and_scaled():
+    batch = batch_of(count=2000, frames=1, side=4, logvar=0.0)
+    batch['mean'] = torch.full_like(batch['mean'], 3.0)
+    loss = objective(offset_noise=0.0)
+    network = Recorder(lambda x, t: torch.zeros_like(x))
+    loss(network, batch, torch.Generator().manual_seed(0))
+    x, t = network.seen[:2]
+    quiet = t < 20
+    assert int(quiet.sum()) > 10
+    assert float(x[quiet].mean()) == pytest.approx(3 * SCALE, abs=0.1)
+    assert float(x[quiet].std()) == pytest.approx(SCALE, abs=0.1)
+
+
+@pytest.mark.parametrize(('rate', 'low', 'high'), [(0.0, 0, 0), (0.1, 0.07, 0.13), (1.0, 1, 1)])
+def test_conditions_are_dropped_as_often_as_asked(rate, low, high):
+    network = Recorder(lambda x, t: torch.zeros_like(x))
+    objective(conditioning_dropout=rate)(network, batch_of(2000, 1, 2), torch.Generator().manual_seed(0))
+    condition = network.seen[2]
+    dropped = (condition == -7).all(dim=-1)
+    assert low <= float(dropped.float().mean()) <= high
+    assert torch.equal(condition[~dropped], torch.arange(3.0).expand(int((~dropped).sum()), 3))
+
+
+def test_the_frame_rate_goes_to_stage_1_alone():
+    network = Recorder(lambda x, t: torch.zeros_like(x))
+    objective()(network, batch_of(2), torch.Generator())
+    assert network.seen[3].tolist() == [8, 8]
+    loss = Objective(
+        schedule=scaled_linear_schedule(), unconditional=torch.zeros(1, 3), scale_factor=1.0, takes_fps=False
+    )
+    loss(network, batch_of(2), torch.Generator())
+    assert len(network.seen) == 3
+
+
+def test_a_source_enters_at_its_level_and_leaves_on_the_way_to_the_clean_latents():
+    """With a source, x / alpha has the mean clean + sigma / sigma_start (source - clean)."""
+    schedule = logsnr_cosine_interp_schedule()
+    batch = batch_of(4000, 1, 2)
+    batch['mean'] = torch.zeros_like(batch['mean'])
+    batch['source'] = torch.full_like(batch['mean'], 2.0 / SCALE)
+    loss = objective(schedule=schedule, noise_levels=(300, 300), offset_noise=0.0)
+    network = Recorder(knows(schedule, torch.zeros(1)))
+    assert loss(network, batch, torch.Generator().manual_seed(0))['loss'] < 1e-6
+    x, t = network.seen[:2]
+    assert int(t.max()) == 299
+    for low, high in ((0, 100), (100, 200), (200, 300)):
+        chosen = (t >= low) & (t < high)
+        carried = x[chosen] / schedule.alphas[t[chosen]].view(-1, 1, 1, 1, 1)
+        expected = 2 * schedule.sigmas[t[chosen]].mean() / schedule.sigmas[299]
+        assert float(carried.mean()) == pytest.approx(float(expected), abs=0.05)
+
+
+def test_the_same_generator_gives_the_same_loss_and_the_global_one_is_left_alone():
+    before = torch.get_rng_state()
+    losses = [
+        objective()(Recorder(lambda x, t: x), batch_of(), torch.Generator().manual_seed(seed))['loss']
+        for seed in (1, 1, 2)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_impossible_levels_are_refused():
+    with pytest.raises(ConfigurationError, match='noise_levels'):
+        objective(noise_levels=(300, 200))
