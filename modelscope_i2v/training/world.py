@@ -1,0 +1,57 @@
+"""The world that the embedded models know: short clips that are a pure function of a seed.
+
+Seeds below :data:`FIRST_HELD_OUT_SEED` are for training; the others judge the model and are never trained on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modelscope_i2v.checks import choice, integer, number
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.training.clips import Clip
+from modelscope_i2v.training.scenes.landscapes import render_landscape
+from modelscope_i2v.training.scenes.layouts import render_layout
+from modelscope_i2v.training.scenes.shapes import SHAPES
+from modelscope_i2v.training.scenes.sprites import Sprite, random_sprite
+
+FIRST_HELD_OUT_SEED = 1_000_000
+#: Frames per second at which speeds are defined.
+BASE_FPS = 8.0
+#: Kinds of clips and how often each is drawn.
+SHARES = {'sprite': 0.6, 'landscape': 0.15, 'layout': 0.25}
+
+
+def make_clip(
+    seed: int, *, num_frames: int = 16, size: int = 64, fps: float = BASE_FPS, kind: str | None = None
+) -> Clip:
+    """The clip of a seed.
+
+    Args:
+        seed: below :data:`FIRST_HELD_OUT_SEED` for training.
+        num_frames: frames; 1 makes a picture.
+        size: side in pixels; the scene is the same at every size.
+        fps: frames per second: the same scene, seen more or less often.
+        kind: a key of :data:`SHARES`; None draws one.
+
+    Raises:
+        InputError: for a value that is not allowed.
+    """
+    integer('seed', seed, 0, error=InputError)
+    integer('num_frames', num_frames, error=InputError)
+    integer('size', size, 8, error=InputError)
+    times = np.arange(num_frames) * (BASE_FPS / number('fps', fps, 0, 240, open_low=True, error=InputError))
+    rng = np.random.default_rng(seed)
+    drawn = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+    kind = drawn if kind is None else choice('kind', kind, SHARES, error=InputError)
+    if kind == 'sprite':
+        sprite = random_sprite(rng)
+        return Clip(sprite.render(times, size), fps, sprite.caption)
+    render = render_landscape if kind == 'landscape' else render_layout
+    frames, caption = render(rng, times, size)
+    return Clip(frames, fps, caption)
+
+
+def make_sprite(seed: int, shapes: tuple[str, ...] = tuple(SHAPES)) -> Sprite:
+    """The sprite of a seed, with its attributes, from ``shapes``."""
+    return random_sprite(np.random.default_rng(integer('seed', seed, 0, error=InputError)), shapes)
