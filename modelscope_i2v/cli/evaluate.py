@@ -1,0 +1,116 @@
+"""``evaluate``: how good a video is, in numbers."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from modelscope_i2v.cli.generate import find_model
+from modelscope_i2v.cli.terminal import complain, say, say_json
+from modelscope_i2v.registration import IMAGE_TO_VIDEO
+
+if TYPE_CHECKING:
+    from modelscope_i2v.metrics import Evaluation, Similarity
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb to a parser."""
+    parser = subparsers.add_parser(
+        'evaluate',
+        help='measure a video',
+        description='Measure likeness to its source, consistency, motion, flicker and sharpness of a video.',
+    )
+    parser.add_argument('video', metavar='VIDEO', help='path or URL of the video')
+    parser.add_argument('--image', metavar='IMAGE', help='the picture that it was made from')
+    parser.add_argument('--source', metavar='VIDEO', help='the video that it was made from (needs torchmetrics)')
+    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    group = parser.add_argument_group('encoder')
+    group.add_argument(
+        '--model', help='folder or hub id of the stage-1 model whose CLIP tower encodes (default: the embedded one)'
+    )
+    group.add_argument('--model-revision', help='revision of a hub id, for example v1.1.0')
+    group.add_argument('--offline', action='store_true', help='use what is in the cache, never the network')
+    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one)')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and report."""
+    from modelscope_i2v.media.images import load_image
+    from modelscope_i2v.media.video_reader import open_video
+    from modelscope_i2v.metrics import evaluate, load_image_encoder
+    from modelscope_i2v.metrics.fidelity import check_torchmetrics
+
+    video = open_video(arguments.video)
+    image = None if arguments.image is None else load_image(arguments.image)
+    source = None if arguments.source is None else open_video(arguments.source)
+    if source is not None:
+        check_torchmetrics()
+    folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
+    encoder = load_image_encoder(folder, device=arguments.device)
+    evaluation = evaluate(video, encoder, image=image, source=source)
+    if arguments.json:
+        say_json(_finite({'video': arguments.video, 'frozen': _frozen(evaluation), **dataclasses.asdict(evaluation)}))
+    else:
+        _print(arguments.video, evaluation)
+    _warn(evaluation)
+    return 0
+
+
+def _print(name: str, found: Evaluation) -> None:
+    say(f'{name}: {found.width}x{found.height}, {found.frames} frames')
+    for label, value, meaning in _rows(found):
+        say(f'{label:24}{value:38}{meaning}'.rstrip())
+
+
+def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
+    rows = []
+    if found.image_video_similarity is not None:
+        value = _similarity(found.image_video_similarity)
+        rows.append(('image-video similarity', value, '-1..1, 1: every frame shows the picture'))
+    if found.comparison is not None:
+        value = _similarity(found.comparison.similarity)
+        rows += [
+            ('video-video similarity', value, '-1..1, 1: every frame shows what the source shows'),
+            ('PSNR', f'{found.comparison.psnr:.2f} dB', '0 and up, higher: nearer to the source'),
+            ('SSIM', f'{found.comparison.ssim:.4f}', '-1..1, 1: equal to the source'),
+        ]
+    rows.append(('temporal consistency', _number(found.temporal_consistency), '-1..1, 1: also of a frozen clip'))
+    if found.motion is not None:
+        rows += [
+            ('motion', f'{found.motion.flow:.3f} pixels per frame', '0: frozen'),
+            ('frame difference', _number(found.motion.difference), '0..1, 0: frozen'),
+            ('motion coherence', _number(found.motion.coherence), '0..1, change that motion explains; 0: frozen'),
+        ]
+    rows.append(('flicker', _number(found.flicker), '0..2, 0: static or changing steadily'))
+    rows.append(('sharpness', _number(found.sharpness), '0..16, higher: more fine detail'))
+    return rows
+
+
+def _similarity(found: Similarity) -> str:
+    return f'mean {found.mean:.4f}  min {found.min:.4f}  first {found.first:.4f}'
+
+
+def _number(value: float | None) -> str:
+    return 'too few frames' if value is None else f'{value:.5f}'
+
+
+def _frozen(found: Evaluation) -> bool:
+    return found.motion is None or found.motion.frozen
+
+
+def _warn(found: Evaluation) -> None:
+    """What would make the numbers misleading."""
+    if _frozen(found):
+        complain('warning: nothing moves in this clip, so its similarity, consistency and flicker prove nothing.')
+    if found.comparison is not None and not found.comparison.same_length:
+        complain(f'warning: --source has another length; the first {found.comparison.frames} frames were compared.')
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with null for infinity (the PSNR of equal videos), which JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,78 @@
+"""CLIP's image tower as an encoder of frames, alone: neither UNet nor autoencoder is loaded."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from PIL import Image
+
+from modelscope_i2v.checks import choice
+from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments
+from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
+from modelscope_i2v.embedded import embedded_model
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.loading import model_folder
+from modelscope_i2v.media.conditioning import pixel_values
+from modelscope_i2v.metrics.embeddings import Encoder
+from modelscope_i2v.networks import ClipImageEncoder
+from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
+from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.runtime.device import memory_errors, resolve_device
+from modelscope_i2v.weights import build_on_meta, load_weights
+
+
+def load_image_encoder(
+    model: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    *,
+    offline: bool = False,
+    device: str | None = None,
+    fit: str = 'crop',
+) -> Encoder:
+    """The encoder with the CLIP tower, in float32, of a stage-1 model.
+
+    Args:
+        model, revision, offline: the model's folder or hub id, as for :func:`modelscope_i2v.load`; None is the embedded
+            model.
+        device: where the tower runs; None is a GPU if there is one.
+        fit: see :func:`image_encoder`.
+
+    Raises:
+        ConfigurationError, CheckpointError, DeviceError: if the model, its weights or the device cannot be used.
+    """
+    target = resolve_device(device or ('gpu' if torch.cuda.is_available() else 'cpu'))
+    folder = model_folder(model or embedded_model(IMAGE_TO_VIDEO.task), revision, offline=offline)
+    file = folder / FILE_NAME
+    content = read_configuration(folder)
+    check_stage(content, file, IMAGE_TO_VIDEO)
+    section = as_mapping(content['model'], file, 'model')
+    clip = parse_image_to_video(section.get('model_cfg'), file).clip
+    weights = folder / parse_model_arguments(section.get('model_args'), file).ckpt_clip
+    with naming(file, 'model.model_cfg'):
+        side = clip_image_size(clip)
+        tower = build_on_meta(lambda: ClipImageEncoder(clip))
+    with memory_errors('Take another device.'):
+        load_weights(tower, weights, dtype=torch.float32).to(target)
+    return image_encoder(tower.eval().requires_grad_(False), side, fit)
+
+
+def image_encoder(tower: torch.nn.Module, side: int, fit: str = 'crop') -> Encoder:
+    """``tower`` behind the preparation that stage 1 gives to its input picture.
+
+    Args:
+        tower: normalised images ``[N, 3, side, side]`` -> ``[N, D]``.
+        fit: ``'crop'``, the central square, as stage 1 looks at pictures; or ``'contain'``, the whole frame, padded.
+
+    Raises:
+        InputError: for another ``fit``.
+    """
+    choice('fit', fit, ('crop', 'contain'), error=InputError)
+
+    def encode(frames: torch.Tensor) -> torch.Tensor:
+        weight = next(tower.parameters())
+        pixels = frames.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        squares = [pixel_values(Image.fromarray(frame), side, fit, IMAGE_MEAN, IMAGE_STD) for frame in pixels]
+        return tower(torch.cat(squares).to(weight.device, weight.dtype))
+
+    return encode
