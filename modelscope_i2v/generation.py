@@ -32,7 +32,7 @@ from modelscope_i2v.runtime.progress import progress_bar
 
 SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
 #: Arguments of the constructor that belong to the model.
-MODEL_OPTIONS = ('dtype', 'attention')
+MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
 #: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
 MODELSCOPE_OPTIONS = frozenset(
     [
@@ -64,7 +64,7 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a model that was built before.
         preprocessor: built from the model's folder if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, and defaults for every argument of a call.
+        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, and defaults for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
@@ -86,6 +86,10 @@ class GenerationPipeline(Pipeline):
         resolved = resolve_device(device)
         if isinstance(model, (str, os.PathLike)):
             model = self._build_model(os.fspath(model), str(resolved), options)
+        elif options.get('lora') is not None:
+            raise InputError(
+                "'lora' needs a model's folder or hub id; a model that is built was given its own, or none."
+            )
         if not isinstance(model, self.model_type):
             raise ConfigurationError(
                 f"Task '{self.stage.task}' needs a model of type '{self.stage.model}', found {type(model).__name__}. "
@@ -215,6 +219,7 @@ class GenerationPipeline(Pipeline):
             'revision': self.model_revision,
             **{name: value for name, value in made.items() if name not in NOT_IN_RECIPE},
             'latents_given': arguments.latents is not None,
+            **({'lora': self.model.lora, 'lora_scale': self.model.lora_scale} if self.model.lora else {}),
             'dtype': str(self.model.dtype).removeprefix('torch.'),
             'software': f'modelscope_i2v {__version__}',
         }

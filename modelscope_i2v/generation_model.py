@@ -25,6 +25,7 @@ from modelscope_i2v.runtime.attention import resolve_attention
 from modelscope_i2v.runtime.device import memory_errors, resolve_device, resolve_dtype
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.weights import build_on_meta, load_weights
+from modelscope_i2v.weights.lora import Lora, add_to_weights, check_scale, read_lora
 
 #: Pixels that pass the autoencoder at a time: bounds its activations to those of a few frames of 448x256.
 CHUNK_PIXELS = 4 * 448 * 256
@@ -39,10 +40,13 @@ class GenerationModel(TorchModel):
         dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
             in the reference: bfloat16 has fewer levels between -1 and 1 than a pixel.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
+        lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; its change is added to the UNet.
+        lora_scale: times how much, -100..100; 0 changes nothing.
         model_args, model_cfg: sections of configuration.json.
 
     Raises:
         ConfigurationError, CheckpointError, DeviceError: if the folder, its weights or the device cannot be used.
+        InputError: if ``lora`` is no path or ``lora_scale`` no such number.
     """
 
     configuration: StageConfiguration
@@ -55,6 +59,8 @@ class GenerationModel(TorchModel):
         device: str | None = None,
         dtype: str = 'auto',
         attention: str = 'auto',
+        lora: str | os.PathLike[str] | None = None,
+        lora_scale: float = 1.0,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
         show_progress: bool = True,
@@ -62,15 +68,18 @@ class GenerationModel(TorchModel):
     ) -> None:
         super().__init__(str(model_dir))
         file = Path(model_dir) / FILE_NAME
+        self.lora_scale = check_scale(lora_scale)
+        self.lora = _file_name(lora)
         self.device = resolve_device(device)
         self.dtype = resolve_dtype(dtype, self.device)
         self.model_args = parse_model_arguments(model_args, file)
         self.configuration = self.parse_configuration(model_cfg, file)
         with naming(file, 'model.model_cfg'):
             self.clip, self.unet = self.build_networks()
+        change = None if lora is None else read_lora(self.unet, lora)  # checked before minutes of loading
         self.autoencoder = build_on_meta(lambda: AutoencoderKL(**asdict(self.configuration.autoencoder)))
         with memory_errors("Take another device, or dtype='fp16' or 'bf16'."):
-            self._load(Path(model_dir), show_progress)
+            self._load(Path(model_dir), change, show_progress)
         backend = resolve_attention(attention, self.device, self.dtype)
         set_attention_backend(self.unet, backend)
         set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')
@@ -137,7 +146,7 @@ class GenerationModel(TorchModel):
             return True
         return False
 
-    def _load(self, folder: Path, show_progress: bool) -> None:
+    def _load(self, folder: Path, lora: Lora | None, show_progress: bool) -> None:
         parts = (
             (self.clip, self.model_args.ckpt_clip, self.dtype),
             (self.unet, self.model_args.ckpt_unet, self.dtype),
@@ -145,8 +154,17 @@ class GenerationModel(TorchModel):
         )
         with progress_bar('Loading weights', len(parts), show=show_progress) as bar:
             for network, name, dtype in parts:
-                load_weights(network, folder / name, dtype=dtype).to(self.device)
+                load_weights(network, folder / name, dtype=dtype)
+                if network is self.unet and lora is not None:
+                    add_to_weights(network, lora, self.lora_scale)
+                network.to(self.device)
                 bar.update()
+
+
+def _file_name(lora: str | os.PathLike[str] | None) -> str | None:
+    if lora is not None and not isinstance(lora, (str, os.PathLike)):
+        raise InputError(f"'lora' must be the path of a file or None, found {lora!r} ({type(lora).__name__}).")
+    return None if lora is None else Path(lora).name
 
 
 def check_latents_shape(latents: torch.Tensor | None, shape: tuple[int, ...]) -> None:

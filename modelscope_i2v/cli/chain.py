@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
 from modelscope_i2v.cli.generate import check_call, find_model, load_stage, report
-from modelscope_i2v.cli.options import add_generation_options, add_model_options, add_output_options, given
+from modelscope_i2v.cli.options import (
+    add_generation_options,
+    add_lora_options,
+    add_model_options,
+    add_output_options,
+    given,
+)
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
@@ -27,6 +33,7 @@ FIRST = ('num_frames', 'fps', 'eta', 'noise_strength')
 SECOND = ('text', 'negative_prompt', 'noise_level', 'solver_mode', 'window_overlap', 'height', 'width', 'output_fps')
 #: Options that mean something else in each stage, with the prefix --stage1- or --stage2-; they win.
 EACH = ('steps', 'solver', 'guidance_scale', 'guidance_rescale', 'timestep_spacing', 'fit')
+LORA = ('lora', 'lora_scale')
 EACH_FIRST = (*EACH, 'height', 'width')
 
 
@@ -44,6 +51,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument('--stage2-model', help='folder or hub id of stage 2 (default: the counterpart of --model)')
     parser.add_argument('--stage2-model-revision', help='revision of stage 2 (default: as --model-revision)')
     parser.add_argument('--stage2-device', help='another device for stage 2')
+    add_lora_options(parser, prefix='stage2-')
     add_generation_options(parser, ImageToVideoArguments, ('seed', 'steps', *FIRST))
     add_generation_options(parser, VideoToVideoArguments, SECOND)
     add_generation_options(parser, ImageToVideoArguments, EACH_FIRST, prefix='stage1-')
@@ -63,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     # All that can be found out beforehand is found out before minutes of loading and of stage 1.
     first_folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
     second_folder = find_model(arguments, VIDEO_TO_VIDEO, *second_model)
-    check_call(first_folder, IMAGE_TO_VIDEO, first_call)
-    check_call(second_folder, VIDEO_TO_VIDEO, second_call)
+    check_call(first_folder, IMAGE_TO_VIDEO, first_call, **given(arguments, *LORA))
+    check_call(second_folder, VIDEO_TO_VIDEO, second_call, **given(arguments, *LORA, prefix='stage2_'))
     image = load_image(arguments.image)
     first = load_stage(arguments, first_folder)
     low = _first_stage(first, image, first_call)
@@ -75,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     autoencoder_owner.unet = autoencoder_owner.clip = None
     gc.collect()
     arguments.device = arguments.stage2_device or arguments.device
+    arguments.lora, arguments.lora_scale = arguments.stage2_lora, arguments.stage2_lora_scale
     second = load_stage(arguments, second_folder)
     second.model.share_autoencoder(autoencoder_owner)
     report(arguments, second(low, output_video=arguments.output, **second_call))

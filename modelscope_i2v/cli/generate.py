@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArgument
 from modelscope_i2v.cli.options import PIPELINE_OPTIONS, given, option_names
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments, parse_video_to_video
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, read_configuration
+from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
 from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
+from modelscope_i2v.weights import build_on_meta
+from modelscope_i2v.weights.lora import check_scale, read_lora
 
-PARTS: dict[Stage, tuple[Callable[..., Any], type[Any]]] = {
-    IMAGE_TO_VIDEO: (parse_image_to_video, ImageToVideoArguments),
-    VIDEO_TO_VIDEO: (parse_video_to_video, VideoToVideoArguments),
+PARTS: dict[Stage, tuple[Callable[..., Any], type[Any], type[Any]]] = {
+    IMAGE_TO_VIDEO: (parse_image_to_video, ImageToVideoArguments, ImageToVideoUNet),
+    VIDEO_TO_VIDEO: (parse_video_to_video, VideoToVideoArguments, VideoToVideoUNet),
 }
 
 
@@ -35,11 +39,14 @@ def find_model(arguments: argparse.Namespace, stage: Stage, model: str | None, r
     return model_folder(model or embedded_model(stage.task), revision, offline=arguments.offline)
 
 
-def check_call(folder: Path, stage: Stage, call: dict[str, Any]) -> None:
-    """Find out before minutes of loading whether a model of ``stage`` takes the arguments of a call.
+def check_call(
+    folder: Path, stage: Stage, call: dict[str, Any], lora: str | None = None, lora_scale: float | None = None
+) -> None:
+    """Find out before minutes of loading whether a model of ``stage`` takes the arguments of a call, and the LoRA.
 
     Raises:
         ConfigurationError: if the folder is no model of this stage. InputError: for arguments that do not fit.
+        CheckpointError: for a LoRA that does not.
     """
     file = folder / FILE_NAME
     content = read_configuration(folder)
@@ -48,10 +55,18 @@ def check_call(folder: Path, stage: Stage, call: dict[str, Any]) -> None:
         raise ConfigurationError(f"'{folder}' is a model for {task}; {stage.task} needs another one.")
     check_stage(content, file, stage)
     section = as_mapping(content['model'], file, 'model')
-    parse, kind = PARTS[stage]
+    parse, kind, unet = PARTS[stage]
     configuration = parse(section.get('model_cfg'), file)
     defaults = configuration.call_defaults(parse_model_arguments(section.get('model_args'), file))
     configuration.check_call(merge_arguments(kind, defaults, call))
+    if lora_scale is not None:
+        check_scale(lora_scale)
+        if lora is None:
+            raise InputError("'lora_scale' goes with 'lora': there is no change to scale. Name its file.")
+    if lora is not None:
+        with naming(file, 'model.model_cfg'):
+            network = build_on_meta(lambda: unet(**dataclasses.asdict(configuration.unet)))
+        read_lora(network, lora)
 
 
 def load_stage(arguments: argparse.Namespace, folder: Path) -> Any:
@@ -71,7 +86,7 @@ def generate(arguments: argparse.Namespace, stage: Stage, input: str, open_input
     if arguments.device is not None:
         resolve_device(arguments.device)
     folder = find_model(arguments, stage, arguments.model, arguments.model_revision)
-    check_call(folder, stage, call)
+    check_call(folder, stage, call, arguments.lora, arguments.lora_scale)
     opened = open_input(input)
     report(arguments, load_stage(arguments, folder)(opened, output_video=arguments.output, **call))
     return 0

@@ -11,7 +11,7 @@ from modelscope_i2v.arguments import GenerationArguments
 from modelscope_i2v.networks.attention import BACKENDS
 from modelscope_i2v.runtime.device import DTYPES
 
-PIPELINE_OPTIONS = ('device', 'dtype', 'attention')
+PIPELINE_OPTIONS = ('device', 'dtype', 'attention', 'lora', 'lora_scale')
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one)')
     group.add_argument('--dtype', choices=('auto', *DTYPES), help='precision of the networks')
     group.add_argument('--attention', choices=('auto', *BACKENDS), help='attention back end')
+    add_lora_options(group)
+
+
+def add_lora_options(group: Any, prefix: str = '') -> None:
+    """Which fine-tuning of the model, and how much of it."""
+    group.add_argument(f'--{prefix}lora', metavar='FILE', help='LoRA file (.safetensors) that changes the UNet')
+    group.add_argument(f'--{prefix}lora-scale', type=float, metavar='FLOAT', help='times how much (default: 1)')
 
 
 def option_names(kind: type[GenerationArguments]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -83,23 +83,25 @@ def _check(module: nn.Module, mapped: Mapping[str, torch.Tensor], file_keys: Map
         for key, tensor in expected.items()
         if key in mapped and mapped[key].is_floating_point() != tensor.is_floating_point()
     ]
-    problems = [
-        f'{len(names)} {what}: {", ".join(names[:_LISTED])}{", ..." if len(names) > _LISTED else ""}.'
-        for what, names in (
-            ('missing', missing),
-            ('unexpected', unexpected),
-            ('of another shape', shapes),
-            ('not of floating point', kinds),
-        )
-        if names
-    ]
+    problems = list_problems(
+        {'missing': missing, 'unexpected': unexpected, 'of another shape': shapes, 'not of floating point': kinds}
+    )
     if problems:
         network = type(module).__name__
         raise CheckpointError(
-            f'The weights in {origin} do not fit {network} ({len(expected)} tensors). {" ".join(problems)} Check that '
+            f'The weights in {origin} do not fit {network} ({len(expected)} tensors). {problems} Check that '
             f"the file is the one for this network and this stage, and that the network's sizes in configuration.json "
             'are those it was trained with.'
         )
+
+
+def list_problems(problems: Mapping[str, Sequence[str]]) -> str:
+    """``'2 missing: a, b. 1 unexpected: c.'`` from names by what is wrong with them; empty if there are none."""
+    return ' '.join(
+        f'{len(names)} {what}: {", ".join(names[:_LISTED])}{", ..." if len(names) > _LISTED else ""}.'
+        for what, names in problems.items()
+        if names
+    )
 
 
 def _rebuild_buffers(module: nn.Module) -> None:

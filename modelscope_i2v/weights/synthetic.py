@@ -1,7 +1,7 @@
 """Weights as a pure function of their name and shape: no file needed, the same numbers on every machine.
 
 They make networks that compute something (every tensor matters, activations keep their scale) but have learnt nothing.
-They serve tests, benchmarks and the embedded default model.
+They serve tests and benchmarks.
 """
 
 from __future__ import annotations

@@ -1,0 +1,129 @@
+"""Low-rank adaptation (LoRA): fine-tuning a UNet by training a small change of some of its layers.
+
+Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv 2106.09685. ``peft`` puts the change into
+the layers; a saved one is loaded without it, by :func:`modelscope_i2v.weights.lora.apply_lora`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from modelscope_i2v.checks import integer, number
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.media.atomic_file import output_target
+from modelscope_i2v.weights.lora_file import LoraDescription, check_rank_alpha_layers, task_and_parameters
+from modelscope_i2v.weights.lora_layers import factor_key, lora_layers
+from modelscope_i2v.weights.save import write_tensors
+
+Module = TypeVar('Module', bound=nn.Module)
+
+#: peft's name for the only adapter.
+_ADAPTER = 'default'
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSettings:
+    """What is trained.
+
+    Attributes:
+        rank: of the change of each layer, 1..4096.
+        alpha: the change is ``alpha / rank * B A``, so that the learning rate need not follow the rank.
+        dropout: of what enters A while training, 0..1.
+        layers: groups of layers, see :data:`~modelscope_i2v.weights.lora_layers.LAYER_GROUPS`: ``'attention'`` and
+            ``'temporal'``; to teach small nets more, also ``'feed_forward'`` and ``'convolution'``.
+        seed: of the initial A; B starts at zero, and with it the change.
+
+    Raises:
+        ConfigurationError: naming the setting, what was found and what is allowed.
+    """
+
+    rank: int = 16
+    alpha: float = 16.0
+    dropout: float = 0.0
+    layers: tuple[str, ...] = ('attention', 'temporal')
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _, _, layers = check_rank_alpha_layers(self.rank, self.alpha, self.layers, ConfigurationError)
+        object.__setattr__(self, 'layers', layers)
+        if number('dropout', self.dropout, 0, 1) == 1:
+            raise ConfigurationError("'dropout' must be below 1, found 1: nothing would be learnt.")
+        integer('seed', self.seed, 0, 2**31 - 1)
+
+
+def add_lora(unet: Module, settings: LoraSettings) -> Module:
+    """Give the layers of ``settings`` a trainable change, freeze everything else and return ``unet``, changed in place.
+
+    The output stays the same until B is trained. The change is float32 whatever the weights are, so that small steps
+    of the optimiser are not lost.
+
+    Raises:
+        ConfigurationError: if ``unet`` has no such layers, or has a LoRA already.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    names = list(lora_layers(unet, settings.layers))
+    if not names:
+        raise ConfigurationError(f"The network has no layers of 'layers' {settings.layers}. Choose other ones.")
+    if _has_lora(unet):
+        raise ConfigurationError('The network has a LoRA already. Build it again, or train the one that it has.')
+    unet.requires_grad_(False)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # annotated as int, but any number does
+        lora_dropout=settings.dropout,
+        target_modules=names,
+        bias='none',
+    )
+    # peft draws from torch's own generator; forked, it is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(settings.seed)
+        inject_adapter_in_model(config, unet, adapter_name=_ADAPTER)
+    for parameter in unet.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return unet
+
+
+def save_lora(
+    unet: nn.Module,
+    path: str | os.PathLike[str],
+    settings: LoraSettings,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write the change that ``unet`` has learnt, and nothing else, as a ``.safetensors`` file, whole or not at all.
+
+    Args:
+        unet: what :func:`add_lora` returned for ``settings``.
+        metadata: more to say in the header, beside what loading needs; the latter wins.
+        dtype: of the tensors. Float16 rounds them by 0.05 %.
+
+    Raises:
+        InputError: if ``unet`` has no such LoRA. OutputError: if the file cannot be written.
+    """
+    tensors = {}
+    for name, layer in lora_layers(unet, settings.layers).items():
+        for letter in 'AB':
+            factors = getattr(layer, f'lora_{letter}', {})
+            if _ADAPTER not in factors:
+                raise InputError(
+                    f"'{name}' has no LoRA. Save a network that went through add_lora with these settings."
+                )
+            tensors[factor_key(name, letter)] = factors[_ADAPTER].weight.detach().to('cpu', dtype).contiguous()
+    task, parameters = task_and_parameters(unet)
+    description = LoraDescription(
+        task=task, rank=settings.rank, alpha=settings.alpha, layers=settings.layers, unet=parameters
+    )
+    write_tensors(tensors, output_target(path), {**(metadata or {}), **description.to_metadata()})
+
+
+def _has_lora(unet: nn.Module) -> bool:
+    return any('.lora_A.' in name for name, _ in unet.named_parameters())

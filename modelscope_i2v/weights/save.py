@@ -1,0 +1,80 @@
+"""Writing a model's folder: compact safetensors files and a ``configuration.json`` that loads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import nn
+
+from modelscope_i2v.configuration_file import FILE_NAME
+from modelscope_i2v.media.atomic_file import output_errors, replacing
+from modelscope_i2v.registration import Stage
+
+#: Names of the weight files in the folders that we write.
+WEIGHT_FILES = {
+    'ckpt_unet': 'unet.safetensors',
+    'ckpt_clip': 'clip.safetensors',
+    'ckpt_autoencoder': 'autoencoder.safetensors',
+}
+
+
+def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written; what was there before then is still there.
+    """
+    with replacing(path) as draft, output_errors(path, SafetensorError):
+        mode = draft.stat().st_mode
+        save_file(dict(tensors), draft, dict(metadata) if metadata else None)
+        draft.chmod(mode)  # safetensors makes a file of its own, which nobody else may read
+
+
+def save_weights(module: nn.Module, path: Path, dtype: torch.dtype | None = None) -> None:
+    """Write the state dict of ``module``, floating-point tensors as ``dtype`` (None: as they are).
+
+    Raises:
+        OutputError: as :func:`write_tensors`.
+    """
+    tensors = {
+        key: tensor.detach().to('cpu', dtype if tensor.is_floating_point() else None).contiguous()
+        for key, tensor in module.state_dict().items()
+    }
+    write_tensors(tensors, path)
+
+
+def save_model(
+    folder: Path,
+    stage: Stage,
+    networks: Mapping[str, nn.Module],
+    model_cfg: Mapping[str, Any],
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = torch.float16,
+) -> None:
+    """Write a folder that :func:`modelscope_i2v.load` loads.
+
+    Args:
+        networks: ``ckpt_unet``, ``ckpt_clip`` and ``ckpt_autoencoder``.
+        model_cfg, model_args: sections of the configuration; the names of the weight files are added.
+
+    Raises:
+        OutputError: if something cannot be written. The configuration is written last: without it there is no model.
+    """
+    for key, network in networks.items():
+        save_weights(network, folder / WEIGHT_FILES[key], dtype)
+    configuration = {
+        'framework': 'pytorch',
+        'task': stage.task,
+        'model': {'type': stage.model, 'model_args': {**WEIGHT_FILES, **(model_args or {})}, 'model_cfg': model_cfg},
+        'preprocessor': {'type': stage.preprocessor},
+        'pipeline': {'type': stage.pipeline},
+    }
+    with replacing(folder / FILE_NAME) as draft, output_errors(folder / FILE_NAME):
+        draft.write_text(json.dumps(configuration, indent=2) + '\n', encoding='utf-8')
