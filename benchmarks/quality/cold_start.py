@@ -1,0 +1,35 @@
+"""Seconds from a cold start to the written file, imports included, as a user at a terminal sees them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.quality.photographs import CAT
+
+
+def cold_start_seconds(model: str | None, stage2_model: str | None) -> dict[str, float]:
+    """Wall clock of ``image-to-video`` and ``chain`` in processes of their own.
+
+    Args:
+        model, stage2_model: folders; None leaves the choice to the command line, which takes the embedded models.
+    """
+    first = ['--model', model] if model else []
+    second = ['--stage2-model', stage2_model] if stage2_model else []
+    with tempfile.TemporaryDirectory() as folder:
+        target = str(Path(folder) / 'out.mp4')
+        calls = {'image-to-video': first, 'chain': [*first, *second]}
+        return {f'{verb} (s)': _seconds([verb, str(CAT), '-o', target, *options]) for verb, options in calls.items()}
+
+
+def _seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, '-m', 'modelscope_i2v.cli.main', *command, '--no-show-progress'],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - start
