@@ -38,8 +38,13 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # An attention back end for GPUs; taken automatically where it works.
     'xformers': ['xformers>=0.0.27'],
-    # Fine-tuning: activation checkpointing, several GPUs, LoRA.
-    'train': ['fairscale>=0.4.13', 'accelerate>=0.30', 'peft>=0.11', 'tensorboard>=2.14', 'torchmetrics>=1.3'],
+    'train': [
+        'accelerate>=0.30',  # one GPU or many, half precision
+        'peft>=0.15',  # LoRA, of Conv1d too
+        'tensorboard>=2.14',  # curves and strips of samples
+        'torchmetrics>=1.3',  # PSNR and SSIM, also of `evaluate --source`
+        'scikit-image>=0.22',  # pictures that the embedded models learn from
+    ],
     'test': [
         'pytest>=8.0',
         'ruff>=0.6',
@@ -61,7 +66,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['modelscope_i2v', 'modelscope_i2v.*']),
-    package_data={'modelscope_i2v': ['py.typed']},
+    package_data={'modelscope_i2v': ['py.typed'], 'modelscope_i2v.embedded': ['*/*.json', '*/*.safetensors']},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={

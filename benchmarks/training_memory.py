@@ -8,12 +8,14 @@ other kernels need for themselves is left out, and so are the encoders, which th
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from benchmarks.video_to_video_memory import LiveMemory
 from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, scaled_linear_schedule
@@ -27,13 +29,22 @@ STAGES = {'image-to-video': ImageToVideoUNet, 'video-to-video': VideoToVideoUNet
 BYTES_PER_TRAINED = 4 * 4
 
 
-class FusedAttention(TorchFunctionMode):
-    """Attention as the fused kernels of GPUs do it, which keep no scores; the meta device would take the plain way."""
+@contextmanager
+def fused_attention() -> Iterator[None]:
+    """Attention as the fused kernels of GPUs do it, which keep no scores; the meta device would take the plain way.
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.nn.functional.scaled_dot_product_attention:
-            return torch.ops.aten._scaled_dot_product_flash_attention(*args)[0]
-        return func(*args, **(kwargs or {}))
+    A mode would not do: autograd switches it off, and checkpointing recomputes during the backward pass.
+    """
+
+    def fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten._scaled_dot_product_flash_attention(query, key, value)[0]
+
+    plain = F.scaled_dot_product_attention
+    F.scaled_dot_product_attention = fused
+    try:
+        yield
+    finally:
+        F.scaled_dot_product_attention = plain
 
 
 @dataclass(frozen=True)
@@ -92,9 +103,8 @@ def training_step(
         takes_fps=first,
     )
     memory = LiveMemory(*unet.state_dict().values())
-    with memory, FusedAttention():
-        loss = objective(unet, batch, torch.Generator().manual_seed(0))['loss']
-        torch.autograd.backward(loss)  # unlike loss.backward() it leaves the mode on, for what is recomputed
+    with memory, fused_attention():
+        objective(unet, batch, torch.Generator().manual_seed(0))['loss'].backward()
     parameters = list(unet.parameters())
     return Step(
         unet,

@@ -20,6 +20,7 @@ class Stage:
     preprocessor: str
     pipeline: str
     pipeline_class: str
+    trainer: str
     default_hub_model: str
     package: str
 
@@ -30,6 +31,7 @@ IMAGE_TO_VIDEO = Stage(
     preprocessor='image-to-video-preprocessor',
     pipeline='image-to-video-task-pipeline',
     pipeline_class='ImageToVideoPipeline',
+    trainer='image-to-video-trainer',
     default_hub_model='damo/Image-to-Video',
     package='modelscope_i2v.image_to_video',
 )
@@ -39,6 +41,7 @@ VIDEO_TO_VIDEO = Stage(
     preprocessor='video-to-video-preprocessor',
     pipeline='video-to-video-pipeline',
     pipeline_class='VideoToVideoPipeline',
+    trainer='video-to-video-trainer',
     default_hub_model='damo/Video-to-Video',
     package='modelscope_i2v.video_to_video',
 )
@@ -60,6 +63,7 @@ def register() -> None:
             ('MODELS', stage.task, stage.model): f'{stage.package}.model',
             ('PIPELINES', stage.task, stage.pipeline): f'{stage.package}.pipeline',
             ('PREPROCESSORS', FIELD, stage.preprocessor): f'{stage.package}.preprocessor',
+            ('TRAINERS', 'default', stage.trainer): 'modelscope_i2v.training.modelscope_trainer',
         }
         for signature, module in modules.items():
             index[signature] = {'filepath': '', 'imports': [], 'module': module}

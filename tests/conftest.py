@@ -122,8 +122,8 @@ def golden_model_2(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def embedded_folder(tmp_path_factory):
-    from modelscope_i2v.embedded import write_model
     from modelscope_i2v.registration import IMAGE_TO_VIDEO
+    from tests.small_models import write_model
 
     folder = tmp_path_factory.mktemp('embedded') / 'Image-to-Video'
     write_model(IMAGE_TO_VIDEO, folder)
@@ -145,8 +145,8 @@ def embedded(embedded_folder):
 @pytest.fixture(scope='session')
 def embedded_2_folder(tmp_path_factory):
     """The embedded stage-2 model, configured for videos of a few pixels, with the built-in choice of solvers."""
-    from modelscope_i2v.embedded import write_model
     from modelscope_i2v.registration import VIDEO_TO_VIDEO
+    from tests.small_models import write_model
 
     folder = tmp_path_factory.mktemp('embedded') / 'Video-to-Video'
     write_model(VIDEO_TO_VIDEO, folder)

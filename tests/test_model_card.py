@@ -8,11 +8,10 @@ from modelscope_i2v.configuration import parse_image_to_video, parse_model_argum
 from modelscope_i2v.configuration_file import check_stage, read_configuration
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
-ROOT = Path(__file__).parent.parent
+PAGES = Path(__file__).parent.parent / 'model_card'
 FOLDERS = {
-    ROOT: (IMAGE_TO_VIDEO, parse_image_to_video),
-    ROOT / 'model_card' / 'Image-to-Video': (IMAGE_TO_VIDEO, parse_image_to_video),
-    ROOT / 'model_card' / 'Video-to-Video': (VIDEO_TO_VIDEO, parse_video_to_video),
+    PAGES / 'Image-to-Video': (IMAGE_TO_VIDEO, parse_image_to_video),
+    PAGES / 'Video-to-Video': (VIDEO_TO_VIDEO, parse_video_to_video),
 }
 
 

@@ -6,8 +6,12 @@ the one before. Weights that are not trained are not in it.
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
 import re
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,16 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 
-from modelscope_i2v.errors import CheckpointError, OutputError
+from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.media.atomic_file import output_errors, replacing
 from modelscope_i2v.training.ema import MovingAverage
 
 #: Full, unsharded tensors whatever the parallelism.
 OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True, strict=False)
 KEPT = 2
+ADVICE = 'Train into another folder, or remove this one.'
+
+logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(
@@ -37,50 +45,72 @@ def save_checkpoint(
         OutputError: if it cannot be written.
     """
     with average.applied():
-        averaged = get_model_state_dict(model, options=OPTIONS)
+        shared: dict[str, Any] = get_model_state_dict(model, options=OPTIONS)
         # On a CPU a state dict shares the memory of the model, which is about to get its plain weights back.
-        averaged = {name: value.clone() for name, value in averaged.items()}
+        averaged = {name: value.clone() for name, value in shared.items()}
     weights, optimizer_state = get_state_dict(model, optimizer, options=OPTIONS)
     content = {'step': step, 'model': weights, 'average': averaged, 'optimizer': optimizer_state, 'extra': extra}
     if int(os.environ.get('RANK', '0')) != 0:
         return
     path = folder / f'checkpoint-{step:09d}.pt'
-    draft = path.with_suffix('.draft')
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with draft.open('wb') as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
-        raise OutputError(f"The checkpoint '{path}' cannot be written: {error}. Is the disk full?") from error
+    # torch's zip writer turns a full disk into a RuntimeError.
+    with replacing(path) as draft, output_errors(path, RuntimeError):
+        torch.save(content, draft)
     for old in _checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: Any, average: MovingAverage) -> tuple[int, dict]:
-    """Continue from the newest checkpoint in ``folder``: its step (0 without one) and what was saved as ``extra``.
+def load_checkpoint(
+    folder: Path, model: nn.Module, optimizer: Any, average: MovingAverage, identity: Mapping[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """Continue from the newest checkpoint in ``folder`` that can be read: its step, and what was saved as ``extra``.
+
+    Args:
+        identity: what must not have changed; ``extra['identity']`` of the checkpoint is held against it.
+
+    Returns:
+        Step 0 and nothing where there is no checkpoint.
 
     Raises:
-        CheckpointError: if it is of another model.
+        CheckpointError: if it is of another network or training, or if none can be read.
     """
-    found = _checkpoints(folder)
-    if not found:
+    path, content = _read_newest(folder)
+    if path is None:
         return 0, {}
-    content = torch.load(found[-1], map_location='cpu', weights_only=True)
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    missing = sorted(trained - set(content['model']))
-    if missing or set(content['model']) - set(model.state_dict()):
+    trained: dict[str, Any] = get_model_state_dict(model, options=OPTIONS)
+    expected = {name: tuple(value.shape) for name, value in trained.items()}
+    found = {name: tuple(value.shape) for name, value in content['model'].items()}
+    differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if differing:
+        name = differing[0]
         raise CheckpointError(
-            f"'{found[-1]}' is a checkpoint of another network (it lacks {missing[:3] or 'nothing'}, but has other "
-            'weights). Train into another folder, or remove this one.'
+            f"'{path}' is a checkpoint of another network: {len(differing)} tensors differ, such as '{name}', "
+            f'{found.get(name, "absent")} there and {expected.get(name, "absent")} now. {ADVICE}'
         )
-    load = {'options': OPTIONS, 'optim_state_dict': content['optimizer']}
+    before = content['extra'].get('identity', {})
+    changed = [key for key in identity if before.get(key) != identity[key]]
+    if changed:
+        differences = ', '.join(f"'{key}' was {before.get(key)!r} and is {identity[key]!r}" for key in changed)
+        raise CheckpointError(f"'{path}' is of a training with other settings: {differences}. {ADVICE}")
+    load: dict[str, Any] = {'options': OPTIONS, 'optim_state_dict': content['optimizer']}
     set_state_dict(model, optimizer, model_state_dict=content['average'], **load)
     average.reset()
     set_state_dict(model, optimizer, model_state_dict=content['model'], **load)
     return int(content['step']), content['extra']
+
+
+def _read_newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The newest checkpoint that is whole: a disk may lose what was written last."""
+    damaged: Exception | None = None
+    for path in reversed(_checkpoints(folder)):
+        try:
+            return path, torch.load(path, map_location='cpu', weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            logger.warning("The checkpoint '%s' cannot be read (%s); trying the one before.", path, error)
+            damaged = error
+    if damaged is not None:
+        raise CheckpointError(f"No checkpoint in '{folder}' can be read: {damaged}. {ADVICE}") from damaged
+    return None, {}
 
 
 def _checkpoints(folder: Path) -> list[Path]:

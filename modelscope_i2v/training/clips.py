@@ -1,10 +1,11 @@
-"""A training example before it is encoded."""
+"""Training examples before they are encoded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,8 @@ class Clip:
     fps: float
     text: str = ''
     source: np.ndarray | None = None
+
+
+def to_pixels(frames: np.ndarray) -> torch.Tensor:
+    """uint8 ``[..., H, W, 3]`` -> float32 ``[..., 3, H, W]`` in [-1, 1], as the autoencoder takes them."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, -3).float().div(127.5).sub(1)

@@ -152,7 +152,7 @@ class ClipDataset:
         def crop(pixels: np.ndarray) -> np.ndarray:
             # Pillow widens its filters where it reduces: that is the antialiasing.
             image = Image.fromarray(pixels).resize(size, resample=Image.Resampling.BICUBIC, box=box)
-            return np.array(image)[:, ::-1] if mirror else np.array(image)
+            return np.ascontiguousarray(np.array(image)[:, ::-1]) if mirror else np.array(image)
 
         return crop
 

@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from modelscope_i2v.media.atomic_file import output_errors, replacing
+
 logger = logging.getLogger(__name__)
+
+LOG_NAME = 'log.jsonl'
 
 
 class TrainingLog:
@@ -24,16 +28,19 @@ class TrainingLog:
     def __init__(self, folder: Path, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._path = folder / 'log.jsonl'
+        self._path = folder / LOG_NAME
+        #: Steps that were validated before.
+        self.validated: set[int] = set()
         if self._path.exists():
-            lines = self._path.read_text(encoding='utf-8').splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith('\n') and json.loads(line)['step'] <= first_step]
-            self._path.write_text(''.join(kept), encoding='utf-8')
+            kept = [entry for entry in read_log(folder) if entry['step'] <= first_step]
+            self.validated = {entry['step'] for entry in kept if any(name.startswith('validation/') for name in entry)}
+            with replacing(self._path) as draft, output_errors(self._path):
+                draft.write_text(''.join(json.dumps(entry) + '\n' for entry in kept), encoding='utf-8')
         self._writer: Any = SummaryWriter(str(folder / 'tensorboard'), purge_step=first_step + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Report ``values`` of ``step``."""
-        with self._path.open('a', encoding='utf-8') as file:
+        with output_errors(self._path), self._path.open('a', encoding='utf-8') as file:
             file.write(json.dumps({'step': step, **values}) + '\n')
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
@@ -49,5 +56,13 @@ class TrainingLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The reports of a training, oldest first."""
-    return [json.loads(line) for line in (folder / 'log.jsonl').read_text(encoding='utf-8').splitlines()]
+    """The reports of a training, oldest first; lines that a crash left unreadable are passed over."""
+    entries = []
+    for line in (folder / LOG_NAME).read_text(encoding='utf-8', errors='replace').splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get('step'), int):
+            entries.append(entry)
+    return entries

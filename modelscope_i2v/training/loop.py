@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from modelscope_i2v.errors import DeviceError
+from modelscope_i2v.errors import ConfigurationError, DeviceError
+from modelscope_i2v.media.atomic_file import output_errors
 from modelscope_i2v.training.checkpoint import load_checkpoint, save_checkpoint
 from modelscope_i2v.training.ema import MovingAverage
 from modelscope_i2v.training.log import TrainingLog
@@ -38,22 +40,26 @@ def fit(
     folder: Path,
     *,
     validate: Validation | None = None,
+    identity: Mapping[str, Any] | None = None,
     cpu: bool = False,
 ) -> nn.Module:
     """Train the parameters of ``model`` that require gradients, and return it with their averages as weights.
 
-    Run under ``accelerate launch`` it uses every process that was started (data parallel or sharded).
+    Run under ``accelerate launch`` it uses every process that was started (data parallel); on several hosts they need
+    ``folder`` in common.
 
     Args:
         loss: what is minimised.
         batches: batch number ``i`` is ``batches[i]``, for any ``i``.
         folder: for checkpoints and logs; a training that was interrupted there goes on.
-        validate: called every ``settings.validate_every`` steps and at the end.
+        validate: called every ``settings.validate_every`` steps and at the end, by the main process.
+        identity: what else makes this training what it is, as plain values; one that goes on must have the same.
         cpu: stay on the CPU whatever there is.
 
     Raises:
-        DeviceError: if the loss becomes NaN or infinite. CheckpointError: if ``folder`` holds another training.
-        OutputError: if a checkpoint cannot be written.
+        DeviceError: if the loss or the gradients become NaN or infinite. CheckpointError: if ``folder`` holds another
+            training. ConfigurationError: under a parallelism other than data parallel. OutputError: if something cannot
+            be written.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -66,12 +72,14 @@ def fit(
         gradient_accumulation_steps=settings.gradient_accumulation,
         cpu=cpu,
     )
+    _check_parallelism(str(accelerator.distributed_type.value))
+    model, optimizer = accelerator.prepare(model, _optimizer(model, settings))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    model, optimizer = accelerator.prepare(model, optimizer)
     average = MovingAverage(model, settings.ema_decay)
-    folder.mkdir(parents=True, exist_ok=True)
-    first, extra = load_checkpoint(folder, model, optimizer.optimizer, average)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    whole = {**settings.identity, **(identity or {}), 'processes': accelerator.num_processes}
+    first, extra = load_checkpoint(folder, model, optimizer.optimizer, average, whole)
     if accelerator.scaler is not None and 'scaler' in extra:
         accelerator.scaler.load_state_dict(extra['scaler'])
     log = TrainingLog(folder, first) if accelerator.is_main_process else None
@@ -81,54 +89,79 @@ def fit(
     for step in range(first, settings.steps):
         for group in optimizer.param_groups:
             group['lr'] = settings.rate(step)
-        sums: dict[str, torch.Tensor] = {}
+        sums: dict[str, float] = {}
         for part in range(settings.gradient_accumulation):
             batch = send_to_device(next(loader), accelerator.device)
             number = (step * settings.gradient_accumulation + part) * accelerator.num_processes
             with accelerator.accumulate(model), _seeded(settings.seed, number + accelerator.process_index) as generator:
                 values = loss(model, batch, generator)
+                for name, value in values.items():
+                    sums[name] = sums.get(name, 0.0) + float(value.detach()) / settings.gradient_accumulation
+                _check_finite('loss', sums['loss'], step, settings)
                 accelerator.backward(values['loss'])
                 if accelerator.sync_gradients:
-                    norm = accelerator.clip_grad_norm_(trained, settings.max_grad_norm)
+                    norm = float(accelerator.clip_grad_norm_(trained, settings.max_grad_norm))
+                    if accelerator.scaler is None:  # which leaves such steps out by itself
+                        _check_finite('norm of the gradients', norm, step, settings)
                 optimizer.step()
                 optimizer.zero_grad()
-            for name, value in values.items():
-                sums[name] = sums.get(name, torch.zeros(())) + value.detach().float().cpu()
         average.update(step)
         done = step + 1
-        if done % settings.log_every == 0 or done == settings.steps:
-            means = {name: float(value) / settings.gradient_accumulation for name, value in sums.items()}
-            _check_finite(means['loss'], step, settings)
-            if log is not None:
-                seconds = time.monotonic() - started
-                more = {'grad_norm': float(norm), 'learning_rate': settings.rate(step), 'seconds': seconds}
-                log.scalars(done, {**means, **more})
         last = done == settings.steps
-        if validate is not None and (last or (settings.validate_every and done % settings.validate_every == 0)):
-            with average.applied():
-                model.eval()
-                if log is not None:
-                    log.scalars(done, {f'validation/{name}': value for name, value in validate(done, log).items()})
-                model.train()
+        if log is not None and (last or done % settings.log_every == 0):
+            seconds = time.monotonic() - started
+            log.scalars(done, {**sums, 'grad_norm': norm, 'learning_rate': settings.rate(step), 'seconds': seconds})
         if last or _agreed(accelerator, time.monotonic() - saved >= settings.checkpoint_seconds):
-            extra = {} if accelerator.scaler is None else {'scaler': accelerator.scaler.state_dict()}
-            save_checkpoint(folder, done, model, optimizer.optimizer, average, extra)
+            state = {} if accelerator.scaler is None else {'scaler': accelerator.scaler.state_dict()}
+            save_checkpoint(folder, done, model, optimizer.optimizer, average, {**state, 'identity': whole})
             saved = time.monotonic()
+        if not last and settings.validate_every and done % settings.validate_every == 0:
+            _validate(validate, done, model, average, log)
+    _validate(validate, settings.steps, model, average, log)
     if log is not None:
         log.close()
+    accelerator.wait_for_everyone()
     average.keep()
     accelerator.free_memory()
     return accelerator.unwrap_model(model, keep_fp32_wrapper=False).eval()
 
 
+def _optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _check_parallelism(kind: str) -> None:
+    """Sharded weights need other ways to clip, average, try and save them than this loop has."""
+    if kind != 'NO' and not kind.startswith('MULTI_'):
+        raise ConfigurationError(
+            f"Training runs on one device or data parallel, found {kind}. Choose no sharding in 'accelerate config'; "
+            "LoRA and 'activation_checkpointing' make the full-size networks fit one GPU."
+        )
+
+
+def _validate(
+    validate: Validation | None, step: int, model: nn.Module, average: MovingAverage, log: TrainingLog | None
+) -> None:
+    """Try the averages, unless that was done before an interruption."""
+    if validate is None or log is None or step in log.validated:
+        return
+    with average.applied():
+        model.eval()
+        log.scalars(step, {f'validation/{name}': value for name, value in validate(step, log).items()})
+        model.train()
+
+
 @contextmanager
 def _seeded(seed: int, number: int) -> Iterator[torch.Generator]:
     """A generator for batch ``number``; dropout, which takes none, finds torch's own seeded too, and restored after."""
-    mixed = (seed * 1_000_003 + number) % 2**63
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(mixed)
-        yield torch.Generator().manual_seed(mixed)
+    for_noise, for_dropout = np.random.SeedSequence((seed, number)).generate_state(2, np.uint64)
+    device = torch.cuda.current_device() if torch.cuda.is_available() else None
+    with torch.random.fork_rng([] if device is None else [device]):
+        torch.default_generator.manual_seed(int(for_dropout) % 2**63)
+        if device is not None:
+            torch.cuda.manual_seed(int(for_dropout) % 2**63)
+        yield torch.Generator().manual_seed(int(for_noise) % 2**63)
 
 
 def _loader(batches: Dataset[Any], settings: LoopSettings, first: int, processes: int, rank: int) -> DataLoader[Any]:
@@ -149,9 +182,10 @@ def _agreed(accelerator: Any, due: bool) -> bool:
     return bool(broadcast_object_list([due], from_process=0)[0])
 
 
-def _check_finite(value: float, step: int, settings: LoopSettings) -> None:
+def _check_finite(what: str, value: float, step: int, settings: LoopSettings) -> None:
+    """Raise DeviceError before weights are changed by something that is no number."""
     if not math.isfinite(value):
         raise DeviceError(
-            f"The loss became {value} at step {step} with precision='{settings.precision}' and a learning rate of "
+            f"The {what} became {value} at step {step} with precision='{settings.precision}' and a learning rate of "
             f'{settings.learning_rate:g}. Lower the rate, or train in fp32 or bf16; the last checkpoint is intact.'
         )

@@ -76,7 +76,7 @@ def add_lora(unet: Module, settings: LoraSettings) -> Module:
     unet.requires_grad_(False)
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # annotated as int, but any number does
+        lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=names,
         bias='none',

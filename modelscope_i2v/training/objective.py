@@ -6,7 +6,7 @@ conditions; offset noise, which lets a video change its brightness, is noise tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class Objective:
         takes_fps: whether the UNet is told the frame rate.
         offset_noise: strength of the noise that all pixels of a frame share.
         conditioning_dropout: how often ``unconditional`` takes the place of the condition.
+        timestep_power: timesteps are ``1000 u^(1 / timestep_power)`` for uniform u; above 1 there are more noisy ones,
+            in which a condition decides most. Not used with a ``source``.
         noise_levels: with a ``source``: from how many of the 1000 levels the source is denoised, lowest and highest.
     """
 
@@ -42,11 +44,13 @@ class Objective:
     takes_fps: bool
     offset_noise: float = 0.1
     conditioning_dropout: float = 0.1
+    timestep_power: float = 1.0
     noise_levels: tuple[int, int] = (200, 600)
 
     def __post_init__(self) -> None:
         number('offset_noise', self.offset_noise, 0, 10)
         number('conditioning_dropout', self.conditioning_dropout, 0, 1)
+        number('timestep_power', self.timestep_power, 0, 100, open_low=True)
         low, high = self.noise_levels
         integer('noise_levels[1]', high, integer('noise_levels[0]', low, 1), NUM_TRAIN_TIMESTEPS - 1)
 
@@ -58,7 +62,8 @@ class Objective:
         draw = self._draw(mean, generator)
         clean = self.scale_factor * (mean + (0.5 * batch['logvar'].float()).exp() * draw(mean.shape))
         noise = draw(mean.shape) + self.offset_noise * draw((*mean.shape[:3], 1, 1))
-        t = torch.randint(0, NUM_TRAIN_TIMESTEPS, (len(mean),), generator=generator)
+        uniform = torch.rand(len(mean), generator=generator)
+        t = (NUM_TRAIN_TIMESTEPS * uniform ** (1 / self.timestep_power)).long().clamp(max=NUM_TRAIN_TIMESTEPS - 1)
         if 'source' in batch:
             t, start = self._source_levels(len(mean), generator)
             source = self.scale_factor * batch['source'].float()
@@ -83,7 +88,7 @@ class Objective:
         return (torch.rand(count, generator=generator) * (start + 1)).long(), start
 
     @staticmethod
-    def _draw(like: torch.Tensor, generator: torch.Generator):  # noqa: ANN205  a function of a shape
+    def _draw(like: torch.Tensor, generator: torch.Generator) -> Callable[[Sequence[int]], torch.Tensor]:
         return lambda shape: torch.randn(shape, generator=generator).to(like.device)
 
     @staticmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from modelscope_i2v.checks import choice, integer, number
 from modelscope_i2v.errors import ConfigurationError
@@ -62,6 +63,12 @@ class LoopSettings:
             raise ConfigurationError("'ema_decay' must be below 1, found 1: the average would never move.")
         choice('precision', self.precision, PRECISIONS)
         choice('schedule', self.schedule, SCHEDULES)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a training that goes on must have as it was: all but its length and how it reports."""
+        free = ('steps', 'checkpoint_seconds', 'validate_every', 'log_every', 'num_workers')
+        return {name: value for name, value in asdict(self).items() if name not in free}
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step``, 0..steps-1."""

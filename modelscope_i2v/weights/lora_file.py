@@ -95,8 +95,8 @@ def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[
     if metadata.get('format') != FORMAT:
         raise CheckpointError(
             f"'{os.fspath(path)}' holds {len(tensors)} tensors, but is no LoRA of this package: its metadata lack "
-            f"format='{FORMAT}'. Give a file that modelscope_i2v.training.save_lora wrote; whole networks belong into "
-            "the model's folder."
+            f"format='{FORMAT}'. Give a file that `modelscope-i2v train` wrote; whole networks belong into the "
+            "model's folder."
         )
     try:
         return _description(metadata), tensors

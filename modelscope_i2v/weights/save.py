@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from modelscope_i2v.configuration_file import FILE_NAME
+from modelscope_i2v.errors import CheckpointError
 from modelscope_i2v.media.atomic_file import output_errors, replacing
 from modelscope_i2v.registration import Stage
 
@@ -40,12 +41,15 @@ def save_weights(module: nn.Module, path: Path, dtype: torch.dtype | None = None
     """Write the state dict of ``module``, floating-point tensors as ``dtype`` (None: as they are).
 
     Raises:
-        OutputError: as :func:`write_tensors`.
+        CheckpointError: if a weight is not finite as ``dtype``. OutputError: as :func:`write_tensors`.
     """
     tensors = {
         key: tensor.detach().to('cpu', dtype if tensor.is_floating_point() else None).contiguous()
         for key, tensor in module.state_dict().items()
     }
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"'{key}' is not finite as {tensor.dtype}. Save it as float32, or train again.")
     write_tensors(tensors, path)
 
 
@@ -65,8 +69,11 @@ def save_model(
         model_cfg, model_args: sections of the configuration; the names of the weight files are added.
 
     Raises:
-        OutputError: if something cannot be written. The configuration is written last: without it there is no model.
+        CheckpointError: if a weight is too large for ``dtype``. OutputError: if something cannot be written. The
+            configuration goes first and comes last: a folder with half of new weights is no model.
     """
+    with output_errors(folder / FILE_NAME):
+        (folder / FILE_NAME).unlink(missing_ok=True)
     for key, network in networks.items():
         save_weights(network, folder / WEIGHT_FILES[key], dtype)
     configuration = {

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from modelscope_i2v.errors import CheckpointError, ConfigurationError, DeviceError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, DeviceError, OutputError
 from modelscope_i2v.training.log import read_log
 from modelscope_i2v.training.loop import fit
 from modelscope_i2v.training.settings import LoopSettings
@@ -129,10 +129,10 @@ def test_only_two_checkpoints_are_kept_and_no_drafts(tmp_path):
     assert names == ['checkpoint-000000029.pt', 'checkpoint-000000030.pt', 'log.jsonl']
 
 
-def test_a_torn_last_line_of_the_log_is_removed(tmp_path):
+def test_unreadable_lines_of_the_log_are_removed(tmp_path):
     fit(network(), squared_error, Numbers(), settings(steps=3), tmp_path)
     with (tmp_path / 'log.jsonl').open('a') as file:
-        file.write('{"step": 4, "lo')
+        file.write('\0\0\0\n[]\n{"step": 4, "lo')
     fit(network(), squared_error, Numbers(), settings(steps=5), tmp_path)
     assert [entry['step'] for entry in map(json.loads, (tmp_path / 'log.jsonl').open())] == [1, 2, 3, 4, 5]
 
@@ -159,6 +159,91 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
 
     with pytest.raises(DeviceError, match='Lower the rate'):
         fit(network(), broken, Numbers(), settings(), tmp_path)
+
+
+@pytest.mark.parametrize('where', ['loss', 'gradient'])
+def test_what_is_no_number_never_gets_into_a_checkpoint(tmp_path, where):
+    """Between two reports too: neither the loss nor a gradient that is NaN changes a weight."""
+
+    class Root(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * float('nan')
+
+    steps = []
+
+    def breaking(model, batch, generator):
+        steps.append(1)
+        loss = squared_error(model, batch, generator)['loss']
+        if len(steps) < 4:
+            return {'loss': loss}
+        return {'loss': loss * float('nan') if where == 'loss' else Root.apply(loss)}
+
+    with pytest.raises(DeviceError, match='at step 3'):
+        fit(network(), breaking, Numbers(), settings(log_every=10, checkpoint_seconds=0), tmp_path)
+    content = torch.load(tmp_path / 'checkpoint-000000003.pt', weights_only=True)
+    for part in ('model', 'average'):
+        assert all(tensor.isfinite().all() for tensor in content[part].values())
+
+
+def test_other_settings_do_not_go_on_but_a_longer_training_does(tmp_path):
+    fit(network(), squared_error, Numbers(), settings(steps=2), tmp_path, identity={'data': 'a'})
+    with pytest.raises(CheckpointError, match="'learning_rate' was 0.01 and is 0.5"):
+        fit(network(), squared_error, Numbers(), settings(steps=4, learning_rate=0.5), tmp_path, identity={'data': 'a'})
+    with pytest.raises(CheckpointError, match="'data' was 'a' and is 'b'"):
+        fit(network(), squared_error, Numbers(), settings(steps=4), tmp_path, identity={'data': 'b'})
+    fit(network(), squared_error, Numbers(), settings(steps=4, log_every=2), tmp_path, identity={'data': 'a'})
+    assert [entry['step'] for entry in read_log(tmp_path)] == [1, 2, 4]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog):
+    whole = tmp_path / 'whole'
+    fit(network(), squared_error, Numbers(), settings(steps=8), whole)
+    parts = tmp_path / 'parts'
+    fit(network(), squared_error, Numbers(), settings(steps=5, checkpoint_seconds=0), parts)
+    newest = parts / 'checkpoint-000000005.pt'
+    newest.write_bytes(newest.read_bytes()[:1000])
+    fit(network(), squared_error, Numbers(), settings(steps=8), parts)
+    assert losses(parts) == losses(whole)
+    assert 'checkpoint-000000005.pt' in caplog.text
+    for path in parts.glob('checkpoint-*.pt'):
+        path.write_bytes(b'nothing')
+    with pytest.raises(CheckpointError, match='No checkpoint in .* can be read'):
+        fit(network(), squared_error, Numbers(), settings(steps=8), parts)
+
+
+def test_a_folder_that_cannot_be_written_is_said_so(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OutputError):
+        fit(network(), squared_error, Numbers(), settings(), tmp_path / 'file' / 'training')
+
+
+def test_workers_prepare_the_same_batches(tmp_path):
+    for count in (0, 1):
+        fit(network(), squared_error, Numbers(), settings(num_workers=count), tmp_path / str(count))
+    assert losses(tmp_path / '0') == losses(tmp_path / '1')
+
+
+def test_a_validation_that_failed_at_the_end_is_made_up_for(tmp_path):
+    def failing(step, log):
+        raise DeviceError('Out of memory')
+
+    with pytest.raises(DeviceError):
+        fit(network(), squared_error, Numbers(), settings(), tmp_path, validate=failing)
+    seen = []
+
+    def counting(step, log):
+        seen.append(step)
+        return {'x': 1.0}
+
+    for _ in range(2):
+        fit(network(), squared_error, Numbers(), settings(), tmp_path, validate=counting)
+    assert seen == [30]
+    assert len(losses(tmp_path)) == 30
 
 
 def test_the_global_random_state_is_left_alone(tmp_path):

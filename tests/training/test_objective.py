@@ -88,6 +88,15 @@ def test_conditions_are_dropped_as_often_as_asked(rate, low, high):
     assert torch.equal(condition[~dropped], torch.arange(3.0).expand(int((~dropped).sum()), 3))
 
 
+@pytest.mark.parametrize(('power', 'mean'), [(1.0, 1 / 2), (2.0, 2 / 3), (4.0, 4 / 5)])
+def test_a_power_prefers_noisy_timesteps(power, mean):
+    network = Recorder(lambda x, t: torch.zeros_like(x))
+    objective(timestep_power=power)(network, batch_of(4000, 1, 2), torch.Generator().manual_seed(0))
+    t = network.seen[1]
+    assert float(t.float().mean()) == pytest.approx(1000 * mean, rel=0.03)
+    assert 0 <= int(t.min()) <= int(t.max()) <= 999
+
+
 def test_the_frame_rate_goes_to_stage_1_alone():
     network = Recorder(lambda x, t: torch.zeros_like(x))
     objective()(network, batch_of(2), torch.Generator())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from modelscope_i2v.training.scenes.canvas import SIDE, blend, hsv, pixel_centres, smoothstep, to_uint8
+
+#: ``(frame [H, W, 3], x, y, time) -> frame`` with something drawn over it.
+Drawing = Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray]
 
 
 def render_landscape(rng: np.random.Generator, times: np.ndarray, size: int) -> tuple[np.ndarray, str]:
@@ -23,10 +27,10 @@ def render_landscape(rng: np.random.Generator, times: np.ndarray, size: int) -> 
     backdrop = _vertical(y, sky, horizon) * np.ones((size, size, 1), dtype=np.float32)
     frames = np.empty((len(times), size, size, 3), dtype=np.float32)
     for index, time in enumerate(times):
-        frame = light(backdrop, x, y)
-        for cloud in clouds:
-            frame = cloud(frame, x, y, time)
-        frames[index] = ground(frame, x, y, time)
+        frame = backdrop
+        for drawing in (light, *clouds, ground):
+            frame = drawing(frame, x, y, time)
+        frames[index] = frame
     what = 'the moon' if night else 'the sun'
     return to_uint8(frames), f'{what} over {"water" if water else "hills"}{" and drifting clouds" if clouds else ""}'
 
@@ -47,11 +51,11 @@ def _vertical(y: np.ndarray, colours: tuple[np.ndarray, np.ndarray], horizon: fl
     return colours[0] * (1 - u) + colours[1] * u
 
 
-def _light(rng: np.random.Generator, night: bool, horizon: float):  # noqa: ANN202  a drawing function
+def _light(rng: np.random.Generator, night: bool, horizon: float) -> Drawing:
     centre, radius = (rng.uniform(10, 54), rng.uniform(8, horizon - 12)), rng.uniform(3.5, 8)
     colour = hsv(rng.uniform(0.08, 0.17), 0.1 if night else rng.uniform(0.2, 0.7), 1.0)
 
-    def draw(frame: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def draw(frame: np.ndarray, x: np.ndarray, y: np.ndarray, time: float) -> np.ndarray:
         distance = np.hypot(x - centre[0], y - centre[1])
         glow = 0.35 * np.exp(-np.maximum(distance - radius, 0) / (1.2 * radius))
         disc = np.clip(0.5 + (radius - distance) / 1.2, 0, 1)
@@ -60,7 +64,7 @@ def _light(rng: np.random.Generator, night: bool, horizon: float):  # noqa: ANN2
     return draw
 
 
-def _cloud(rng: np.random.Generator, horizon: float, night: bool):  # noqa: ANN202  a drawing function
+def _cloud(rng: np.random.Generator, horizon: float, night: bool) -> Drawing:
     puffs = [
         (rng.uniform(-7, 7), rng.uniform(-1.5, 1.5), rng.uniform(3.5, 7), rng.uniform(2, 3.5))
         for _ in range(rng.integers(3, 6))
@@ -79,7 +83,7 @@ def _cloud(rng: np.random.Generator, horizon: float, night: bool):  # noqa: ANN2
     return draw
 
 
-def _hills(rng: np.random.Generator, horizon: float, night: bool, pan: float):  # noqa: ANN202  a drawing function
+def _hills(rng: np.random.Generator, horizon: float, night: bool, pan: float) -> Drawing:
     count = int(rng.integers(2, 4))
     hue = rng.uniform(0.2, 0.45) if rng.uniform() < 0.7 else rng.uniform()
     layers = []
@@ -100,7 +104,7 @@ def _hills(rng: np.random.Generator, horizon: float, night: bool, pan: float):  
     return draw
 
 
-def _water(rng: np.random.Generator, sky: tuple[np.ndarray, np.ndarray], horizon: float):  # noqa: ANN202
+def _water(rng: np.random.Generator, sky: tuple[np.ndarray, np.ndarray], horizon: float) -> Drawing:
     deep, shallow = sky[0] * 0.6, sky[1] * 0.75
     rate, speed, strength = rng.uniform(0.5, 0.9), rng.uniform(0.2, 0.5), rng.uniform(0.05, 0.12)
 

@@ -58,7 +58,7 @@ def _photograph(rng: np.random.Generator) -> Image.Image:
     """A crop of a picture, flipped, turned and recoloured at random."""
     image = picture(str(rng.choice(TRAINING_PICTURES)))
     side = int(rng.uniform(0.3, 1.0) * min(image.size))
-    left, top = rng.integers(0, image.width - side + 1), rng.integers(0, image.height - side + 1)
+    left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
     crop = image.crop((left, top, left + side, top + side)).resize((160, 160), Image.Resampling.BILINEAR)
     crop = crop.transpose(Image.Transpose(int(rng.integers(0, 7))))
     hue, saturation, value = crop.convert('HSV').split()

@@ -1,0 +1,59 @@
+"""``train``: fine-tune a model on one's own videos and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from modelscope_i2v.cli.terminal import say, say_json
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb to a parser."""
+    parser = subparsers.add_parser(
+        'train',
+        help='fine-tune a model on your own videos',
+        description='Fine-tune a model (LoRA, or all weights of a small one); an interrupted training goes on.',
+    )
+    parser.add_argument('configuration', metavar='CONFIG', help='JSON file, see the README')
+    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, then report."""
+    from modelscope_i2v.training.configuration import read_training_configuration
+    from modelscope_i2v.training.requirements import check_requirements
+
+    check_requirements()
+    from accelerate import PartialState
+
+    from modelscope_i2v.training.trainer import train
+
+    configuration = read_training_configuration(arguments.configuration)
+    with _progress_shown():
+        result = train(configuration)
+    if not PartialState().is_main_process:
+        return 0
+    if arguments.json:
+        say_json({'result': str(result)})
+    else:
+        say(str(result))
+    return 0
+
+
+@contextmanager
+def _progress_shown() -> Iterator[None]:
+    """Reports of the training on standard error."""
+    logger, handler = logging.getLogger('modelscope_i2v.training'), logging.StreamHandler()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,177 @@
+"""The file of ``modelscope-i2v train``: what to train, on what, how long and where to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modelscope_i2v.checks import choice, integer, number, text
+from modelscope_i2v.configuration_file import naming
+from modelscope_i2v.errors import ConfigurationError, nearest
+from modelscope_i2v.runtime.device import DTYPES
+from modelscope_i2v.training.datasets import ClipSettings
+from modelscope_i2v.training.lora import LoraSettings
+from modelscope_i2v.training.mixture import MixtureSettings
+from modelscope_i2v.training.settings import LoopSettings
+
+Settings = TypeVar('Settings')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSettings:
+    """What is generated to see how far a training is.
+
+    Attributes:
+        count: how many examples of the data to generate a video for; 0 does without.
+        data: other examples to take; None takes the first ones of the training data.
+        steps, guidance_scale, seed: of the call; None is the model's default.
+    """
+
+    count: int = 2
+    data: str | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        integer('count', self.count, 0, 64)
+        integer('seed', self.seed, 0)
+        if self.data is not None:
+            text('data', self.data)
+        if self.steps is not None:
+            integer('steps', self.steps, 1, 1000)
+        if self.guidance_scale is not None:
+            number('guidance_scale', self.guidance_scale, 0, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfiguration:
+    """A fine-tuning of either stage.
+
+    Attributes:
+        model, model_revision: a model's folder or hub id; its configuration says which stage it is.
+        data: a folder or a JSON Lines file, see :func:`~modelscope_i2v.training.sources.find_examples`.
+        output: folder for checkpoints, logs, the latent cache and the result.
+        clips, mixture, loop, validation: settings of the parts. ``clips.height`` and ``width`` must suit the model.
+        lora: what to train of large networks; None trains all weights, which is for small ones.
+        offset_noise, conditioning_dropout: see :class:`~modelscope_i2v.training.objective.Objective`.
+        activation_checkpointing: several times less memory for about a third more time.
+        dtype: of the weights that are not trained; ``'auto'`` is float32 without LoRA.
+        cpu: stay on the CPU whatever there is.
+        cache: folder of the latent cache; None is a folder in ``output``.
+        variants: different clips (starts, crops, mirrorings) that are kept of each example, encoded on disk.
+
+    Raises:
+        ConfigurationError: naming the key, what was found and what is allowed.
+    """
+
+    model: str
+    data: str
+    output: str
+    model_revision: str | None = None
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    mixture: MixtureSettings = field(default_factory=MixtureSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    lora: LoraSettings | None = field(default_factory=LoraSettings)
+    offset_noise: float = 0.1
+    conditioning_dropout: float = 0.1
+    activation_checkpointing: bool = False
+    dtype: str = 'auto'
+    cpu: bool = False
+    cache: str | None = None
+    variants: int = 4
+
+    def __post_init__(self) -> None:
+        for key in ('model', 'data', 'output'):
+            text(key, getattr(self, key))
+        for key in ('model_revision', 'cache'):
+            if getattr(self, key) is not None:
+                text(key, getattr(self, key))
+        number('offset_noise', self.offset_noise, 0, 10)
+        number('conditioning_dropout', self.conditioning_dropout, 0, 1)
+        choice('dtype', self.dtype, ('auto', *DTYPES))
+        integer('variants', self.variants)
+        for key in ('activation_checkpointing', 'cpu'):
+            if not isinstance(getattr(self, key), bool):
+                raise ConfigurationError(f"'{key}' must be true or false, found {getattr(self, key)!r}.")
+        if self.lora is None and self.dtype not in ('auto', 'fp32'):
+            raise ConfigurationError(
+                f"'dtype' is {self.dtype!r}, but weights that are trained must be 'fp32': small steps would be lost in "
+                "rounding. Use 'loop.precision' for faster arithmetic, or 'lora'."
+            )
+
+
+#: Sections of the file and what they become.
+SECTIONS = {
+    'clips': ClipSettings,
+    'mixture': MixtureSettings,
+    'loop': LoopSettings,
+    'validation': ValidationSettings,
+    'lora': LoraSettings,
+}
+
+
+def read_training_configuration(path: str | os.PathLike[str]) -> TrainingConfiguration:
+    """The configuration in a JSON file; relative paths in it are relative to the file.
+
+    Raises:
+        ConfigurationError: if the file is missing or no JSON object, or for an unknown key or an impossible value.
+    """
+    file = Path(path)
+    try:
+        content = json.loads(file.read_text(encoding='utf-8-sig'))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"There is no training configuration '{file}'.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"The training configuration '{file}' cannot be read as JSON: {error}.") from error
+    if isinstance(content, dict):
+        sections = [(content, ('data', 'output', 'cache')), (content.get('validation'), ('data',))]
+        for section, keys in sections:
+            for key in keys:
+                if isinstance(section, dict) and isinstance(section.get(key), str):
+                    section[key] = str(file.parent / section[key])
+        if isinstance(content.get('model'), str) and (file.parent / content['model']).is_dir():
+            content['model'] = str(file.parent / content['model'])
+    return parse_training_configuration(content, file)
+
+
+def parse_training_configuration(content: Any, file: str | os.PathLike[str]) -> TrainingConfiguration:
+    """The configuration from plain values; ``file`` is what errors name."""
+    if not isinstance(content, Mapping):
+        raise ConfigurationError(f"'{file}' must hold a JSON object, found a {type(content).__name__}.")
+    nested = {
+        name: None if content[name] is None and name == 'lora' else _parse(kind, content[name], file, name)
+        for name, kind in SECTIONS.items()
+        if name in content
+    }
+    return _parse(TrainingConfiguration, {**content, **nested}, file, '')
+
+
+def _parse(kind: type[Settings], section: Any, file: str | os.PathLike[str], place: str) -> Settings:
+    """Unlike in a model's file an unknown key is an error: whoever wrote it meant something."""
+    if not isinstance(section, Mapping):
+        raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {section!r}.")
+    items = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in section:
+        if key not in items:
+            where = f' of section {place!r}' if place else ''
+            raise ConfigurationError(
+                f"Unknown key '{key}'{where} in '{file}'.{nearest(str(key), items)} Known: {', '.join(items)}."
+            )
+    nothing = dataclasses.MISSING
+    missing = [
+        name
+        for name, item in items.items()
+        if name not in section and item.default is nothing and item.default_factory is nothing
+    ]
+    if missing:
+        raise ConfigurationError(f"'{file}' lacks the required {', '.join(map(repr, missing))}.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
+    with naming(file, place or 'top level'):
+        return kind(**values)

@@ -1,0 +1,123 @@
+"""The autoencoder of both embedded models: trained on single pictures, most of all on where colours change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from modelscope_i2v.networks import AutoencoderKL
+from modelscope_i2v.training.clips import to_pixels
+from modelscope_i2v.training.embedded.architecture import AUTOENCODER
+from modelscope_i2v.training.log import TrainingLog
+from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.settings import LoopSettings
+from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_clip
+
+SETTINGS = LoopSettings(
+    steps=3000,
+    learning_rate=1e-3,
+    schedule='cosine',
+    weight_decay=0.0,
+    ema_decay=0.998,
+    precision='bf16',
+    log_every=50,
+    validate_every=500,
+    num_workers=0,
+)
+BATCH = 16
+POOL = 16_000
+SIDE = 64
+#: Where the log-variances begin: posteriors that are almost points, so that learning to reconstruct comes first.
+INITIAL_LOGVAR = -5.0
+KL_WEIGHT = 1e-5
+
+
+class Pictures(Dataset[torch.Tensor]):
+    """Batches ``[N, 3, S, S]`` of the world at both resolutions: whole pictures of stage 1, quarters of stage 2's.
+
+    Drawing a picture takes as long as learning from it, so a pool is drawn once and used in a new order every epoch.
+    """
+
+    def __init__(self, pool: int) -> None:
+        self._pictures = to_pixels(np.stack([_picture(index) for index in range(pool)]))
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        a_epoch = len(self._pictures) // BATCH
+        order = np.random.default_rng((2, number // a_epoch)).permutation(len(self._pictures))
+        start = number % a_epoch * BATCH
+        return self._pictures[order[start : start + BATCH]].contiguous(memory_format=torch.channels_last)
+
+
+def _picture(index: int) -> np.ndarray:
+    rng = np.random.default_rng((1, index))
+    seed = int(rng.integers(FIRST_HELD_OUT_SEED))
+    large = index % 3 == 0
+    frame = make_clip(seed, num_frames=1, size=SIDE * (2 if large else 1)).frames[0]
+    top, left = rng.integers(0, SIDE + 1, size=2) if large else (0, 0)
+    return frame[top : top + SIDE, left : left + SIDE]
+
+
+class Reconstruction(nn.Module):
+    """Encode, sample, decode: what the loss needs in one forward pass."""
+
+    def __init__(self, autoencoder: AutoencoderKL) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        mean, logvar = self.autoencoder.encode(x)
+        z = mean + (0.5 * logvar).exp() * noise.to(mean)
+        return self.autoencoder.decode(z), mean, logvar
+
+
+def reconstruction_loss(model: nn.Module, x: torch.Tensor, generator: torch.Generator) -> Mapping[str, torch.Tensor]:
+    """Absolute plus squared error plus a little of the divergence from the standard normal distribution."""
+    side = SIDE // 4
+    noise = torch.randn((len(x), 4, side, side), generator=generator).to(x.device)
+    decoded, mean, logvar = model(x, noise)
+    error = decoded - x
+    divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    squared = error.square().mean()
+    loss = error.abs().mean() + 4 * squared + KL_WEIGHT * divergence
+    return {'loss': loss, 'psnr': 10 * torch.log10(4 / squared.detach()), 'divergence': divergence}
+
+
+def psnr(autoencoder: AutoencoderKL, pictures: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of reconstructions, mean over pictures ``[N, 3, H, W]`` in [-1, 1]."""
+    device = next(autoencoder.parameters()).device
+    with torch.no_grad():
+        parts = [part.to(device) for part in pictures.split(16)]
+        decoded = [autoencoder.decode(autoencoder.encode(part)[0]).clamp(-1, 1).cpu() for part in parts]
+    squared = (torch.cat(decoded) - pictures).square().mean(dim=(1, 2, 3))
+    return float((10 * torch.log10(4 / squared)).mean())
+
+
+def train_autoencoder(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL) -> AutoencoderKL:
+    """The trained autoencoder, from ``pool`` pictures; an interrupted training in ``folder`` goes on."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        autoencoder = AutoencoderKL(**AUTOENCODER)
+    bias: Any = autoencoder.quant_conv.bias
+    bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
+    held_out = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, kind='sprite').frames for n in range(32)]
+    larger = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, size=2 * SIDE, kind='sprite').frames for n in range(8)]
+    sets = {'psnr_64': to_pixels(np.concatenate(held_out)), 'psnr_128': to_pixels(np.concatenate(larger))}
+
+    def validate(step: int, log: TrainingLog) -> dict[str, float]:
+        return {name: psnr(autoencoder, pictures) for name, pictures in sets.items()}
+
+    model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
+    fit(model, reconstruction_loss, Pictures(pool), settings, folder, validate=validate)
+    return autoencoder.eval()
+
+
+def latent_scale(autoencoder: AutoencoderKL, pictures: torch.Tensor) -> float:
+    """The factor that gives latents of ``pictures`` ``[N, 3, H, W]`` unit variance."""
+    with torch.no_grad():
+        return 1 / float(autoencoder.encode(pictures.to(next(autoencoder.parameters()).device))[0].std())

@@ -1,0 +1,70 @@
+"""Stage 1 of the embedded models: from the embedding of a picture to a video that starts with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from modelscope_i2v.diffusion import scaled_linear_schedule
+from modelscope_i2v.networks import ImageToVideoUNet
+from modelscope_i2v.training.embedded.architecture import IMAGE_TO_VIDEO_UNET
+from modelscope_i2v.training.embedded.clip import Trainee
+from modelscope_i2v.training.embedded.latents import PoolBatches
+from modelscope_i2v.training.embedded.phases import train_in_phases
+from modelscope_i2v.training.objective import Objective
+from modelscope_i2v.training.settings import LoopSettings
+
+#: Different pictures teach shapes, so there are many; clips teach motion.
+PICTURES_IN_POOL = 60_000
+CLIPS, CLIP_FRAMES = 4000, 20
+NUM_FRAMES = 16
+PICTURES = LoopSettings(
+    steps=4000,
+    learning_rate=1e-3,
+    schedule='cosine',
+    warmup_steps=200,
+    ema_decay=0.999,
+    precision='bf16',
+    log_every=50,
+)
+VIDEOS = dataclasses.replace(PICTURES, steps=1500, learning_rate=6e-4)
+
+
+def new_unet(pair: Trainee, seed: int = 0) -> ImageToVideoUNet:
+    """An untrained UNet that starts with the projection to context tokens that the image tower was trained with."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 2)
+        unet = ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET)
+    unet.image_projection.load_state_dict(pair.projection.state_dict())
+    return unet
+
+
+def objective(scale_factor: float) -> Objective:
+    return Objective(
+        schedule=scaled_linear_schedule(),
+        unconditional=torch.zeros(1, IMAGE_TO_VIDEO_UNET['image_embed_dim']),
+        scale_factor=scale_factor,
+        takes_fps=True,
+        timestep_power=1.5,
+    )
+
+
+def train(
+    unet: ImageToVideoUNet,
+    pools: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]],
+    scale_factor: float,
+    folder: Path,
+    pictures: LoopSettings = PICTURES,
+    videos: LoopSettings = VIDEOS,
+) -> None:
+    """Train a new ``unet`` on the first pool, of pictures, then on the second, of clips.
+
+    Of the latter's batches, one in eight is of single frames.
+    """
+    batches = [
+        PoolBatches(pool, videos=count, num_frames=NUM_FRAMES, images=size)
+        for pool, count, size in zip(pools, (0, 5), (32, 64), strict=True)
+    ]
+    train_in_phases(unet, objective(scale_factor), (batches[0], pictures), (batches[1], videos), folder)

@@ -1,0 +1,37 @@
+"""Two phases for both UNets: what things look like, learnt from single frames, then how they move.
+
+Frames are cheap and teach shapes; the temporal layers start from adding nothing (Ho et al. 2022, arXiv 2204.03458).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from modelscope_i2v.networks import set_attention_backend
+from modelscope_i2v.networks.temporal import set_temporal_layers, zero_temporal_outputs
+from modelscope_i2v.networks.unet import SpatioTemporalUNet
+from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.objective import Objective
+from modelscope_i2v.training.settings import LoopSettings
+
+
+def train_in_phases(
+    unet: SpatioTemporalUNet,
+    loss: Objective,
+    pictures: tuple[Dataset[Any], LoopSettings],
+    videos: tuple[Dataset[Any], LoopSettings],
+    folder: Path,
+) -> None:
+    """Train the spatial layers of a new ``unet`` on ``pictures``, then all layers on ``videos``.
+
+    Each is batches and how to learn from them. An interrupted training in ``folder`` goes on.
+    """
+    zero_temporal_outputs(unet)
+    set_attention_backend(unet, 'math')  # faster than fused attention at these sizes
+    set_temporal_layers(unet, False)
+    fit(unet, loss, *pictures, folder / 'pictures')
+    set_temporal_layers(unet, True)
+    fit(unet, loss, *videos, folder / 'videos')

@@ -1,0 +1,205 @@
+"""From nothing to the two folders that ship, one network after the other; what is done is not done again."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from modelscope_i2v.checks import number
+from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.media.atomic_file import output_errors
+from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.training.clips import to_pixels
+from modelscope_i2v.training.embedded import autoencoder, clip, image_to_video, video_to_video
+from modelscope_i2v.training.embedded.architecture import (
+    AUTOENCODER,
+    CLIP,
+    IMAGE_TO_VIDEO_UNET,
+    VIDEO_TO_VIDEO_UNET,
+)
+from modelscope_i2v.training.embedded.autoencoder import latent_scale, train_autoencoder
+from modelscope_i2v.training.embedded.clip import Trainee, train_pair
+from modelscope_i2v.training.embedded.latents import encode_pool
+from modelscope_i2v.training.settings import LoopSettings
+from modelscope_i2v.training.world import make_clip
+from modelscope_i2v.weights import build_on_meta, load_weights
+from modelscope_i2v.weights.save import save_model, save_weights
+
+logger = logging.getLogger(__name__)
+
+Module = TypeVar('Module', bound=nn.Module)
+
+#: Training seeds of the pools; the autoencoder draws from all training seeds, the pair from the first ones.
+FIRST_SEED_1, FIRST_SEED_2, FIRST_SEED_PICTURES = 200_000, 400_000, 700_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The whole training.
+
+    Attributes:
+        folder: for checkpoints, logs and pools.
+        output: gets ``Image-to-Video/`` and ``Video-to-Video/``.
+        scale: the share of all steps and clips that is done, to try the whole in a minute.
+    """
+
+    folder: Path
+    output: Path
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        number('scale', self.scale, 0, 1, open_low=True)
+
+    def run(self) -> None:
+        """Train what is not trained yet and write both folders.
+
+        Raises:
+            ConfigurationError: if ``folder`` holds a training of another scale.
+        """
+        self._claim()
+        network, scale_factor = self.autoencoder()
+        pair = self.pair()
+        self.stage_1(network, pair, scale_factor)
+        self.stage_2(network, pair, scale_factor)
+
+    def autoencoder(self) -> tuple[AutoencoderKL, float]:
+        """The autoencoder, and the factor that gives its latents unit variance."""
+        network = self._kept(
+            'autoencoder',
+            lambda: AutoencoderKL(**AUTOENCODER),
+            lambda: train_autoencoder(
+                self.folder / 'autoencoder',
+                self._scaled(autoencoder.SETTINGS),
+                self._share(autoencoder.POOL, autoencoder.BATCH),
+            ),
+        )
+        frames = np.concatenate([make_clip(seed, num_frames=1).frames for seed in range(256)])
+        return network, round(latent_scale(network, to_pixels(frames)), 5)
+
+    def pair(self) -> Trainee:
+        """Both CLIP towers and the projection that stage 1 starts with."""
+        return self._kept(
+            'pair',
+            Trainee,
+            lambda: train_pair(self.folder / 'pair', self._scaled(clip.SETTINGS), self._share(clip.POOL, clip.BATCH)),
+        )
+
+    def stage_1(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
+        """Train stage 1 and write its folder."""
+
+        def train() -> ImageToVideoUNet:
+            sizes = {
+                'pictures': (self._share(image_to_video.PICTURES_IN_POOL, 64), 1, FIRST_SEED_PICTURES),
+                'clips': (self._share(image_to_video.CLIPS, 64), image_to_video.CLIP_FRAMES, FIRST_SEED_1),
+            }
+            pictures, clips = (
+                encode_pool(
+                    self.folder / f'pool-1-{name}.safetensors',
+                    network,
+                    pair.image,
+                    clips=count,
+                    num_frames=num_frames,
+                    first_seed=seed,
+                )
+                for name, (count, num_frames, seed) in sizes.items()
+            )
+            unet = image_to_video.new_unet(pair)
+            settings = self._scaled(image_to_video.PICTURES), self._scaled(image_to_video.VIDEOS)
+            image_to_video.train(unet, (pictures, clips), scale_factor, self.folder / 'stage-1', *settings)
+            return unet
+
+        unet = self._kept('stage-1', lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), train)
+        networks = {'ckpt_unet': unet, 'ckpt_clip': pair.image, 'ckpt_autoencoder': network}
+        save_model(
+            self.output / 'Image-to-Video',
+            IMAGE_TO_VIDEO,
+            networks,
+            {
+                'target_fps': 8,
+                'max_frames': image_to_video.NUM_FRAMES,
+                'latent_hei': 16,
+                'latent_wid': 16,
+                'steps': 20,
+                'unet': IMAGE_TO_VIDEO_UNET,
+                'autoencoder': {**AUTOENCODER, 'scale_factor': scale_factor},
+                'clip': CLIP,
+            },
+        )
+
+    def stage_2(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
+        """Train stage 2 and write its folder."""
+
+        def train() -> VideoToVideoUNet:
+            pool = video_to_video.encode_pool(
+                self.folder / 'pool-2.safetensors',
+                network,
+                pair.text,
+                clips=self._share(video_to_video.CLIPS, 32),
+                first_seed=FIRST_SEED_2,
+            )
+            unet = video_to_video.new_unet()
+            loss = video_to_video.objective(pair.text, scale_factor)
+            settings = self._scaled(video_to_video.PICTURES), self._scaled(video_to_video.VIDEOS)
+            video_to_video.train(unet, pool, loss, self.folder / 'stage-2', *settings)
+            return unet
+
+        unet = self._kept('stage-2', lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), train)
+        networks = {'ckpt_unet': unet, 'ckpt_clip': pair.text, 'ckpt_autoencoder': network}
+        save_model(
+            self.output / 'Video-to-Video',
+            VIDEO_TO_VIDEO,
+            networks,
+            {
+                'target_fps': 8,
+                'max_frames': 16,
+                'height': video_to_video.SIDE,
+                'width': video_to_video.SIDE,
+                'solver': 'dpmpp_2m',
+                'steps': 8,
+                'noise_level': 300,
+                'guidance_scale': 1.5,
+                'guidance_rescale': 0.0,
+                'positive_prompt': '',
+                'negative_prompt': '',
+                'unet': VIDEO_TO_VIDEO_UNET,
+                'autoencoder': {**AUTOENCODER, 'scale_factor': scale_factor},
+                'clip': CLIP,
+            },
+        )
+
+    def _claim(self) -> None:
+        """Networks of a trial must not be taken for trained ones."""
+        note = self.folder / 'scale.txt'
+        with output_errors(note):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not note.exists():
+                note.write_text(f'{self.scale}\n', encoding='utf-8')
+            found = note.read_text(encoding='utf-8').strip()
+        if found != str(self.scale):
+            raise ConfigurationError(
+                f"'{self.folder}' holds a training with --scale {found}, not {self.scale}. Give another --folder."
+            )
+
+    def _scaled(self, settings: LoopSettings) -> LoopSettings:
+        return dataclasses.replace(settings, steps=self._share(settings.steps, 2))
+
+    def _share(self, count: int, least: int) -> int:
+        return max(least, round(self.scale * count))
+
+    def _kept(self, name: str, build: Callable[[], Module], train: Callable[[], Module]) -> Module:
+        """The network kept as ``name``, trained and kept if there is none."""
+        path = self.folder / f'{name}.safetensors'
+        if not path.exists():
+            logger.info('training %s', name)
+            save_weights(train(), path)
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        return load_weights(build_on_meta(build), path).eval().requires_grad_(False).to(device)

@@ -1,0 +1,208 @@
+"""Fine-tuning a model of either stage on somebody's own videos and pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelscope_i2v.configuration_file import read_configuration
+from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
+from modelscope_i2v.loading import load, model_folder
+from modelscope_i2v.runtime.device import memory_errors
+from modelscope_i2v.training.cached_clips import CachedClips
+from modelscope_i2v.training.configuration import TrainingConfiguration
+from modelscope_i2v.training.datasets import ClipDataset, usable_examples
+from modelscope_i2v.training.latent_cache import LatentCache
+from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.lora import add_lora, save_lora
+from modelscope_i2v.training.mixture import Mixture
+from modelscope_i2v.training.sources import find_examples
+from modelscope_i2v.training.stages import STAGES, TrainableStage
+from modelscope_i2v.training.validation import Validator
+from modelscope_i2v.weights.save import save_model
+
+logger = logging.getLogger(__name__)
+
+SMALLER = (
+    "Lower 'mixture.batch_size' or the size of 'clips', train with 'lora' and a dtype of 'bf16', or set "
+    "'activation_checkpointing'."
+)
+
+
+def train(configuration: TrainingConfiguration) -> Path:
+    """Train, or go on with what an interrupted run left in the output folder.
+
+    Returns:
+        What to hand to ``pipeline(...)``: ``lora.safetensors`` for its argument ``lora``, or the folder of a model.
+
+    Raises:
+        ConfigurationError, CheckpointError, InputError, DeviceError, OutputError: as the parts do.
+    """
+    from accelerate import PartialState
+
+    output = Path(configuration.output)
+    processes = PartialState(cpu=configuration.cpu)
+    if configuration.cpu and processes.device.type != 'cpu':
+        raise DeviceError(
+            f"This process has trained on '{processes.device}' before and cannot change to the CPU. Start another one."
+        )
+    examples = usable_examples(find_examples(configuration.data), configuration.clips)
+    dataset = ClipDataset(examples, configuration.clips)
+    mixture = Mixture(dataset.of_kind('video'), dataset.of_kind('image'), configuration.mixture)
+    with memory_errors(SMALLER):
+        trained = load_stage(configuration, _device(processes.device))
+        _check(trained, configuration)
+        validator = build_validator(configuration, trained, dataset)
+        unet = trained.model.unet
+        unet.activation_checkpointing = configuration.activation_checkpointing
+        if configuration.lora is None:
+            unet.requires_grad_(True)
+        else:
+            add_lora(unet, configuration.lora)
+        cache = LatentCache(configuration.cache or output / 'latents', trained.fingerprint())
+        batches = CachedClips(dataset, mixture, cache, trained.encode, variants=configuration.variants)
+        loss = trained.objective(
+            offset_noise=configuration.offset_noise, conditioning_dropout=configuration.conditioning_dropout
+        )
+        fit(
+            unet,
+            loss,
+            batches,
+            configuration.loop,
+            output / 'training',
+            validate=validator,
+            identity=_identity(configuration),
+            cpu=configuration.cpu,
+        )
+    result = result_path(configuration)
+    if processes.is_main_process:
+        _save(trained, configuration, result)
+        logger.info('Trained %s: %s', trained.stage.task, result)
+    processes.wait_for_everyone()
+    return result
+
+
+def evaluate(configuration: TrainingConfiguration, device: str, result: Path | None = None) -> dict[str, float]:
+    """The metrics of validation.
+
+    Args:
+        result: what :func:`train` returned, a LoRA or a model; None measures the model as it is.
+
+    Raises:
+        ConfigurationError: if ``validation.count`` is 0. The others as :func:`train`.
+    """
+    more: dict[str, Any] = {}
+    if result is not None and result.is_dir():
+        configuration = dataclasses.replace(configuration, model=str(result), model_revision=None)
+    elif result is not None:
+        more = {'lora': result}
+    examples = usable_examples(find_examples(configuration.data), configuration.clips)
+    with memory_errors(SMALLER):
+        trained = load_stage(configuration, device, **more)
+        _check(trained, configuration)
+        validator = build_validator(configuration, trained, ClipDataset(examples, configuration.clips))
+        if validator is None:
+            raise ConfigurationError("'validation.count' is 0: there is nothing to evaluate. Set it to 1 or more.")
+        return validator(0)
+
+
+def result_path(configuration: TrainingConfiguration) -> Path:
+    """Where the result of a training is, or will be."""
+    return Path(configuration.output) / ('model' if configuration.lora is None else 'lora.safetensors')
+
+
+def load_stage(configuration: TrainingConfiguration, device: str, **options: Any) -> TrainableStage:
+    """The model to train, its weights frozen, seen from training; ``options`` are more arguments of a pipeline."""
+    folder = model_folder(configuration.model, configuration.model_revision)
+    dtype = configuration.dtype
+    if dtype == 'auto' and configuration.lora is None:
+        dtype = 'fp32'
+    model = load(folder, device=device, dtype=dtype, show_progress=False, **options).model
+    task = read_configuration(folder).get('task')
+    return next(stage for stage in STAGES if stage.stage.task == task)(model)
+
+
+def build_validator(
+    configuration: TrainingConfiguration, trained: TrainableStage, dataset: ClipDataset
+) -> Validator | None:
+    """What generates and measures, ready to run: whatever is wrong with it is found before the training, not after.
+
+    None if ``validation.count`` is 0.
+    """
+    settings = configuration.validation
+    if not settings.count:
+        return None
+    if settings.data is not None:
+        examples = usable_examples(find_examples(settings.data), configuration.clips)
+        dataset = ClipDataset(examples, configuration.clips)
+    clips = [dataset.clip(index) for index in range(min(settings.count, len(dataset)))]
+    call = {
+        'steps': settings.steps,
+        'guidance_scale': settings.guidance_scale,
+        'seed': settings.seed,
+        'num_frames': configuration.clips.num_frames,
+    }
+    try:
+        trained.resolve(call)
+    except InputError as error:
+        raise ConfigurationError(f"'validation' does not suit the model. {error}") from error
+    return Validator(trained, clips, call, trained.image_encoder())
+
+
+def _device(device: torch.device) -> str:
+    """The name of a process's device; among several processes on CPUs ``accelerate`` counts those too."""
+    return 'cpu' if device.type == 'cpu' else str(device)
+
+
+def _check(trained: TrainableStage, configuration: TrainingConfiguration) -> None:
+    """Raise ConfigurationError, naming the nearest legal sizes, before anything is encoded."""
+    clips = configuration.clips
+    size: dict[str, Any] = {'height': clips.height, 'width': clips.width, 'num_frames': clips.num_frames}
+    try:
+        trained.resolve(size)
+    except InputError as error:
+        raise ConfigurationError(f"The size of 'clips' does not suit the model. {error}") from error
+    if trained.model.dtype == torch.float16 and configuration.loop.precision != 'fp16':
+        raise ConfigurationError(
+            f"The frozen weights are float16 here, whose gradients need the loss scaler of 'loop.precision': 'fp16', "
+            f"found {configuration.loop.precision!r}. Set it, or 'dtype' to 'bf16' or 'fp32'."
+        )
+    device = trained.model.device.type
+    if configuration.loop.num_workers and device != 'cpu':
+        raise ConfigurationError(
+            f"'loop.num_workers' must be 0 on '{device}', found {configuration.loop.num_workers}: the encoders run "
+            'where batches are prepared, and only this process has the device.'
+        )
+
+
+def _identity(configuration: TrainingConfiguration) -> dict[str, Any]:
+    """What makes a training what it is, beside the loop's own settings, as plain values."""
+    named = dataclasses.asdict(configuration)
+    names = ('model', 'model_revision', 'lora', 'offset_noise', 'conditioning_dropout', 'dtype', 'variants')
+    return json.loads(json.dumps({name: named[name] for name in (*names, 'clips', 'mixture')}))
+
+
+def _save(trained: TrainableStage, configuration: TrainingConfiguration, result: Path) -> None:
+    model = trained.model
+    if configuration.lora is not None:
+        save_lora(model.unet, result, configuration.lora, {'steps': str(configuration.loop.steps)})
+        return
+    networks = {'ckpt_unet': model.unet, 'ckpt_clip': model.clip, 'ckpt_autoencoder': model.autoencoder}
+    model_args = {'seed': model.model_args.seed, 'solver_mode': model.model_args.solver_mode}
+    save_model(
+        result,
+        trained.stage,
+        networks,
+        _given(dataclasses.asdict(model.configuration)),
+        model_args=_given(model_args),
+        dtype=torch.float16,
+    )
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,70 @@
+"""Trying the network that is being trained: videos for a few examples, measured, and shown as strips of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.metrics import Evaluation, evaluate
+from modelscope_i2v.metrics.embeddings import Encoder
+from modelscope_i2v.training.clips import Clip
+from modelscope_i2v.training.log import TrainingLog
+from modelscope_i2v.training.stages import TrainableStage
+
+#: Frames of a strip.
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Generates a video for each of ``clips``, as :func:`~modelscope_i2v.training.loop.fit` asks it to.
+
+    Attributes:
+        trained: the stage with the network that is being trained.
+        arguments: of the calls.
+        encoder: of pictures, for the metrics of likeness.
+    """
+
+    trained: TrainableStage
+    clips: Sequence[Clip]
+    arguments: dict[str, Any]
+    encoder: Encoder
+
+    def __call__(self, step: int, log: TrainingLog | None = None) -> dict[str, float]:
+        """Means of the metrics over the clips that have them (single frames do not move); strips go to ``log``."""
+        found: dict[str, list[float]] = {}
+        for index, clip in enumerate(self.clips):
+            video = self.trained.generate(clip, **self.arguments)
+            frames = video.mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+            image = Image.fromarray(clip.frames[0])
+            for name, value in measures(evaluate(open_video(frames), self.encoder, image=image)).items():
+                found.setdefault(name, []).append(value)
+            if log is not None:
+                log.picture(step, f'sample/{index}', strip(clip, frames))
+        return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def measures(evaluation: Evaluation) -> dict[str, float]:
+    """The numbers of an evaluation that make sense on their own."""
+    similarity, motion = evaluation.image_video_similarity, evaluation.motion
+    values = {
+        'image_video_similarity': None if similarity is None else similarity.mean,
+        'temporal_consistency': evaluation.temporal_consistency,
+        'motion': None if motion is None else motion.flow,
+        'flicker': evaluation.flicker,
+        'sharpness': evaluation.sharpness,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def strip(clip: Clip, frames: np.ndarray) -> np.ndarray:
+    """The input and some frames side by side, uint8 ``[H, W, 3]``."""
+    chosen = frames[np.linspace(0, len(frames) - 1, min(SHOWN, len(frames))).round().astype(int)]
+    height, width = frames.shape[1:3]
+    given = np.asarray(Image.fromarray(clip.frames[0]).resize((width, height)))
+    return np.concatenate([given, *chosen], axis=1)

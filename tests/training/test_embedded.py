@@ -1,0 +1,107 @@
+"""The recipe of the embedded models, from nothing to two folders, with a thousandth of its steps."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from modelscope_i2v import load
+from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.networks.temporal import zero_temporal_outputs
+from modelscope_i2v.training.embedded.architecture import IMAGE_TO_VIDEO_UNET
+from modelscope_i2v.training.embedded.clip import Trainee
+from modelscope_i2v.training.embedded.image_to_video import new_unet
+from modelscope_i2v.training.embedded.latents import STRIDE, PoolBatches
+from modelscope_i2v.training.embedded.recipe import Recipe
+from modelscope_i2v.training.embedded.video_to_video import degrade
+from tests.calls import VIDEO
+
+FRAMES = 10
+
+
+def pool():
+    """Latents and embeddings that say which clip and frame they are from."""
+    clips, frames = torch.arange(100.0), torch.arange(float(FRAMES))
+    labels = (clips[:, None] + frames / 100).half()
+    return {
+        'mean': labels[:, None, :, None, None].expand(100, 4, FRAMES, 2, 2),
+        'embedding': labels[:, ::STRIDE, None].expand(100, FRAMES // STRIDE, 3),
+        'fps': clips,
+    }
+
+
+def test_pieces_are_conditioned_on_their_own_first_frame_and_one_batch_in_eight_is_of_pictures():
+    batches = PoolBatches(pool(), videos=3, num_frames=6, images=20)
+    shapes = []
+    for number in range(16):
+        batch = batches[number]
+        shapes.append(tuple(batch['mean'].shape[:3]))
+        assert torch.equal(batch['mean'][:, 0, 0, 0, 0], batch['condition'][:, 0, 0])
+        assert torch.equal(batch['mean'][:, 0, 0, 0, 0].floor(), batch['fps'])
+        assert torch.equal(batches[number]['mean'], batch['mean'])
+    assert shapes == ([(3, 4, 6)] * 7 + [(20, 4, 1)]) * 2
+
+
+def test_a_new_unet_is_a_network_for_pictures_until_its_temporal_layers_learn():
+    torch.manual_seed(0)
+    unet = new_unet(Trainee()).eval()
+    zero_temporal_outputs(unet)
+    x, t, fps = torch.randn(1, 4, 3, 16, 16), torch.tensor([500]), torch.tensor([8.0])
+    embedding = torch.randn(1, 1, IMAGE_TO_VIDEO_UNET['image_embed_dim'])
+    with torch.no_grad():
+        together = unet(x, t, embedding, fps)
+        apart = torch.cat([unet(x[:, :, n : n + 1], t, embedding, fps) for n in range(3)], dim=2)
+    assert torch.allclose(together, apart, atol=1e-5)
+    assert together.abs().max() > 0.01
+
+
+def test_degraded_frames_have_lost_their_detail_and_kept_their_colours():
+    rng = np.random.default_rng(0)
+    board = torch.ones(1, 3, 32, 32)
+    board[..., ::2, ::2] = board[..., 1::2, 1::2] = -1
+    flat = torch.full((1, 3, 32, 32), 0.3)
+    for _ in range(8):
+        assert degrade(board, rng).std() < 0.2
+        assert abs(float(degrade(flat, rng).mean()) - 0.3) < 0.02
+
+
+def run(folder, output):
+    command = [sys.executable, '-m', 'modelscope_i2v.training.embedded', '--scale', '0.001']
+    done = subprocess.run(
+        [*command, '--folder', str(folder), '--output', str(output)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_a_trial_is_not_taken_for_the_training(tmp_path):
+    (tmp_path / 'scale.txt').write_text('0.001\n')
+    with pytest.raises(ConfigurationError, match='--scale 0.001, not 1.0'):
+        Recipe(tmp_path, tmp_path / 'models').run()
+
+
+@pytest.mark.slow
+def test_one_command_makes_both_folders_and_goes_on_where_it_stopped(tmp_path):
+    folder, output = tmp_path / 'training', tmp_path / 'models'
+    assert 'training stage-2' in run(folder, output)
+    weights = {path: path.read_bytes() for path in output.rglob('*.safetensors')}
+    assert len(weights) == 6
+    assert sum(map(len, weights.values())) < 24_000_000
+    video = load(output / 'Image-to-Video', device='cpu', show_progress=False)(
+        np.zeros((8, 8, 3), np.uint8), output_type='np', steps=1, num_frames=3
+    )[VIDEO]
+    assert video.shape == (3, 64, 64, 3)
+    sharper = load(output / 'Video-to-Video', device='cpu', show_progress=False)(video, output_type='np', steps=1)
+    assert sharper[VIDEO].shape == (3, 128, 128, 3)
+    # Without its last network and the folders it trains that one again, from its checkpoint, and nothing else.
+    (folder / 'stage-2.safetensors').unlink()
+    shutil.rmtree(output)
+    log = run(folder, output)
+    assert 'training stage-2' in log
+    assert 'training stage-1' not in log
+    assert {path: path.read_bytes() for path in output.rglob('*.safetensors')} == weights
+    assert json.loads((output / 'Image-to-Video' / 'configuration.json').read_text())['task'] == 'image-to-video'
