@@ -77,7 +77,9 @@ def load_checkpoint(
     path, content = _read_newest(folder)
     if path is None:
         return 0, {}
-    trained: dict[str, Any] = get_model_state_dict(model, options=OPTIONS)
+    # With OPTIONS only the main process would see anything.
+    options = StateDictOptions(ignore_frozen_params=True)
+    trained: dict[str, Any] = get_model_state_dict(model, options=options)
     expected = {name: tuple(value.shape) for name, value in trained.items()}
     found = {name: tuple(value.shape) for name, value in content['model'].items()}
     differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))

@@ -12,25 +12,9 @@ from torch.utils.data import Dataset
 
 import modelscope_i2v
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 from modelscope_i2v.training.lora import LoraSettings
 from tests.folders import IMAGE
-from tests.training.tiny import content, losses, write_data, write_model
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    return write_model(IMAGE_TO_VIDEO, tmp_path_factory.mktemp('tiny') / 'Image-to-Video')
-
-
-@pytest.fixture(scope='module')
-def model_2(tmp_path_factory):
-    return write_model(VIDEO_TO_VIDEO, tmp_path_factory.mktemp('tiny') / 'Video-to-Video')
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp('videos') / 'data')
+from tests.training.tiny import content, losses
 
 
 def arguments(model, data, work_dir, **changes):

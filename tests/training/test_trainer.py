@@ -11,29 +11,12 @@ from safetensors.torch import load_file
 
 from modelscope_i2v import load
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 from modelscope_i2v.training.configuration import parse_training_configuration, read_training_configuration
 from modelscope_i2v.training.datasets import ClipDataset
 from modelscope_i2v.training.log import read_log
 from modelscope_i2v.training.sources import find_examples
 from modelscope_i2v.training.trainer import evaluate, load_stage, train
-from tests.training.tiny import NUM_FRAMES, SIZE, configuration, losses, write_clip, write_data, write_model
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    return write_model(IMAGE_TO_VIDEO, tmp_path_factory.mktemp('tiny') / 'Image-to-Video')
-
-
-@pytest.fixture(scope='module')
-def model_2(tmp_path_factory):
-    return write_model(VIDEO_TO_VIDEO, tmp_path_factory.mktemp('tiny') / 'Video-to-Video')
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp('videos') / 'data')
-
+from tests.training.tiny import NUM_FRAMES, SIZE, configuration, losses, write_clip
 
 PICTURE = Image.fromarray(np.full((64, 64, 3), (20, 80, 120), np.uint8))
 

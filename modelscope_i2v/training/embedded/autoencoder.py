@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ SETTINGS = LoopSettings(
     validate_every=500,
     num_workers=0,
 )
+#: A second run for the decoder alone, with the encoder as it is: sharper outlines, the same latents.
+DECODER = dataclasses.replace(SETTINGS, steps=3500, learning_rate=6e-4)
 BATCH = 16
 POOL = 16_000
 SIDE = 64
@@ -98,22 +101,39 @@ def psnr(autoencoder: AutoencoderKL, pictures: torch.Tensor) -> float:
     return float((10 * torch.log10(4 / squared)).mean())
 
 
-def train_autoencoder(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL) -> AutoencoderKL:
+def train_autoencoder(
+    folder: Path, settings: LoopSettings = SETTINGS, decoder: LoopSettings = DECODER, pool: int = POOL
+) -> AutoencoderKL:
     """The trained autoencoder, from ``pool`` pictures; an interrupted training in ``folder`` goes on."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         autoencoder = AutoencoderKL(**AUTOENCODER)
     bias: Any = autoencoder.quant_conv.bias
     bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
+    pictures = Pictures(pool)
+    _fit(autoencoder, pictures, settings, folder / 'both')
+    return train_decoder(autoencoder, pictures, folder / 'decoder', decoder)
+
+
+def train_decoder(
+    autoencoder: AutoencoderKL, pictures: Pictures, folder: Path, settings: LoopSettings = DECODER
+) -> AutoencoderKL:
+    """Train the decoder of a trained autoencoder further; latents stay what they are."""
+    for part in (autoencoder.encoder, autoencoder.quant_conv):
+        part.requires_grad_(False)
+    return _fit(autoencoder, pictures, settings, folder)
+
+
+def _fit(autoencoder: AutoencoderKL, pictures: Pictures, settings: LoopSettings, folder: Path) -> AutoencoderKL:
     held_out = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, kind='sprite').frames for n in range(32)]
     larger = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, size=2 * SIDE, kind='sprite').frames for n in range(8)]
     sets = {'psnr_64': to_pixels(np.concatenate(held_out)), 'psnr_128': to_pixels(np.concatenate(larger))}
 
     def validate(step: int, log: TrainingLog) -> dict[str, float]:
-        return {name: psnr(autoencoder, pictures) for name, pictures in sets.items()}
+        return {name: psnr(autoencoder, images) for name, images in sets.items()}
 
     model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
-    fit(model, reconstruction_loss, Pictures(pool), settings, folder, validate=validate)
+    fit(model, reconstruction_loss, pictures, settings, folder, validate=validate)
     return autoencoder.eval()
 
 

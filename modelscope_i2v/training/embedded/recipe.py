@@ -79,6 +79,7 @@ class Recipe:
             lambda: train_autoencoder(
                 self.folder / 'autoencoder',
                 self._scaled(autoencoder.SETTINGS),
+                self._scaled(autoencoder.DECODER),
                 self._share(autoencoder.POOL, autoencoder.BATCH),
             ),
         )
@@ -165,7 +166,7 @@ class Recipe:
                 'width': video_to_video.SIDE,
                 'solver': 'dpmpp_2m',
                 'steps': 8,
-                'noise_level': 300,
+                'noise_level': 150,
                 'guidance_scale': 1.5,
                 'guidance_rescale': 0.0,
                 'positive_prompt': '',

@@ -37,7 +37,7 @@ PICTURES = LoopSettings(
 )
 VIDEOS = dataclasses.replace(PICTURES, steps=300, learning_rate=6e-4)
 #: Levels from which sources are denoised in training; the model's own default lies in between.
-NOISE_LEVELS = (150, 500)
+NOISE_LEVELS = (80, 300)
 
 
 def degrade(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
