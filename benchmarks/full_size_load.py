@@ -42,7 +42,8 @@ def write(folder: Path) -> None:
     torch.save(random_weights(manifests['clip_full']), folder / 'open_clip_pytorch_model.bin')
     autoencoder = random_weights(manifests['autoencoder'], 'first_stage_model.')
     torch.save({'state_dict': autoencoder, 'global_step': 0}, folder / 'v2-1_512-ema-pruned.ckpt')
-    (folder / 'configuration.json').write_text((ROOT / 'configuration.json').read_text())
+    published = ROOT / 'model_card' / 'Image-to-Video' / 'configuration.json'
+    (folder / 'configuration.json').write_text(published.read_text())
 
 
 def load(folder: Path, generate: bool) -> None:
