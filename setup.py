@@ -39,7 +39,8 @@ EXTRAS_REQUIRE = {
     # An attention back end for GPUs; taken automatically where it works.
     'xformers': ['xformers>=0.0.27'],
     'train': [
-        'accelerate>=0.30',  # one GPU or many, half precision
+        'torch>=2.6',  # sharded weights (FSDP, version 2)
+        'accelerate>=1.6',  # one GPU or many, half precision, sharded weights
         'peft>=0.15',  # LoRA, of Conv1d too
         'tensorboard>=2.14',  # curves and strips of samples
         'torchmetrics>=1.3',  # PSNR and SSIM, also of `evaluate --source`

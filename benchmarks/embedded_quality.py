@@ -64,7 +64,7 @@ class Benchmark:
 
     def sheet(self, name: str, header: tuple[str, ...], rows: list[Row], scale: int) -> None:
         if self.arguments.sheets and rows:
-            save_sheet(contact_sheet(header, rows, scale), self.arguments.sheets / f'{name}.png')
+            save_sheet(contact_sheet(header, rows, scale), self.arguments.sheets / f'{name}.jpg')
 
     def autoencoder(self) -> None:
         count, seed = self.arguments.count, self.arguments.seed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, STAGES
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, STAGES, Stage
 
 
 def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:
@@ -21,4 +21,9 @@ def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:
     """
     choice('task', task, [stage.task for stage in STAGES], error=InputError)
     stage = next(stage for stage in STAGES if stage.task == task)
-    return str(Path(__file__).parent / stage.default_hub_model.rpartition('/')[2])
+    return str(Path(__file__).parent / folder_name(stage))
+
+
+def folder_name(stage: Stage) -> str:
+    """Of the embedded model of ``stage``: the name of the hub's."""
+    return stage.default_hub_model.rpartition('/')[2]

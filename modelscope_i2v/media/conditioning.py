@@ -56,22 +56,32 @@ def pad_square(image: Image.Image, side: int, colour: tuple[int, int, int]) -> I
     return square
 
 
+def central_square(image: Image.Image, side: int) -> Image.Image:
+    """What the tower sees of an RGB ``image``, ``side`` x ``side``: a square of twice the side, bilinearly reduced."""
+    from PIL import Image
+
+    return crop_square(image, 2 * side).resize((side, side), resample=Image.Resampling.BILINEAR)
+
+
+def normalised(rgb: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """``(rgb - mean) / std`` of each channel, for ``[..., 3, H, W]`` in 0..1."""
+    middle, spread = (torch.tensor(values, device=rgb.device).view(3, 1, 1) for values in (mean, std))
+    return (rgb - middle) / spread
+
+
 def pixel_values(
     image: Image.Image, side: int, fit: str, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> torch.Tensor:
     """The tower's input ``[1, 3, side, side]`` float32 for an RGB ``image``.
 
     Args:
-        fit: ``'crop'``, the reference: a central square of twice the side, then bilinear reduction; or ``'contain'``:
-            the whole picture, padded with the mean colour, which is zero after normalisation.
-        mean, std: of each channel in [0, 1]; the result is ``(rgb - mean) / std``.
+        fit: ``'crop'``, the reference: see :func:`central_square`; or ``'contain'``: the whole picture, padded with the
+            mean colour, which is zero after normalisation.
+        mean, std: of each channel in [0, 1].
     """
-    from PIL import Image
-
     if fit == 'contain':
         square = pad_square(image, side, tuple(round(255 * value) for value in mean))  # type: ignore[arg-type]
     else:
-        square = crop_square(image, 2 * side).resize((side, side), resample=Image.Resampling.BILINEAR)
+        square = central_square(image, side)
     rgb = torch.from_numpy(np.array(square)).permute(2, 0, 1).float().div(255)
-    shape = (3, 1, 1)
-    return ((rgb - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)).unsqueeze(0)
+    return normalised(rgb, mean, std).unsqueeze(0)

@@ -106,6 +106,8 @@ class SpatioTemporalUNet(nn.Module):
     upsample: ClassVar[type[nn.Module]] = Upsample
     #: Latent heights must be this much more than a multiple of the downsampling factor.
     height_remainder: ClassVar[int] = 0
+    #: What sharded training keeps together, under the name that accelerate looks for.
+    _no_split_modules: ClassVar[tuple[str, ...]] = ('UNetBlock', 'MiddleBlock')
 
     def __init__(self, parameters: UNetParameters) -> None:
         super().__init__()

@@ -25,11 +25,12 @@ from modelscope_i2v.training.checkpoint import load_checkpoint, save_checkpoint
 from modelscope_i2v.training.ema import MovingAverage
 from modelscope_i2v.training.log import TrainingLog
 from modelscope_i2v.training.settings import LoopSettings
+from modelscope_i2v.training.sharding import gather, is_sharded, reshard
 
 #: ``(model, batch, generator) -> {'loss': scalar, other scalars to report}``; all random draws from the generator.
 Loss = Callable[[nn.Module, Any, torch.Generator], Mapping[str, torch.Tensor]]
 #: ``(step, log) -> scalars to report``; the model has its averaged weights meanwhile.
-Validation = Callable[[int, TrainingLog], Mapping[str, float]]
+Validation = Callable[[int, TrainingLog | None], Mapping[str, float]]
 
 
 def fit(
@@ -45,20 +46,21 @@ def fit(
 ) -> nn.Module:
     """Train the parameters of ``model`` that require gradients, and return it with their averages as weights.
 
-    Run under ``accelerate launch`` it uses every process that was started (data parallel); on several hosts they need
-    ``folder`` in common.
+    Run under ``accelerate launch`` it uses every process that was started, data parallel or with sharded weights (FSDP,
+    version 2); on several hosts they need ``folder`` in common.
 
     Args:
         loss: what is minimised.
         batches: batch number ``i`` is ``batches[i]``, for any ``i``.
         folder: for checkpoints and logs; a training that was interrupted there goes on.
-        validate: called every ``settings.validate_every`` steps and at the end, by the main process.
+        validate: called every ``settings.validate_every`` steps and at the end, by the main process; with sharded
+            weights, which no process can use alone, by all, of which only the main one has a log.
         identity: what else makes this training what it is, as plain values; one that goes on must have the same.
         cpu: stay on the CPU whatever there is.
 
     Raises:
         DeviceError: if the loss or the gradients become NaN or infinite. CheckpointError: if ``folder`` holds another
-            training. ConfigurationError: under a parallelism other than data parallel. OutputError: if something cannot
+            training. ConfigurationError: under a parallelism other than those. OutputError: if something cannot
             be written.
     """
     from accelerate import Accelerator
@@ -72,7 +74,7 @@ def fit(
         gradient_accumulation_steps=settings.gradient_accumulation,
         cpu=cpu,
     )
-    _check_parallelism(str(accelerator.distributed_type.value))
+    _check_parallelism(accelerator)
     model, optimizer = accelerator.prepare(model, _optimizer(model, settings))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     average = MovingAverage(model, settings.ema_decay)
@@ -116,14 +118,16 @@ def fit(
             save_checkpoint(folder, done, model, optimizer.optimizer, average, {**state, 'identity': whole})
             saved = time.monotonic()
         if not last and settings.validate_every and done % settings.validate_every == 0:
-            _validate(validate, done, model, average, log)
-    _validate(validate, settings.steps, model, average, log)
+            _validate(validate, done, model, average, log, accelerator)
+    _validate(validate, settings.steps, model, average, log, accelerator)
     if log is not None:
         log.close()
     accelerator.wait_for_everyone()
     average.keep()
     accelerator.free_memory()
-    return accelerator.unwrap_model(model, keep_fp32_wrapper=False).eval()
+    network = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    gather(network)
+    return network.eval()
 
 
 def _optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer:
@@ -131,25 +135,39 @@ def _optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.Optimize
     return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
 
-def _check_parallelism(kind: str) -> None:
-    """Sharded weights need other ways to clip, average, try and save them than this loop has."""
-    if kind != 'NO' and not kind.startswith('MULTI_'):
+def _check_parallelism(accelerator: Any) -> None:
+    kind = str(accelerator.distributed_type.value)
+    if kind == 'FSDP' and not accelerator.is_fsdp2:
         raise ConfigurationError(
-            f"Training runs on one device or data parallel, found {kind}. Choose no sharding in 'accelerate config'; "
-            "LoRA and 'activation_checkpointing' make the full-size networks fit one GPU."
+            "Sharded training needs version 2 of FSDP, found 1. Choose it in 'accelerate config', or write "
+            "'fsdp_version: 2' into its file."
+        )
+    if kind not in ('NO', 'FSDP') and not kind.startswith('MULTI_'):
+        raise ConfigurationError(
+            f"Training runs on one device, data parallel, or sharded by FSDP, found {kind}. Choose one in 'accelerate "
+            "config'."
         )
 
 
 def _validate(
-    validate: Validation | None, step: int, model: nn.Module, average: MovingAverage, log: TrainingLog | None
+    validate: Validation | None,
+    step: int,
+    model: nn.Module,
+    average: MovingAverage,
+    log: TrainingLog | None,
+    accelerator: Any,
 ) -> None:
     """Try the averages, unless that was done before an interruption."""
-    if validate is None or log is None or step in log.validated:
+    due = log is not None and step not in log.validated
+    if validate is None or not (_agreed(accelerator, due) if is_sharded(model) else due):
         return
     with average.applied():
         model.eval()
-        log.scalars(step, {f'validation/{name}': value for name, value in validate(step, log).items()})
+        values = validate(step, log)
         model.train()
+        reshard(model)
+    if log is not None:
+        log.scalars(step, {f'validation/{name}': value for name, value in values.items()})
 
 
 @contextmanager
@@ -174,7 +192,7 @@ def _loader(batches: Dataset[Any], settings: LoopSettings, first: int, processes
 
 
 def _agreed(accelerator: Any, due: bool) -> bool:
-    """Whether the main process finds a checkpoint due: all have to write it together."""
+    """Whether the main process finds something due that all have to do together."""
     if accelerator.num_processes == 1:
         return due
     from accelerate.utils import broadcast_object_list

@@ -17,6 +17,7 @@ from torch import nn
 from modelscope_i2v.checks import integer, number
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.media.atomic_file import output_target
+from modelscope_i2v.training.seeding import seeded
 from modelscope_i2v.weights.lora_file import LoraDescription, check_rank_alpha_layers, task_and_parameters
 from modelscope_i2v.weights.lora_layers import factor_key, lora_layers
 from modelscope_i2v.weights.save import write_tensors
@@ -81,10 +82,7 @@ def add_lora(unet: Module, settings: LoraSettings) -> Module:
         target_modules=names,
         bias='none',
     )
-    # peft draws from torch's own generator; forked, it is left as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(settings.seed)
-        inject_adapter_in_model(config, unet, adapter_name=_ADAPTER)
+    seeded(lambda: inject_adapter_in_model(config, unet, adapter_name=_ADAPTER), settings.seed)
     for parameter in unet.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

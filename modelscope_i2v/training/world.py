@@ -41,8 +41,7 @@ def make_clip(
     integer('num_frames', num_frames, error=InputError)
     integer('size', size, 8, error=InputError)
     times = np.arange(num_frames) * (BASE_FPS / number('fps', fps, 0, 240, open_low=True, error=InputError))
-    rng = np.random.default_rng(seed)
-    drawn = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+    drawn, rng = _draw_kind(seed)
     kind = drawn if kind is None else choice('kind', kind, SHARES, error=InputError)
     if kind == 'sprite':
         sprite = random_sprite(rng)
@@ -52,6 +51,18 @@ def make_clip(
     return Clip(frames, fps, caption)
 
 
+def sprite_of_clip(seed: int) -> Sprite | None:
+    """What ``make_clip(seed)`` shows, with its attributes, if that is a sprite."""
+    kind, rng = _draw_kind(seed)
+    return random_sprite(rng) if kind == 'sprite' else None
+
+
 def make_sprite(seed: int, shapes: tuple[str, ...] = tuple(SHAPES)) -> Sprite:
     """The sprite of a seed, with its attributes, from ``shapes``."""
     return random_sprite(np.random.default_rng(integer('seed', seed, 0, error=InputError)), shapes)
+
+
+def _draw_kind(seed: int) -> tuple[str, np.random.Generator]:
+    """The kind that a seed stands for, and the generator that goes on from there."""
+    rng = np.random.default_rng(seed)
+    return str(rng.choice(list(SHARES), p=list(SHARES.values()))), rng

@@ -13,7 +13,7 @@ from modelscope_i2v import load
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.networks.temporal import zero_temporal_outputs
 from modelscope_i2v.training.embedded.architecture import IMAGE_TO_VIDEO_UNET
-from modelscope_i2v.training.embedded.clip import Trainee
+from modelscope_i2v.training.embedded.clip import BATCH, CaptionedPictures, Trainee
 from modelscope_i2v.training.embedded.image_to_video import new_unet
 from modelscope_i2v.training.embedded.latents import STRIDE, PoolBatches
 from modelscope_i2v.training.embedded.recipe import Recipe
@@ -44,6 +44,28 @@ def test_pieces_are_conditioned_on_their_own_first_frame_and_one_batch_in_eight_
         assert torch.equal(batch['mean'][:, 0, 0, 0, 0].floor(), batch['fps'])
         assert torch.equal(batches[number]['mean'], batch['mean'])
     assert shapes == ([(3, 4, 6)] * 7 + [(20, 4, 1)]) * 2
+
+
+def test_silhouettes_and_places_are_mirrored_with_their_pictures():
+    def likeness(one, other):
+        one, other = (picture - picture.mean(dim=(1, 2), keepdim=True) for picture in (one, other))
+        return (one * other).sum(dim=(1, 2))
+
+    pictures, parts = CaptionedPictures(0, BATCH), []
+    for number in range(4):
+        batch = pictures[number]
+        order = np.random.default_rng((3, number)).permutation(BATCH)
+        before, after = pictures._pixels[order].float().mean(dim=1), batch['pixels'].mean(dim=1)
+        sprites = batch['shapes'] >= 0
+        mirrored = likeness(before.flip(-1), after) > likeness(before, after)
+        assert not mirrored[: BATCH // 4].any()
+        parts.append(mirrored[sprites].float().mean())
+        outlines, places = pictures._outlines[order].float() / 255, pictures._places[order]
+        flipped = torch.where(mirrored[:, None, None], outlines.flip(-1), outlines)
+        assert torch.equal(batch['outlines'][sprites], flipped[sprites])
+        turned = torch.where(mirrored[:, None], places * torch.tensor([-1.0, 1.0]), places)
+        assert torch.equal(batch['places'][sprites], turned[sprites])
+    assert 0.2 < torch.stack(parts).mean() < 0.6
 
 
 def test_a_new_unet_is_a_network_for_pictures_until_its_temporal_layers_learn():

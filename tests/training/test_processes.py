@@ -1,4 +1,4 @@
-"""Several processes, as torch's launcher starts them, train as one does."""
+"""Several processes, as torch's launcher starts them, train as one does, with whole or with sharded weights."""
 
 import json
 import os
@@ -11,59 +11,81 @@ import torch
 from safetensors.torch import load_file
 
 from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.training.log import read_log
 from modelscope_i2v.training.trainer import train
 from tests.training.tiny import configuration, losses, write_data, write_model
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = """
-import json, sys
-from modelscope_i2v.training.trainer import train
-from tests.training.tiny import configuration
-
-train(configuration(*sys.argv[1:4], loop=json.loads(sys.argv[4])))
-"""
+SCRIPTS = Path(__file__).parent
 
 
-def launch(folder, model, data, output, **loop):
-    """Train in two processes."""
-    script = folder / 'script.py'
-    script.write_text(SCRIPT)
+def launch(script, *paths, version=2, expect=0, **changes):
+    """Train in two processes; returns what they said."""
     # `accelerate launch --cpu` starts a single process, whatever it is told (that needs MPI).
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', str(script)]
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
     done = subprocess.run(
-        [*command, str(model), str(data), str(output), json.dumps(loop)],
+        [*command, str(SCRIPTS / script), *map(str, paths), json.dumps(changes), str(version)],
         env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode == 0) == (expect == 0), done.stderr
+    return done.stderr
 
 
-def test_two_processes_go_on_as_if_they_had_not_stopped(tmp_path):
-    model = write_model(IMAGE_TO_VIDEO, tmp_path / 'Image-to-Video')
-    data = write_data(tmp_path / 'data')
-    launch(tmp_path, model, data, tmp_path / 'whole', steps=4)
-    launch(tmp_path, model, data, tmp_path / 'parts', steps=2)
-    launch(tmp_path, model, data, tmp_path / 'parts', steps=4)
+@pytest.fixture(scope='module')
+def paths(tmp_path_factory):
+    """A model and data."""
+    folder = tmp_path_factory.mktemp('processes')
+    return write_model(IMAGE_TO_VIDEO, folder / 'Image-to-Video'), write_data(folder / 'data')
+
+
+@pytest.mark.parametrize('script', ['data_parallel.py', 'sharded.py'])
+def test_two_processes_go_on_as_if_they_had_not_stopped(script, paths, tmp_path):
+    launch(script, *paths, tmp_path / 'whole', loop={'steps': 4})
+    launch(script, *paths, tmp_path / 'parts', loop={'steps': 2})
+    launch(script, *paths, tmp_path / 'parts', loop={'steps': 4})
     assert losses(tmp_path / 'parts') == losses(tmp_path / 'whole')
     whole, parts = (load_file(tmp_path / name / 'lora.safetensors') for name in ('whole', 'parts'))
     assert all(torch.equal(tensor, parts[key]) for key, tensor in whole.items())
 
 
-def test_two_processes_train_as_one_that_accumulates(tmp_path):
+def test_two_processes_train_as_one_that_accumulates(paths, tmp_path):
     """Gradients of two batches are averaged either way."""
-    model = write_model(IMAGE_TO_VIDEO, tmp_path / 'Image-to-Video')
-    data = write_data(tmp_path / 'data')
-    launch(tmp_path, model, data, tmp_path / 'two')
-    path = train(configuration(model, data, tmp_path / 'one', loop={'gradient_accumulation': 2}))
-    one, two = load_file(path), load_file(tmp_path / 'two' / 'lora.safetensors')
-    assert set(one) == set(two)
-    # The sums are rounded in another order, and Adam takes first steps of the size of the rate whatever the gradient.
-    assert max((one[key].float() - two[key].float()).abs().mean() for key in one) < 1e-4
+    launch('data_parallel.py', *paths, tmp_path / 'two')
+    path = train(configuration(*paths, tmp_path / 'one', loop={'gradient_accumulation': 2}))
+    two = load_file(tmp_path / 'two' / 'lora.safetensors')
+    assert_alike(load_file(path), two)
     assert any(tensor.abs().max() > 1e-3 for key, tensor in two.items() if key.endswith('B.weight'))
     names = sorted(file.name for file in (tmp_path / 'two' / 'training').glob('checkpoint-*'))
     assert names == ['checkpoint-000000004.pt']
     assert len(losses(tmp_path / 'two')) == 4
+
+
+def test_sharded_weights_train_as_whole_ones(paths, tmp_path):
+    """All weights, the norm they are clipped to, their averages, and the validation that all processes share."""
+    changes = {'lora': None, 'loop': {'max_grad_norm': 0.1}, 'validation': {'count': 1, 'steps': 2}}
+    for script in ('data_parallel.py', 'sharded.py'):
+        launch(script, *paths, tmp_path / script, **changes)
+    whole, sharded = (read_log(tmp_path / script / 'training') for script in ('data_parallel.py', 'sharded.py'))
+    assert len(whole) == len(sharded) == 5
+    for one, other in zip(whole, sharded, strict=True):
+        assert set(one) == set(other)
+        assert {**other, 'seconds': 0} == pytest.approx({**one, 'seconds': 0}, rel=2e-3)
+    one, other = (
+        load_file(tmp_path / script / 'model' / 'unet.safetensors') for script in ('data_parallel.py', 'sharded.py')
+    )
+    assert_alike(one, other)
+
+
+def test_the_first_version_of_fsdp_is_refused(paths, tmp_path):
+    assert "'fsdp_version: 2'" in launch('sharded.py', *paths, tmp_path / 'out', version=1, expect=1)
+
+
+def assert_alike(one, other):
+    """Sums are rounded in another order, and Adam takes first steps of the size of the rate whatever the gradient."""
+    assert set(one) == set(other)
+    assert max((one[key].float() - other[key].float()).abs().mean() for key in one) < 1e-4

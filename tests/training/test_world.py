@@ -1,5 +1,6 @@
 """The generator against the specification of the embedded world, tests/data/embedded_world.py."""
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -10,7 +11,7 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.training.scenes.layouts import HELD_OUT_PICTURES, TRAINING_PICTURES
 from modelscope_i2v.training.scenes.shapes import SHAPES, UNSEEN_SHAPES
 from modelscope_i2v.training.scenes.sprites import MARGIN, MOTIONS
-from modelscope_i2v.training.world import SHARES, make_clip, make_sprite
+from modelscope_i2v.training.world import SHARES, make_clip, make_sprite, sprite_of_clip
 from tests.golden import DATA
 
 
@@ -72,6 +73,27 @@ def make_background(sprite):
     from modelscope_i2v.training.scenes.canvas import linear_gradient
 
     return linear_gradient(64, *sprite.background, sprite.angle)
+
+
+def test_the_sprite_of_a_clip_and_its_silhouette_are_what_the_clip_shows():
+    kinds = set()
+    for seed in range(12):
+        sprite = sprite_of_clip(seed)
+        kinds.add(sprite is None)
+        if sprite is None:
+            assert 'gradient' not in make_clip(seed, num_frames=1).text
+            continue
+        assert np.array_equal(sprite.render(np.zeros(1), 64), make_clip(seed, num_frames=1).frames)
+        black = (np.zeros(3), np.zeros(3))
+        middle = dataclasses.replace(
+            sprite, colour=np.ones(3), background=black, start=np.full(2, 32.0), motion='linear', velocity=np.zeros(2)
+        )
+        seen = middle.render(np.zeros(1), 64)[0, :, :, 0] / 255
+        assert np.array_equal(middle.silhouette(64, 64) > 0.01, seen > 0.008)
+        # A window half as wide shows the middle, twice as fine.
+        fine = middle.silhouette(64, 32.0).reshape(32, 2, 32, 2).mean(axis=(1, 3))
+        assert abs(fine - middle.silhouette(64, 64.0)[16:48, 16:48]).mean() < 0.02
+    assert kinds == {True, False}
 
 
 def test_a_clip_is_a_function_of_its_seed():

@@ -17,6 +17,7 @@ from modelscope_i2v.training.clips import to_pixels
 from modelscope_i2v.training.embedded.architecture import AUTOENCODER
 from modelscope_i2v.training.log import TrainingLog
 from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.seeding import seeded
 from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_clip
 
@@ -105,9 +106,7 @@ def train_autoencoder(
     folder: Path, settings: LoopSettings = SETTINGS, decoder: LoopSettings = DECODER, pool: int = POOL
 ) -> AutoencoderKL:
     """The trained autoencoder, from ``pool`` pictures; an interrupted training in ``folder`` goes on."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        autoencoder = AutoencoderKL(**AUTOENCODER)
+    autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)
     bias: Any = autoencoder.quant_conv.bias
     bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
     pictures = Pictures(pool)
@@ -129,7 +128,7 @@ def _fit(autoencoder: AutoencoderKL, pictures: Pictures, settings: LoopSettings,
     larger = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, size=2 * SIDE, kind='sprite').frames for n in range(8)]
     sets = {'psnr_64': to_pixels(np.concatenate(held_out)), 'psnr_128': to_pixels(np.concatenate(larger))}
 
-    def validate(step: int, log: TrainingLog) -> dict[str, float]:
+    def validate(step: int, log: TrainingLog | None) -> dict[str, float]:
         return {name: psnr(autoencoder, images) for name, images in sets.items()}
 
     model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs

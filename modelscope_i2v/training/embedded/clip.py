@@ -2,12 +2,13 @@
 
 A contrastive loss alone (Radford et al. 2021, arXiv 2103.00020) keeps what captions say, and captions do not say where
 things are. Stage 1 has to redraw the picture from the embedding, so the embedding is also asked for the picture itself,
-region by region, through the very projection to context tokens that the UNet starts with, and for the shape's name.
+through the very projection to context tokens that the UNet starts with. Networks that redraw a picture begin with blobs
+and stay there long, and the embedding with them, so it is also asked for the shape's name, silhouette and place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
 
-from modelscope_i2v.media.conditioning import crop_square
+from modelscope_i2v.media.conditioning import central_square, normalised
 from modelscope_i2v.networks import ClipImageEncoder, ClipTextEncoder
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD
 from modelscope_i2v.networks.layers import EmbeddingMLP
@@ -28,11 +29,13 @@ from modelscope_i2v.training.embedded.architecture import CLIP, IMAGE_TO_VIDEO_U
 from modelscope_i2v.training.log import TrainingLog
 from modelscope_i2v.training.loop import fit
 from modelscope_i2v.training.scenes.shapes import SHAPES
+from modelscope_i2v.training.scenes.sprites import Sprite
+from modelscope_i2v.training.seeding import seeded
 from modelscope_i2v.training.settings import LoopSettings
-from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_clip
+from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_clip, sprite_of_clip
 
 SETTINGS = LoopSettings(
-    steps=1800,
+    steps=5000,
     learning_rate=1e-3,
     schedule='cosine',
     weight_decay=0.02,
@@ -42,25 +45,24 @@ SETTINGS = LoopSettings(
     validate_every=400,
 )
 BATCH = 128
-POOL = 20_000
+POOL = 30_000
 SIDE = CLIP['vision_cfg']['image_size']
 TOKENS = IMAGE_TO_VIDEO_UNET['num_image_tokens']
 #: Regions per side; one token each.
 GRID = int(TOKENS**0.5)
-#: Side in pixels of the picture that is asked back.
-TARGET = 32
+#: A sprite's silhouette: pixels a side, and what they cover, in units of 64 a picture.
+OUTLINE, EXTENT = 16, 40.0
 
 
-def seen_square(frame: np.ndarray) -> np.ndarray:
-    """What the image tower sees of ``frame`` ``[H, W, 3]``, before normalisation: uint8 ``[S, S, 3]``."""
-    square = crop_square(Image.fromarray(frame), 2 * SIDE)
-    return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+def seen_pixels(frames: Iterable[np.ndarray]) -> torch.Tensor:
+    """What the image tower sees of frames ``[H, W, 3]``: uint8 ``[N, 3, S, S]``."""
+    squares = [np.asarray(central_square(Image.fromarray(frame), SIDE)) for frame in frames]
+    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
 
 
-def normalised(pixels: torch.Tensor) -> torch.Tensor:
-    """``[N, 3, S, S]`` in 0..1 -> the tower's input."""
-    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (IMAGE_MEAN, IMAGE_STD))
-    return (pixels - mean) / std
+def embed(tower: ClipImageEncoder, pixels: torch.Tensor) -> torch.Tensor:
+    """``[N, 3, S, S]`` in 0..1 -> embeddings ``[N, E]``."""
+    return tower(normalised(pixels, IMAGE_MEAN, IMAGE_STD))
 
 
 class CaptionedPictures(Dataset[dict[str, torch.Tensor]]):
@@ -72,29 +74,60 @@ class CaptionedPictures(Dataset[dict[str, torch.Tensor]]):
 
     def __init__(self, first_seed: int, pool: int) -> None:
         tokenizer = build_tokenizer(CLIP['text_cfg']['context_length'])
-        clips = [make_clip(first_seed + index, num_frames=1) for index in range(pool)]
-        self._pixels = torch.from_numpy(np.stack([seen_square(clip.frames[0]) for clip in clips])).permute(0, 3, 1, 2)
+        seeds = range(first_seed, first_seed + pool)
+        clips = [make_clip(seed, num_frames=1) for seed in seeds]
+        sprites = [sprite_of_clip(seed) for seed in seeds]
+        self._pixels = seen_pixels(clip.frames[0] for clip in clips)
         self._tokens = torch.cat([tokenizer([clip.text]) for clip in clips])
-        self._shapes = torch.tensor([_shape_number(clip.text) for clip in clips])
+        self._shapes = torch.tensor([-1 if s is None else list(SHAPES).index(s.shape) for s in sprites])
+        self._outlines, self._places = (
+            torch.from_numpy(np.stack(each)) for each in zip(*map(_outline, sprites), strict=True)
+        )
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         a_epoch = len(self._pixels) // BATCH
         order = np.random.default_rng((3, number // a_epoch)).permutation(len(self._pixels))
         chosen = torch.from_numpy(order[number % a_epoch * BATCH :][:BATCH])
         pixels, described = self._pixels[chosen].float() / 255, torch.ones(BATCH, dtype=torch.bool)
+        outlines, places = self._outlines[chosen].float() / 255, self._places[chosen]
         rng = np.random.default_rng((4, number))
         for part in range(1, 4):
             rows = slice(part * BATCH // 4, (part + 1) * BATCH // 4)
             changed = pixels[rows][:, rng.permutation(3).tolist()]
-            changed = changed.flip(-1) if rng.uniform() < 0.5 else changed
+            if rng.uniform() < 0.5:
+                changed, outlines[rows] = changed.flip(-1), outlines[rows].flip(-1)
+                places[rows, 0] *= -1
             pixels[rows] = (changed * rng.uniform(0.8, 1.2)).clamp(0, 1)
             described[rows] = False
         return {
             'pixels': pixels,
             'tokens': self._tokens[chosen],
             'shapes': self._shapes[chosen],
+            'outlines': outlines,
+            'places': places,
             'described': described & (self._shapes[chosen] >= 0),
         }
+
+
+class Redrawing(nn.Sequential):
+    """Context tokens, taken as a grid of regions ``[N, C, g, g]``, -> the picture ``[N, 3, 16 g, 16 g]``."""
+
+    def __init__(self, channels: int) -> None:
+        def conv(inputs: int, outputs: int) -> nn.Module:
+            return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.GroupNorm(8, outputs), nn.SiLU())
+
+        super().__init__(
+            conv(channels, 128),
+            conv(128, 128),
+            nn.Upsample(scale_factor=2),
+            conv(128, 96),
+            conv(96, 96),
+            nn.Upsample(scale_factor=2),
+            conv(96, 64),
+            conv(64, 64),
+            nn.Conv2d(64, 3 * 4 * 4, 3, padding=1),
+            nn.PixelShuffle(4),
+        )
 
 
 class Trainee(nn.Module):
@@ -106,25 +139,24 @@ class Trainee(nn.Module):
         self.image = ClipImageEncoder(CLIP)
         self.text = ClipTextEncoder(CLIP)
         self.projection = EmbeddingMLP(CLIP['embed_dim'], 4 * unet['model_channels'], TOKENS * unet['context_dim'])
-        self.region = nn.Sequential(
-            nn.Linear(unet['context_dim'], 256), nn.SiLU(), nn.Linear(256, 3 * (TARGET // GRID) ** 2)
-        )
+        self.redrawing = Redrawing(unet['context_dim'])
         self.shape = nn.Linear(CLIP['embed_dim'], len(SHAPES))
+        self.outline = nn.Linear(CLIP['embed_dim'], OUTLINE**2)
+        self.place = nn.Linear(CLIP['embed_dim'], 2)
         self.text_projection = nn.Linear(width, CLIP['embed_dim'])
         self.log_scale = nn.Parameter(torch.tensor(2.6))
 
     def forward(self, pixels: torch.Tensor, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-        embedding = self.image(normalised(pixels))
-        context = rearrange(self.projection(embedding), 'n (t c) -> n t c', t=TOKENS)
-        picture = rearrange(
-            self.region(context), 'n (gy gx) (c y x) -> n c (gy y) (gx x)', gy=GRID, c=3, y=TARGET // GRID
-        )
+        embedding = embed(self.image, pixels)
+        context = rearrange(self.projection(embedding), 'n (gy gx c) -> n c gy gx', gy=GRID, gx=GRID)
         features = self.text(tokens)
         ends = features[torch.arange(len(tokens)), tokens.argmax(dim=1)]
         return {
             'embedding': embedding,
-            'picture': picture,
+            'picture': self.redrawing(context),
             'shape': self.shape(embedding),
+            'outline': self.outline(embedding).unflatten(1, (OUTLINE, OUTLINE)),
+            'place': self.place(embedding),
             'text': self.text_projection(ends),
             'log_scale': self.log_scale,
         }
@@ -135,11 +167,12 @@ def pair_loss(model: nn.Module, batch: dict[str, Any], generator: torch.Generato
     described = batch['described']
     tokens = batch['tokens'][described]
     found = model(batch['pixels'], tokens)
-    target = F.avg_pool2d(batch['pixels'], SIDE // TARGET) * 2 - 1
-    error = found['picture'] - target
+    error = found['picture'] - (2 * batch['pixels'] - 1)
     squared = error.square().mean()
     sprites = batch['shapes'] >= 0
     naming = F.cross_entropy(found['shape'][sprites], batch['shapes'][sprites])
+    outline = F.binary_cross_entropy_with_logits(found['outline'][sprites], batch['outlines'][sprites])
+    place = (found['place'][sprites] - batch['places'][sprites]).square().mean()
     images, texts = F.normalize(found['embedding'][described], dim=1), F.normalize(found['text'], dim=1)
     scale = found['log_scale'].clamp(max=4).exp()
     same = (tokens[:, None] == tokens[None]).all(dim=2).float()
@@ -147,18 +180,23 @@ def pair_loss(model: nn.Module, batch: dict[str, Any], generator: torch.Generato
     logits = scale * images @ texts.T
     contrast = (F.cross_entropy(logits, wanted) + F.cross_entropy(logits.T, wanted)) / 2
     correct = (found['shape'][sprites].argmax(dim=1) == batch['shapes'][sprites]).float().mean()
-    loss = error.abs().mean() + 4 * squared + 0.3 * naming + 0.05 * contrast
-    return {'loss': loss, 'psnr': 10 * torch.log10(4 / squared), 'accuracy': correct, 'contrast': contrast}
+    loss = error.abs().mean() + 4 * squared + 0.3 * naming + outline + place + 0.05 * contrast
+    return {
+        'loss': loss,
+        'psnr': 10 * torch.log10(4 / squared),
+        'accuracy': correct,
+        'outline': outline,
+        'place': place,
+        'contrast': contrast,
+    }
 
 
 def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL) -> Trainee:
     """Both trained towers with their heads, from ``pool`` pictures; an interrupted training in ``folder`` goes on."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed + 1)
-        model = Trainee()
+    model = seeded(Trainee, settings.seed + 1)
     held_out = CaptionedPictures(FIRST_HELD_OUT_SEED, 4 * BATCH)
 
-    def validate(step: int, log: TrainingLog) -> dict[str, float]:
+    def validate(step: int, log: TrainingLog | None) -> dict[str, float]:
         with torch.no_grad():
             device = next(model.parameters()).device
             batches = [
@@ -170,6 +208,12 @@ def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL
     return fit(model, pair_loss, CaptionedPictures(0, pool), settings, folder, validate=validate)  # type: ignore[return-value]
 
 
-def _shape_number(caption: str) -> int:
-    words = caption.split()
-    return list(SHAPES).index(words[2]) if len(words) > 2 and words[2] in SHAPES else -1
+def _outline(sprite: Sprite | None) -> tuple[np.ndarray, np.ndarray]:
+    """Silhouette, uint8 ``[OUTLINE, OUTLINE]``, and place, ``[2]`` in -1..1; zeros where there is no sprite."""
+    if sprite is None:
+        return np.zeros((OUTLINE, OUTLINE), np.uint8), np.zeros(2, np.float32)
+    centre = sprite.positions(np.zeros(1))[0]
+    return (
+        (255 * sprite.silhouette(OUTLINE, EXTENT)).round().astype(np.uint8),
+        (centre / (SIDE / 2) - 1).astype(np.float32),
+    )

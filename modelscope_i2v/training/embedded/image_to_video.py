@@ -13,15 +13,19 @@ from modelscope_i2v.training.embedded.architecture import IMAGE_TO_VIDEO_UNET
 from modelscope_i2v.training.embedded.clip import Trainee
 from modelscope_i2v.training.embedded.latents import PoolBatches
 from modelscope_i2v.training.embedded.phases import train_in_phases
+from modelscope_i2v.training.embedded.pools import Pool
 from modelscope_i2v.training.objective import Objective
+from modelscope_i2v.training.seeding import seeded
 from modelscope_i2v.training.settings import LoopSettings
 
 #: Different pictures teach shapes, so there are many; clips teach motion.
 PICTURES_IN_POOL = 60_000
 CLIPS, CLIP_FRAMES = 4000, 20
 NUM_FRAMES = 16
+#: In a batch.
+VIDEOS_AT_A_TIME, IMAGES = 5, 64
 PICTURES = LoopSettings(
-    steps=4000,
+    steps=9000,
     learning_rate=1e-3,
     schedule='cosine',
     warmup_steps=200,
@@ -29,14 +33,15 @@ PICTURES = LoopSettings(
     precision='bf16',
     log_every=50,
 )
-VIDEOS = dataclasses.replace(PICTURES, steps=1500, learning_rate=6e-4)
+VIDEOS = dataclasses.replace(PICTURES, steps=1800, learning_rate=6e-4)
+
+#: What the model does where a call does not say.
+CALL = {'target_fps': 8, 'max_frames': NUM_FRAMES, 'latent_hei': 16, 'latent_wid': 16, 'steps': 20}
 
 
 def new_unet(pair: Trainee, seed: int = 0) -> ImageToVideoUNet:
     """An untrained UNet that starts with the projection to context tokens that the image tower was trained with."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed + 2)
-        unet = ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET)
+    unet = seeded(lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), seed + 2)
     unet.image_projection.load_state_dict(pair.projection.state_dict())
     return unet
 
@@ -53,7 +58,7 @@ def objective(scale_factor: float) -> Objective:
 
 def train(
     unet: ImageToVideoUNet,
-    pools: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]],
+    pools: tuple[Pool, Pool],
     scale_factor: float,
     folder: Path,
     pictures: LoopSettings = PICTURES,
@@ -64,7 +69,7 @@ def train(
     Of the latter's batches, one in eight is of single frames.
     """
     batches = [
-        PoolBatches(pool, videos=count, num_frames=NUM_FRAMES, images=size)
-        for pool, count, size in zip(pools, (0, 5), (32, 64), strict=True)
+        PoolBatches(pool, videos=count, num_frames=NUM_FRAMES, images=IMAGES)
+        for pool, count in zip(pools, (0, VIDEOS_AT_A_TIME), strict=True)
     ]
     train_in_phases(unet, objective(scale_factor), (batches[0], pictures), (batches[1], videos), folder)

@@ -1,4 +1,4 @@
-"""The world as latents, drawn and encoded once: encoding takes longer than learning from the result."""
+"""What stage 1 learns from: the world as latents, and pieces of it in batches."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder
 from modelscope_i2v.training.clips import Clip, to_pixels
-from modelscope_i2v.training.embedded.clip import normalised, seen_square
+from modelscope_i2v.training.embedded.clip import embed, seen_pixels
+from modelscope_i2v.training.embedded.pools import Pool, encode_frames, kept_pool
 from modelscope_i2v.training.world import BASE_FPS, make_clip
-from modelscope_i2v.weights.save import write_tensors
 
 #: An image embedding is kept for every so many frames.
 STRIDE = 2
@@ -29,25 +28,20 @@ def draw_clip(seed: int, num_frames: int) -> Clip:
     return make_clip(seed, num_frames=num_frames, fps=fps)
 
 
-@torch.no_grad()
-def encode_pool(
-    path: Path, autoencoder: AutoencoderKL, tower: ClipImageEncoder, *, clips: int, num_frames: int, first_seed: int
-) -> dict[str, torch.Tensor]:
+def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipImageEncoder, seeds: range, num_frames: int) -> Pool:
     """Latents ``mean [N, 4, F, h, w]``, image embeddings ``[N, F / STRIDE, E]`` and ``fps [N]``; kept in ``path``."""
-    if path.exists():
-        return load_file(path)
-    device = next(autoencoder.parameters()).device
-    means, embeddings, fps = [], [], []
-    for seed in range(first_seed, first_seed + clips):
+    device = next(tower.parameters()).device
+
+    def encode(seed: int) -> Pool:
         clip = draw_clip(seed, num_frames)
-        means.append(autoencoder.encode(to_pixels(clip.frames).to(device))[0].transpose(0, 1).half().cpu())
-        squares = np.stack([seen_square(frame) for frame in clip.frames[::STRIDE]])
-        pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
-        embeddings.append(tower(normalised(pixels.to(device))).half().cpu())
-        fps.append(clip.fps)
-    pool = {'mean': torch.stack(means), 'embedding': torch.stack(embeddings), 'fps': torch.tensor(fps)}
-    write_tensors(pool, path)
-    return pool
+        pixels = seen_pixels(clip.frames[::STRIDE]).float() / 255
+        return {
+            'mean': encode_frames(autoencoder, to_pixels(clip.frames)),
+            'embedding': embed(tower, pixels.to(device)).half().cpu(),
+            'fps': torch.tensor(clip.fps),
+        }
+
+    return kept_pool(path, seeds, encode)
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class PoolBatches(Dataset[dict[str, torch.Tensor]]):
         images: frames in a batch of pictures; every eighth batch is one (all are, if ``videos`` is 0).
     """
 
-    pool: dict[str, torch.Tensor]
+    pool: Pool
     videos: int
     num_frames: int
     images: int

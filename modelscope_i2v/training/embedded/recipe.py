@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from modelscope_i2v.checks import number
+from modelscope_i2v.embedded import folder_name
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.media.atomic_file import output_errors
 from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
 from modelscope_i2v.training.clips import to_pixels
 from modelscope_i2v.training.embedded import autoencoder, clip, image_to_video, video_to_video
 from modelscope_i2v.training.embedded.architecture import (
@@ -98,55 +99,34 @@ class Recipe:
         """Train stage 1 and write its folder."""
 
         def train() -> ImageToVideoUNet:
-            sizes = {
-                'pictures': (self._share(image_to_video.PICTURES_IN_POOL, 64), 1, FIRST_SEED_PICTURES),
-                'clips': (self._share(image_to_video.CLIPS, 64), image_to_video.CLIP_FRAMES, FIRST_SEED_1),
-            }
-            pictures, clips = (
+            pools = [
                 encode_pool(
                     self.folder / f'pool-1-{name}.safetensors',
                     network,
                     pair.image,
-                    clips=count,
-                    num_frames=num_frames,
-                    first_seed=seed,
+                    range(first, first + self._share(count, 64)),
+                    num_frames,
                 )
-                for name, (count, num_frames, seed) in sizes.items()
-            )
+                for name, first, count, num_frames in (
+                    ('pictures', FIRST_SEED_PICTURES, image_to_video.PICTURES_IN_POOL, 1),
+                    ('clips', FIRST_SEED_1, image_to_video.CLIPS, image_to_video.CLIP_FRAMES),
+                )
+            ]
             unet = image_to_video.new_unet(pair)
             settings = self._scaled(image_to_video.PICTURES), self._scaled(image_to_video.VIDEOS)
-            image_to_video.train(unet, (pictures, clips), scale_factor, self.folder / 'stage-1', *settings)
+            image_to_video.train(unet, (pools[0], pools[1]), scale_factor, self.folder / 'stage-1', *settings)
             return unet
 
         unet = self._kept('stage-1', lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), train)
         networks = {'ckpt_unet': unet, 'ckpt_clip': pair.image, 'ckpt_autoencoder': network}
-        save_model(
-            self.output / 'Image-to-Video',
-            IMAGE_TO_VIDEO,
-            networks,
-            {
-                'target_fps': 8,
-                'max_frames': image_to_video.NUM_FRAMES,
-                'latent_hei': 16,
-                'latent_wid': 16,
-                'steps': 20,
-                'unet': IMAGE_TO_VIDEO_UNET,
-                'autoencoder': {**AUTOENCODER, 'scale_factor': scale_factor},
-                'clip': CLIP,
-            },
-        )
+        self._write(IMAGE_TO_VIDEO, networks, {**image_to_video.CALL, 'unet': IMAGE_TO_VIDEO_UNET}, scale_factor)
 
     def stage_2(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
         """Train stage 2 and write its folder."""
 
         def train() -> VideoToVideoUNet:
-            pool = video_to_video.encode_pool(
-                self.folder / 'pool-2.safetensors',
-                network,
-                pair.text,
-                clips=self._share(video_to_video.CLIPS, 32),
-                first_seed=FIRST_SEED_2,
-            )
+            seeds = range(FIRST_SEED_2, FIRST_SEED_2 + self._share(video_to_video.CLIPS, 32))
+            pool = video_to_video.encode_pool(self.folder / 'pool-2.safetensors', network, pair.text, seeds)
             unet = video_to_video.new_unet()
             loss = video_to_video.objective(pair.text, scale_factor)
             settings = self._scaled(video_to_video.PICTURES), self._scaled(video_to_video.VIDEOS)
@@ -155,27 +135,15 @@ class Recipe:
 
         unet = self._kept('stage-2', lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), train)
         networks = {'ckpt_unet': unet, 'ckpt_clip': pair.text, 'ckpt_autoencoder': network}
-        save_model(
-            self.output / 'Video-to-Video',
-            VIDEO_TO_VIDEO,
-            networks,
-            {
-                'target_fps': 8,
-                'max_frames': 16,
-                'height': video_to_video.SIDE,
-                'width': video_to_video.SIDE,
-                'solver': 'dpmpp_2m',
-                'steps': 8,
-                'noise_level': 150,
-                'guidance_scale': 1.5,
-                'guidance_rescale': 0.0,
-                'positive_prompt': '',
-                'negative_prompt': '',
-                'unet': VIDEO_TO_VIDEO_UNET,
-                'autoencoder': {**AUTOENCODER, 'scale_factor': scale_factor},
-                'clip': CLIP,
-            },
-        )
+        self._write(VIDEO_TO_VIDEO, networks, {**video_to_video.CALL, 'unet': VIDEO_TO_VIDEO_UNET}, scale_factor)
+
+    def _write(
+        self, stage: Stage, networks: Mapping[str, nn.Module], model_cfg: Mapping[str, Any], scale_factor: float
+    ) -> None:
+        """Write the folder of ``stage``."""
+        autoencoder = {**AUTOENCODER, 'scale_factor': scale_factor}
+        folder = self.output / folder_name(stage)
+        save_model(folder, stage, networks, {**model_cfg, 'autoencoder': autoencoder, 'clip': CLIP})
 
     def _claim(self) -> None:
         """Networks of a trial must not be taken for trained ones."""

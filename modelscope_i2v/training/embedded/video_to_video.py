@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule
@@ -17,10 +16,11 @@ from modelscope_i2v.prompts import build_tokenizer
 from modelscope_i2v.training.clips import to_pixels
 from modelscope_i2v.training.embedded.architecture import CLIP, VIDEO_TO_VIDEO_UNET
 from modelscope_i2v.training.embedded.phases import train_in_phases
+from modelscope_i2v.training.embedded.pools import Pool, encode_frames, kept_pool
 from modelscope_i2v.training.objective import Objective
+from modelscope_i2v.training.seeding import seeded
 from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.world import make_clip
-from modelscope_i2v.weights.save import write_tensors
 
 CLIPS = 1200
 FRAMES = 8
@@ -38,6 +38,20 @@ PICTURES = LoopSettings(
 VIDEOS = dataclasses.replace(PICTURES, steps=300, learning_rate=6e-4)
 #: Levels from which sources are denoised in training; the model's own default lies in between.
 NOISE_LEVELS = (80, 300)
+#: What the model does where a call does not say.
+CALL = {
+    'target_fps': 8,
+    'max_frames': 16,
+    'height': SIDE,
+    'width': SIDE,
+    'solver': 'dpmpp_2m',
+    'steps': 8,
+    'noise_level': 150,
+    'guidance_scale': 1.5,
+    'guidance_rescale': 0.0,
+    'positive_prompt': '',
+    'negative_prompt': '',
+}
 
 
 def degrade(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -51,24 +65,20 @@ def degrade(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return F.interpolate(shrunk, size=(side, side), mode=mode).clamp(-1, 1)
 
 
-@torch.no_grad()
-def encode_pool(
-    path: Path, autoencoder: AutoencoderKL, tower: ClipTextEncoder, *, clips: int, first_seed: int
-) -> dict[str, torch.Tensor]:
+def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipTextEncoder, seeds: range) -> Pool:
     """Latents ``mean``, ``source [N, 4, F, h, w]`` and text features ``condition [N, L, C]``; kept in ``path``."""
-    if path.exists():
-        return load_file(path)
-    tokenizer, device = build_tokenizer(CLIP['text_cfg']['context_length']), next(autoencoder.parameters()).device
-    pool: dict[str, list[torch.Tensor]] = {'mean': [], 'source': [], 'condition': []}
-    for seed in range(first_seed, first_seed + clips):
+    tokenizer, device = build_tokenizer(CLIP['text_cfg']['context_length']), next(tower.parameters()).device
+
+    def encode(seed: int) -> Pool:
         clip = make_clip(seed, num_frames=FRAMES, size=SIDE)
         frames = to_pixels(clip.frames)
-        for name, seen in (('mean', frames), ('source', degrade(frames, np.random.default_rng((7, seed))))):
-            pool[name].append(autoencoder.encode(seen.to(device))[0].transpose(0, 1).half().cpu())
-        pool['condition'].append(tower(tokenizer([clip.text]).to(device))[0].half().cpu())
-    stacked = {name: torch.stack(tensors) for name, tensors in pool.items()}
-    write_tensors(stacked, path)
-    return stacked
+        return {
+            'mean': encode_frames(autoencoder, frames),
+            'source': encode_frames(autoencoder, degrade(frames, np.random.default_rng((7, seed)))),
+            'condition': tower(tokenizer([clip.text]).to(device))[0].half().cpu(),
+        }
+
+    return kept_pool(path, seeds, encode)
 
 
 class SourceBatches(Dataset[dict[str, torch.Tensor]]):
@@ -78,7 +88,7 @@ class SourceBatches(Dataset[dict[str, torch.Tensor]]):
         videos: clips in a batch; 0 makes every batch one of single frames, else every eighth is.
     """
 
-    def __init__(self, pool: dict[str, torch.Tensor], videos: int) -> None:
+    def __init__(self, pool: Pool, videos: int) -> None:
         self._pool = pool
         self._videos = videos
 
@@ -115,14 +125,12 @@ def objective(tower: ClipTextEncoder, scale_factor: float) -> Objective:
 
 
 def new_unet(seed: int = 0) -> VideoToVideoUNet:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed + 3)
-        return VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET)
+    return seeded(lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), seed + 3)
 
 
 def train(
     unet: VideoToVideoUNet,
-    pool: dict[str, torch.Tensor],
+    pool: Pool,
     loss: Objective,
     folder: Path,
     pictures: LoopSettings = PICTURES,

@@ -79,20 +79,29 @@ class Sprite:
         """Frames uint8 ``[F, size, size, 3]``."""
         x, y = pixel_centres(size)
         background = linear_gradient(size, *self.background, self.angle)
-        silhouette = {**SHAPES, **UNSEEN_SHAPES}[self.shape]
-        pixels_per_radius = self.radius * size / SIDE
         frames = np.empty((len(times), size, size, 3), dtype=np.float32)
         for index, (centre, turn) in enumerate(
             zip(self.positions(times), self.rotation + self.spin * times, strict=True)
         ):
-            dx, dy = (x - centre[0]) / self.radius, (y - centre[1]) / self.radius
-            own_x = math.cos(turn) * dx + math.sin(turn) * dy
-            own_y = math.cos(turn) * dy - math.sin(turn) * dx
-            distance = silhouette(own_x, own_y) * pixels_per_radius
-            opacity = np.clip(0.5 - distance / SOFTNESS, 0, 1)
+            opacity, own_x, own_y = self._opacity(x - centre[0], y - centre[1], turn, size / SIDE)
             shade = 1 - 0.18 * np.clip((own_x + own_y) * 0.6 + 0.2, 0, 1)  # lit from the upper left
             frames[index] = blend(background, self.colour * shade[..., None], opacity)
         return to_uint8(frames)
+
+    def silhouette(self, side: int, extent: float) -> np.ndarray:
+        """Its opacity at time 0, 0..1 ``[side, side]``, in a square of ``extent`` units around its centre."""
+        x, y = ((axis - SIDE / 2) * extent / SIDE for axis in pixel_centres(side))
+        return self._opacity(x, y, self.rotation, side / extent)[0]
+
+    def _opacity(
+        self, dx: np.ndarray, dy: np.ndarray, turn: float, pixels_per_unit: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Opacity at offsets from the centre in units, and the offsets in radii along the turned sprite's axes."""
+        dx, dy = dx / self.radius, dy / self.radius
+        own_x = math.cos(turn) * dx + math.sin(turn) * dy
+        own_y = math.cos(turn) * dy - math.sin(turn) * dx
+        distance = {**SHAPES, **UNSEEN_SHAPES}[self.shape](own_x, own_y) * self.radius * pixels_per_unit
+        return np.clip(0.5 - distance / SOFTNESS, 0, 1), own_x, own_y
 
 
 def random_sprite(rng: np.random.Generator, shapes: tuple[str, ...] = tuple(SHAPES)) -> Sprite:
