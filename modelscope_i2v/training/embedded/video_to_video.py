@@ -37,7 +37,7 @@ PICTURES = LoopSettings(
 )
 VIDEOS = dataclasses.replace(PICTURES, steps=300, learning_rate=6e-4)
 #: Levels from which sources are denoised in training; the model's own default lies in between.
-NOISE_LEVELS = (80, 300)
+NOISE_LEVELS = (5, 100)
 #: What the model does where a call does not say.
 CALL = {
     'target_fps': 8,
@@ -45,9 +45,9 @@ CALL = {
     'height': SIDE,
     'width': SIDE,
     'solver': 'dpmpp_2m',
-    'steps': 8,
-    'noise_level': 150,
-    'guidance_scale': 1.5,
+    'steps': 2,
+    'noise_level': 10,
+    'guidance_scale': 1.0,
     'guidance_rescale': 0.0,
     'positive_prompt': '',
     'negative_prompt': '',
