@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.quality.held_out import SHAPE_NAMES
+from modelscope_i2v.training.seeding import seeded
 from tests.data import embedded_world
 
 FIRST_SEED = 2_000_000
@@ -99,9 +100,7 @@ def fit_classifier(
 ) -> ShapeClassifier:
     """Train on ``frames`` ``[N, 3, 64, 64]`` in 0..1 and their ``shapes`` ``[N]``, numbers below ``classes``."""
     generator = torch.Generator().manual_seed(FIRST_SEED)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(FIRST_SEED)
-        network = _network(classes)
+    network = seeded(lambda: _network(classes), FIRST_SEED)
     steps = epochs * (len(frames) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1)

@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.quality.held_out import as_uint8
 
-#: Of JPEG: with gradients of many colours a PNG is ten times as large, or has bands.
-QUALITY = 92
+MAX_BYTES = 300_000
+#: Of JPEG, best first: with gradients of many colours a PNG is ten times as large, or has bands.
+QUALITIES = (92, 80, 60, 40)
 LABEL_WIDTH, GAP = 96, 2
 Row = tuple[str, Sequence[torch.Tensor]]
 
@@ -39,6 +40,14 @@ def contact_sheet(header: Sequence[str], rows: Sequence[Row], scale: int = 1) ->
 
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write a JPEG whose colours are as fine as its shapes."""
+    """Write a JPEG of at most :data:`MAX_BYTES`, as good as fits.
+
+    Raises:
+        ValueError: if not even the worst quality fits.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, quality=QUALITY, subsampling=0)
+    for quality in QUALITIES:
+        sheet.save(path, quality=quality, subsampling=0)
+        if path.stat().st_size <= MAX_BYTES:
+            return
+    raise ValueError(f"'{path}' would have {path.stat().st_size} bytes, {MAX_BYTES} are allowed. Give it fewer rows.")

@@ -60,8 +60,7 @@ def fit(
 
     Raises:
         DeviceError: if the loss or the gradients become NaN or infinite. CheckpointError: if ``folder`` holds another
-            training. ConfigurationError: under a parallelism other than those. OutputError: if something cannot
-            be written.
+            training. ConfigurationError: under another parallelism. OutputError: if something cannot be written.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState

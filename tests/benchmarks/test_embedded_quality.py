@@ -15,7 +15,7 @@ from benchmarks.quality.photographs import judge_photographs, layout_distances, 
 from benchmarks.quality.report import misses, table, write_json
 from benchmarks.quality.retrieval import judge_retrieval, retrieval
 from benchmarks.quality.shape_classifier import judge_shapes, train_shape_classifier
-from benchmarks.quality.sheets import contact_sheet, save_sheet
+from benchmarks.quality.sheets import MAX_BYTES, contact_sheet, save_sheet
 from benchmarks.quality.stage1 import judge_stage1, psnr
 from benchmarks.quality.stage2 import degrade, judge_output, mean_measures
 from tests.data import embedded_world
@@ -195,6 +195,9 @@ def test_sheets_show_the_frames_and_stay_small(tmp_path):
     assert sheet.size == (96 + 6 * 66, 16 + 8 * 66)
     assert sheet.getpixel((96 + 66 + 2, 16 + 66 + 1)) == tuple(as_uint8(frames[1])[1, 2])
     assert contact_sheet((), [('disc', frames)], scale=2).size == (96 + 6 * 130, 16 + 130)
+    save_sheet(sheet, tmp_path / 'folder' / 'sheet.jpg')
+    assert (tmp_path / 'folder' / 'sheet.jpg').stat().st_size <= MAX_BYTES
+    assert Image.open(tmp_path / 'folder' / 'sheet.jpg').size == sheet.size
     ramp = torch.linspace(0, 1, 64).expand(3, 64, 64)
     sheet = contact_sheet(('input',), [('disc', [ramp] * 6)] * 8)
     save_sheet(sheet, tmp_path / 'folder' / 'sheet.jpg')

@@ -163,7 +163,7 @@ class Trainee(nn.Module):
 
 
 def pair_loss(model: nn.Module, batch: dict[str, Any], generator: torch.Generator) -> Mapping[str, torch.Tensor]:
-    """The picture asked back, the shape's name, and the contrast between pictures and captions."""
+    """The picture asked back, the sprite's name, silhouette and place, and the contrast of pictures and captions."""
     described = batch['described']
     tokens = batch['tokens'][described]
     found = model(batch['pixels'], tokens)

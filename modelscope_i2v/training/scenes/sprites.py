@@ -18,6 +18,7 @@ from modelscope_i2v.training.scenes.canvas import (
 )
 from modelscope_i2v.training.scenes.shapes import SHAPES, UNSEEN_SHAPES
 
+ALL_SHAPES = {**SHAPES, **UNSEEN_SHAPES}
 MOTIONS = {'linear': 'moving straight', 'circle': 'circling', 'bob': 'bobbing'}
 #: Room between a sprite and the border of the picture, in units.
 MARGIN = 2.0
@@ -100,7 +101,7 @@ class Sprite:
         dx, dy = dx / self.radius, dy / self.radius
         own_x = math.cos(turn) * dx + math.sin(turn) * dy
         own_y = math.cos(turn) * dy - math.sin(turn) * dx
-        distance = {**SHAPES, **UNSEEN_SHAPES}[self.shape](own_x, own_y) * self.radius * pixels_per_unit
+        distance = ALL_SHAPES[self.shape](own_x, own_y) * self.radius * pixels_per_unit
         return np.clip(0.5 - distance / SOFTNESS, 0, 1), own_x, own_y
 
 

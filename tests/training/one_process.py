@@ -1,6 +1,6 @@
-"""One process of a training with sharded weights on CPUs, which accelerate offers on accelerators alone.
+"""One process of several that train on CPUs: ``MODEL DATA OUTPUT CHANGES FSDP``, the last 0 for data parallel.
 
-accelerate heeds a wish for FSDP only where it finds such a device. Here its state is changed after it was made; what
+accelerate heeds a wish for FSDP only where it finds an accelerator. Here its state is changed after it was made; what
 shards, gathers and trains is torch's and accelerate's own code, over gloo.
 """
 
@@ -26,5 +26,6 @@ class Sharded(accelerate.Accelerator):
 if __name__ == '__main__':
     *paths, changes, version = sys.argv[1:]
     VERSION = int(version)
-    accelerate.Accelerator = Sharded
+    if VERSION:
+        accelerate.Accelerator = Sharded
     train(configuration(*paths, **json.loads(changes)))
