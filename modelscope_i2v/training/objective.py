@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from modelscope_i2v.checks import integer, number
@@ -36,6 +35,8 @@ class Objective:
         timestep_power: timesteps are ``1000 u^(1 / timestep_power)`` for uniform u; above 1 there are more noisy ones,
             in which a condition decides most. Not used with a ``source``.
         noise_levels: with a ``source``: from how many of the 1000 levels the source is denoised, lowest and highest.
+        motion_weight: of the error of differences between successive frames, which asks for steady motion and for still
+            backgrounds. The sum is still smallest at the expected v: both terms are quadratic forms of one error.
     """
 
     schedule: NoiseSchedule
@@ -46,18 +47,20 @@ class Objective:
     conditioning_dropout: float = 0.1
     timestep_power: float = 1.0
     noise_levels: tuple[int, int] = (200, 600)
+    motion_weight: float = 0.0
 
     def __post_init__(self) -> None:
         number('offset_noise', self.offset_noise, 0, 10)
         number('conditioning_dropout', self.conditioning_dropout, 0, 1)
         number('timestep_power', self.timestep_power, 0, 100, open_low=True)
+        number('motion_weight', self.motion_weight, 0, 100)
         low, high = self.noise_levels
         integer('noise_levels[1]', high, integer('noise_levels[0]', low, 1), NUM_TRAIN_TIMESTEPS - 1)
 
     def __call__(
         self, model: nn.Module, batch: Mapping[str, Any], generator: torch.Generator
     ) -> Mapping[str, torch.Tensor]:
-        """``{'loss': mean squared error of v}``; every draw is made on the CPU from ``generator``."""
+        """``{'loss': squared error of v, see ``motion_weight``}``; every draw is made on the CPU from ``generator``."""
         mean = batch['mean'].float()
         draw = self._draw(mean, generator)
         clean = self.scale_factor * (mean + (0.5 * batch['logvar'].float()).exp() * draw(mean.shape))
@@ -75,7 +78,14 @@ class Objective:
         )
         more = (batch['fps'],) if self.takes_fps else ()
         predicted = model(alphas * clean + sigmas * noise, t.to(mean.device), condition.float(), *more)
-        return {'loss': F.mse_loss(predicted.float(), alphas * noise - sigmas * clean)}
+        return {'loss': self._error(predicted.float() - (alphas * noise - sigmas * clean))}
+
+    def _error(self, difference: torch.Tensor) -> torch.Tensor:
+        """The loss of ``[B, 4, F, h, w]``; errors that frames do not share count ``1 + motion_weight`` times."""
+        error = difference.square().mean()
+        if self.motion_weight and difference.shape[2] > 1:
+            error = error + self.motion_weight * difference.diff(dim=2).square().mean() / 2
+        return error
 
     def _source_levels(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Timesteps, and the timesteps that the sources entered at, ``[count]`` each.

@@ -55,6 +55,32 @@ def test_the_exact_v_has_no_loss():
     assert loss(network, batch, torch.Generator().manual_seed(0))['loss'] < 1e-6
 
 
+@pytest.mark.parametrize(
+    ('errors', 'expected'),
+    [
+        ([0.5, 0.5, 0.5, 0.5], 0.25),
+        ([0.5, -0.5, 0.5, -0.5], 0.25 + 3 * 0.5),  # successive errors differ by 1
+        ([0.5, 0.5, -0.5, -0.5], 0.25 + 3 * 0.5 / 3),
+    ],
+)
+def test_errors_that_change_from_frame_to_frame_cost_more(errors, expected):
+    batch, loss = batch_of(frames=4), objective(motion_weight=3.0)
+    exact = knows(loss.schedule, SCALE * batch['mean'])
+    network = Recorder(lambda x, t: exact(x, t) + torch.tensor(errors).view(4, 1, 1))
+    found = loss(network, batch, torch.Generator().manual_seed(0))['loss']
+    assert float(found) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_single_frame_has_no_motion_to_weigh():
+    batch = batch_of(frames=1)
+    losses = [
+        objective(motion_weight=weight)(Recorder(lambda x, t: x), batch, torch.Generator().manual_seed(0))['loss']
+        for weight in (0.0, 3.0)
+    ]
+    assert torch.isfinite(losses[0])
+    assert torch.equal(*losses)
+
+
 def test_predicting_nothing_costs_the_variance_of_v():
     """For clean latents of zero, v is alpha times the noise, whose variance is 1 + offset_noise^2."""
     batch = batch_of(count=4000, frames=2, side=4)
