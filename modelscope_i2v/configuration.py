@@ -17,6 +17,7 @@ from modelscope_i2v.media.geometry import Grid
 from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE, MIN_FPS
 from modelscope_i2v.networks.parameters import AutoencoderParameters, ImageToVideoUNetParameters, UNetParameters
 from modelscope_i2v.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
+from modelscope_i2v.registration import IMAGE_TO_VIDEO, Stage
 
 #: The largest seed that every torch generator takes.
 MAX_SEED = 2**63 - 1
@@ -219,6 +220,11 @@ def parse_image_to_video(section: Any, file: str | os.PathLike[str]) -> ImageToV
 def parse_video_to_video(section: Any, file: str | os.PathLike[str]) -> VideoToVideoConfiguration:
     """Check section ``model.model_cfg`` of stage 2's ``file``, which errors name."""
     return _parse_stage(VideoToVideoConfiguration, UNetParameters, section, file)
+
+
+def parse_stage(stage: Stage, section: Any, file: str | os.PathLike[str]) -> StageConfiguration:
+    """Check section ``model.model_cfg`` of the ``file`` of a model of ``stage``."""
+    return (parse_image_to_video if stage == IMAGE_TO_VIDEO else parse_video_to_video)(section, file)
 
 
 def _parse_stage(

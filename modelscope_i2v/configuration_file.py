@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from modelscope_i2v.errors import ConfigurationError, nearest
-from modelscope_i2v.registration import Stage
+from modelscope_i2v.registration import STAGES, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,17 @@ def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: 
         found = found.get(key) if isinstance(found, Mapping) else None
     if found != allowed:
         raise ConfigurationError(f"'{place}' in '{file}' must be '{allowed}', found {found!r}. Correct it.")
+
+
+def find_stage(content: Mapping[str, Any], file: str | os.PathLike[str]) -> Stage:
+    """The stage that ``content`` of ``file`` describes a model of; ConfigurationError if it does not."""
+    stages = {stage.task: stage for stage in STAGES}
+    task = content.get('task')
+    if not isinstance(task, str) or task not in stages:
+        allowed, hint = ', '.join(map(repr, stages)), nearest(str(task), stages)
+        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {task!r}.{hint}")
+    check_stage(content, file, stages[task])
+    return stages[task]
 
 
 def check_stage(content: Mapping[str, Any], file: str | os.PathLike[str], stage: Stage) -> None:

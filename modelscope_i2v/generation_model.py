@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, v_
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.networks import AutoencoderKL, set_attention_backend
+from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.runtime.attention import resolve_attention
 from modelscope_i2v.runtime.device import memory_errors, resolve_device, resolve_dtype
 from modelscope_i2v.runtime.progress import progress_bar
-from modelscope_i2v.weights import build_on_meta, load_weights
+from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora import Lora, add_to_weights, check_scale, read_lora
 
 #: Pixels that pass the autoencoder at a time: bounds its activations to those of a few frames of 448x256.
@@ -51,6 +51,9 @@ class GenerationModel(TorchModel):
 
     configuration: StageConfiguration
     schedule: NoiseSchedule
+    clip: Any
+    unet: Any
+    autoencoder: Any
 
     def __init__(
         self,
@@ -75,11 +78,12 @@ class GenerationModel(TorchModel):
         self.model_args = parse_model_arguments(model_args, file)
         self.configuration = self.parse_configuration(model_cfg, file)
         with naming(file, 'model.model_cfg'):
-            self.clip, self.unet = self.build_networks()
+            networks = build_networks(self.configuration)
+        self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
+        self.autoencoder = networks['ckpt_autoencoder']
         change = None if lora is None else read_lora(self.unet, lora)  # checked before minutes of loading
-        self.autoencoder = build_on_meta(lambda: AutoencoderKL(**asdict(self.configuration.autoencoder)))
         with memory_errors("Take another device, or dtype='fp16' or 'bf16'."):
-            self._load(Path(model_dir), change, show_progress)
+            self._load(Path(model_dir), networks, change, show_progress)
         backend = resolve_attention(attention, self.device, self.dtype)
         set_attention_backend(self.unet, backend)
         set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')
@@ -89,14 +93,6 @@ class GenerationModel(TorchModel):
     @abstractmethod
     def parse_configuration(self, section: Any, file: Path) -> StageConfiguration:
         """Section ``model.model_cfg`` of ``file``, checked."""
-
-    @abstractmethod
-    def build_networks(self) -> tuple[nn.Module, nn.Module]:
-        """The CLIP tower and the UNet of this stage on the meta device.
-
-        Raises:
-            ConfigurationError: if they do not fit each other.
-        """
 
     def check_arguments(self, arguments: Any) -> None:
         """Raise InputError unless the arguments fit the networks."""
@@ -146,15 +142,11 @@ class GenerationModel(TorchModel):
             return True
         return False
 
-    def _load(self, folder: Path, lora: Lora | None, show_progress: bool) -> None:
-        parts = (
-            (self.clip, self.model_args.ckpt_clip, self.dtype),
-            (self.unet, self.model_args.ckpt_unet, self.dtype),
-            (self.autoencoder, self.model_args.ckpt_autoencoder, torch.float32),
-        )
-        with progress_bar('Loading weights', len(parts), show=show_progress) as bar:
-            for network, name, dtype in parts:
-                load_weights(network, folder / name, dtype=dtype)
+    def _load(self, folder: Path, networks: Mapping[str, nn.Module], lora: Lora | None, show_progress: bool) -> None:
+        with progress_bar('Loading weights', len(networks), show=show_progress) as bar:
+            for key, network in networks.items():
+                dtype = torch.float32 if network is self.autoencoder else self.dtype
+                load_weights(network, folder / getattr(self.model_args, key), dtype=dtype)
                 if network is self.unet and lora is not None:
                     add_to_weights(network, lora, self.lora_scale)
                 network.to(self.device)

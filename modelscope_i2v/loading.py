@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from modelscope_i2v.configuration_file import FILE_NAME, check_name, check_stage, read_configuration
-from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError, nearest
-from modelscope_i2v.registration import STAGES
+from modelscope_i2v.configuration_file import FILE_NAME, check_name, find_stage, read_configuration
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.hub.download import fetch_snapshot
 
 
 def load(
@@ -31,16 +31,11 @@ def load(
     folder = model_folder(model, revision, offline=offline)
     file = folder / FILE_NAME
     content = read_configuration(folder)
-    stages = {stage.task: stage for stage in STAGES}
-    task = content.get('task')
-    if not isinstance(task, str) or task not in stages:
-        allowed, hint = ', '.join(map(repr, stages)), nearest(str(task), stages)
-        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {task!r}.{hint}")
-    check_stage(content, file, stages[task])
-    check_name(content, file, 'pipeline.type', stages[task].pipeline)
+    stage = find_stage(content, file)
+    check_name(content, file, 'pipeline.type', stage.pipeline)
     # Not through ModelScope's pipeline(): it refuses pages with code of their own, which is never run here.
-    module = importlib.import_module(f'{stages[task].package}.pipeline')
-    return getattr(module, stages[task].pipeline_class)(model=str(folder.resolve()), **pipeline_arguments)
+    module = importlib.import_module(f'{stage.package}.pipeline')
+    return getattr(module, stage.pipeline_class)(model=str(folder.resolve()), **pipeline_arguments)
 
 
 def model_folder(model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False) -> Path:
@@ -50,18 +45,10 @@ def model_folder(model: str | os.PathLike[str], revision: str | None = None, *, 
     local = Path(model).exists()
     if local and revision is not None:
         raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
-    return Path(model) if local else _snapshot(os.fspath(model), revision, offline)
-
-
-def _snapshot(model: str, revision: str | None, offline: bool) -> Path:
-    from modelscope.hub.snapshot_download import snapshot_download
-
-    parts = model.split('/')
-    if len(parts) != 2 or not all(parts) or model.startswith(('.', '~')):
-        raise ConfigurationError(f"There is no model folder '{model}', and it is no hub id owner/name either.")
-    named = f"'{model}'" + (f' (revision {revision})' if revision else '')
-    try:
-        return Path(snapshot_download(model, revision=revision, local_files_only=offline))
-    except Exception as error:  # the client's errors have no common base, neither within nor across its versions
-        advice = 'Run once without offline to download it' if offline else 'Check the id, the revision and the network'
-        raise CheckpointError(f'The model {named} could not be had: {error}. {advice}.') from error
+    if local:
+        return Path(model)
+    name = os.fspath(model)
+    parts = name.split('/')
+    if len(parts) != 2 or not all(parts) or name.startswith(('.', '~')):
+        raise ConfigurationError(f"There is no model folder '{name}', and it is no hub id owner/name either.")
+    return fetch_snapshot(name, revision, offline=offline)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelscope_i2v import __version__
-from modelscope_i2v.cli import chain, evaluate, image_to_video, info, train, video_to_video
+from modelscope_i2v.cli import autoload, chain, convert, evaluate, image_to_video, info, train, video_to_video
 from modelscope_i2v.cli.terminal import complain
 from modelscope_i2v.errors import Interrupted, ModelScopeI2VError
 
-VERBS = (image_to_video, video_to_video, chain, info, evaluate, train)
+VERBS = (image_to_video, video_to_video, chain, info, evaluate, train, convert, autoload)
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from modelscope.models.builder import MODELS
-from torch import nn
 
 from modelscope_i2v.arguments import ImageToVideoArguments
 from modelscope_i2v.configuration import ImageToVideoConfiguration, parse_image_to_video
@@ -23,11 +21,8 @@ from modelscope_i2v.diffusion import (
 )
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
-from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.generation_model import GenerationModel, check_latents_shape
-from modelscope_i2v.networks import ClipImageEncoder, ImageToVideoUNet
 from modelscope_i2v.registration import IMAGE_TO_VIDEO
-from modelscope_i2v.weights import build_on_meta
 
 DETERMINISTIC_SAMPLERS = {'dpmpp_2m': sample_dpmpp_2m, 'unipc': sample_unipc, 'euler': sample_euler}
 
@@ -41,15 +36,6 @@ class ImageToVideoModel(GenerationModel):
 
     def parse_configuration(self, section: Any, file: Path) -> ImageToVideoConfiguration:
         return parse_image_to_video(section, file)
-
-    def build_networks(self) -> tuple[nn.Module, nn.Module]:
-        clip = build_on_meta(lambda: ClipImageEncoder(self.configuration.clip))
-        if clip.embed_dim != self.configuration.unet.image_embed_dim:
-            raise ConfigurationError(
-                f"'unet.image_embed_dim' is {self.configuration.unet.image_embed_dim}, but 'clip' gives embeddings of "
-                f'{clip.embed_dim}. Make them equal.'
-            )
-        return clip, build_on_meta(lambda: ImageToVideoUNet(**asdict(self.configuration.unet)))
 
     def check_arguments(self, arguments: ImageToVideoArguments) -> None:
         """Raise InputError unless the sizes fit the networks, and given latents the sizes."""

@@ -6,14 +6,13 @@ Meng et al. 2022, "SDEdit", arXiv 2108.01073.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from modelscope.models.builder import MODELS
-from torch import nn
 
 from modelscope_i2v.arguments import VideoToVideoArguments
 from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
@@ -28,12 +27,10 @@ from modelscope_i2v.diffusion import (
     temporal_windows,
 )
 from modelscope_i2v.diffusion.samplers.steps import Callback
-from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation_model import GenerationModel, check_latents_shape
-from modelscope_i2v.networks import ClipTextEncoder, VideoToVideoUNet
 from modelscope_i2v.prompts import build_tokenizer, prompt_tokens
 from modelscope_i2v.registration import VIDEO_TO_VIDEO
-from modelscope_i2v.weights import build_on_meta
 
 #: The only one that the reference knows.
 REFERENCE_NOISE_LEVEL = 600
@@ -50,15 +47,10 @@ class VideoToVideoModel(GenerationModel):
     def parse_configuration(self, section: Any, file: Path) -> VideoToVideoConfiguration:
         return parse_video_to_video(section, file)
 
-    def build_networks(self) -> tuple[nn.Module, nn.Module]:
-        clip = build_on_meta(lambda: ClipTextEncoder(self.configuration.clip))
-        if clip.width != self.configuration.unet.context_dim:
-            raise ConfigurationError(
-                f"'unet.context_dim' is {self.configuration.unet.context_dim}, but 'clip' gives text features of "
-                f'{clip.width}. Make them equal.'
-            )
-        self.tokenizer = build_tokenizer(clip.context_length)
-        return clip, build_on_meta(lambda: VideoToVideoUNet(**asdict(self.configuration.unet)))
+    @cached_property
+    def tokenizer(self) -> Any:
+        """From text to token ids."""
+        return build_tokenizer(self.clip.context_length)
 
     def encode_text(self, text: str, suffix: str = '') -> torch.Tensor:
         """Features ``[1, L, context_dim]`` of ``text`` and what is added to it."""

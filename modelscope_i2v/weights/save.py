@@ -83,5 +83,14 @@ def save_model(
         'preprocessor': {'type': stage.preprocessor},
         'pipeline': {'type': stage.pipeline},
     }
-    with replacing(folder / FILE_NAME) as draft, output_errors(folder / FILE_NAME):
-        draft.write_text(json.dumps(configuration, indent=2) + '\n', encoding='utf-8')
+    write_json(configuration, folder / FILE_NAME)
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    with replacing(path) as draft, output_errors(path):
+        draft.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

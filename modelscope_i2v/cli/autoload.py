@@ -1,0 +1,49 @@
+"""``autoload``: have ModelScope know this package without importing it, from now on or no longer."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from modelscope_i2v.cli.terminal import say
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb to a parser."""
+    parser = subparsers.add_parser(
+        'autoload',
+        help="make the hub's snippets work without 'import modelscope_i2v'",
+        description=(
+            'Register with ModelScope whenever that is imported, in all programs of this environment. Switched off for '
+            'one program by MODELSCOPE_I2V_AUTOLOAD=0.'
+        ),
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--enable', dest='what', action='store_const', const='enable', help='install the start-up hook')
+    what.add_argument('--disable', dest='what', action='store_const', const='disable', help='remove it')
+    what.add_argument('--status', dest='what', action='store_const', const='status', help='say whether it is there')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Change or tell."""
+    from modelscope_i2v.autoload import installation
+
+    if arguments.what == 'enable':
+        say(f"Autoload is enabled: the hook is in '{installation.enable()}'.")
+    elif arguments.what == 'disable':
+        removed = installation.disable()
+        say(
+            f'Autoload is disabled: removed {", ".join(map(str, removed))}.' if removed else 'Autoload was not enabled.'
+        )
+    else:
+        found = installation.status()
+        if found.folder is None:
+            say('Autoload is disabled.')
+        else:
+            say(f"Autoload is enabled: the hook is in '{found.folder}'.")
+            if not found.current:
+                say('It is that of another version: run --enable again.')
+            if found.switched_off:
+                say(f'{installation.SWITCH}=0 switches it off here.')
+    return 0

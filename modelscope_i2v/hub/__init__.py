@@ -1,0 +1,1 @@
+"""Models on the hub: what is in the cache, what of it was verified, and how the rest gets there."""

@@ -1,0 +1,117 @@
+"""From the hub's pickles to compact safetensors: what a stage uses of its files, in the precision it needs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from modelscope_i2v.configuration import parse_model_arguments, parse_stage
+from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, find_stage, naming, read_configuration
+from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
+from modelscope_i2v.media.atomic_file import output_errors
+from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.weights.load import load_weights
+from modelscope_i2v.weights.reader import read_state_dict
+from modelscope_i2v.weights.save import WEIGHT_FILES, save_weights, write_json
+
+logger = logging.getLogger(__name__)
+
+#: In a folder that is being converted to: what from, so that it can go on.
+NOTE = '.converting.json'
+#: Sections that let a page run code of its own, which a converted folder does not have.
+PAGE_CODE = ('allow_remote', 'plugins')
+
+
+@dataclass(frozen=True)
+class ConvertedFile:
+    """A file that was written, or found written and whole; sizes in bytes, of it and of what it was made from."""
+
+    path: Path
+    size: int
+    source: Path
+    source_size: int
+
+
+def convert_model(source: Path, output: Path, dtype: torch.dtype) -> Iterator[ConvertedFile]:
+    """Convert the model in ``source`` to a new folder ``output``, a network at a time, each verified key by key.
+
+    What was interrupted goes on: files that are there and right are kept. The configuration comes last, so that half a
+    conversion is no model.
+
+    Args:
+        dtype: of all floating-point weights. The autoencoder computes in float32 whatever it is stored in.
+
+    Raises:
+        ConfigurationError, CheckpointError: if ``source`` is no model, its weights do not fit, or one is not finite as
+            ``dtype``. OutputError: if ``output`` holds anything else, or cannot be written.
+    """
+    file = source / FILE_NAME
+    content = read_configuration(source)
+    stage = find_stage(content, file)
+    model = as_mapping(content['model'], file, 'model')
+    configuration = parse_stage(stage, model.get('model_cfg'), file)
+    arguments = parse_model_arguments(model.get('model_args'), file)
+    sources = {key: source / getattr(arguments, key) for key in WEIGHT_FILES}
+    with naming(file, 'model.model_cfg'):
+        networks = build_networks(configuration)
+    _claim(output, sources, dtype)
+    for key, path in sources.items():
+        network, target = load_weights(networks.pop(key), path, dtype=dtype), output / WEIGHT_FILES[key]
+        if not _is_same(network, target):
+            save_weights(network, target)
+            if not _is_same(network, target):
+                raise CheckpointError(f"'{target}' is not what was written to it. Check the disk and convert again.")
+        yield ConvertedFile(target, target.stat().st_size, path, path.stat().st_size)
+    write_json(_converted(content), output / FILE_NAME)
+    with output_errors(output):
+        (output / NOTE).unlink()
+
+
+def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> None:
+    """Take ``output`` for this conversion, unless it holds something else."""
+    for path in sources.values():
+        if not path.is_file():
+            read_state_dict(path)  # which says what is wrong with it
+    states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources.values()}
+    identity = {'sources': states, 'dtype': str(dtype)}
+    note = output / NOTE
+    with output_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        try:
+            found = json.loads(note.read_text(encoding='utf-8'))
+        except (FileNotFoundError, ValueError):
+            found = None
+        if found != identity and any(output.iterdir()):
+            what = 'the beginning of another conversion' if note.exists() else 'files'
+            raise OutputError(f"'{output}' already has {what}, and nothing is overwritten. Name a new folder.")
+    if found is None:
+        write_json(identity, note)
+
+
+def _is_same(network: nn.Module, path: Path) -> bool:
+    """Whether the file ``path`` holds the weights of ``network``, key by key, bit by bit."""
+    if not path.exists():
+        return False
+    try:
+        tensors = read_state_dict(path)
+    except ModelScopeI2VError:
+        return False
+    expected = network.state_dict()
+    return tensors.keys() == expected.keys() and all(
+        tensors[key].dtype == tensor.dtype and torch.equal(tensors[key], tensor) for key, tensor in expected.items()
+    )
+
+
+def _converted(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of ``content``'s model with the new files."""
+    changed = {key: copy.deepcopy(value) for key, value in content.items() if key not in PAGE_CODE}
+    changed['model']['model_args'] = {**changed['model']['model_args'], **WEIGHT_FILES}
+    return changed

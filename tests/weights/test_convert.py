@@ -1,0 +1,134 @@
+"""A model's files become small ones that give the same video."""
+
+import json
+import os
+
+import pytest
+import torch
+
+import modelscope_i2v
+from modelscope_i2v.cli.main import main
+from modelscope_i2v.configuration import parse_image_to_video, parse_video_to_video
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, OutputError
+from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.weights.convert import NOTE, convert_model
+from modelscope_i2v.weights.reader import read_state_dict
+from tests.folders import IMAGE, variant
+
+CALL = {'steps': 2, 'num_frames': 2, 'seed': 3, 'output_type': 'latent'}
+FILES = ['autoencoder.safetensors', 'clip.safetensors', 'unet.safetensors']
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def latents_of(folder):
+    return modelscope_i2v.load(folder, device='cpu', show_progress=False)(IMAGE, **CALL)['output_video']
+
+
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 0.0), (torch.float16, 0.02), (torch.bfloat16, 0.2)])
+def test_the_converted_model_makes_the_same_video(dtype, tolerance, golden_model, tmp_path):
+    files = list(convert_model(golden_model, tmp_path / 'small', dtype))
+    assert names(tmp_path / 'small') == sorted([*FILES, 'configuration.json'])
+    for file in files:
+        tensors = read_state_dict(file.path)
+        assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {dtype}
+        assert (file.size, file.source_size) == (file.path.stat().st_size, file.source.stat().st_size)
+    expected, found = latents_of(golden_model), latents_of(tmp_path / 'small')
+    assert float((expected - found).abs().max()) <= tolerance * float(expected.abs().max())
+
+
+def test_stage_2_keeps_its_tower_and_its_settings(golden_model_2, tmp_path):
+    source = variant(
+        golden_model_2,
+        tmp_path / 'page',
+        {'allow_remote': True, 'plugins': ['x'], 'model.model_args.seed': 5, 'model.model_cfg.noise_level': 321},
+    )
+    list(convert_model(source, tmp_path / 'small', torch.float16))
+    assert all(key.startswith('text.') for key in read_state_dict(tmp_path / 'small' / 'clip.safetensors'))
+    content = json.loads((tmp_path / 'small' / 'configuration.json').read_text())
+    assert not {'allow_remote', 'plugins'} & content.keys()
+    arguments = content['model']['model_args']
+    assert (arguments['seed'], arguments['solver_mode'], arguments['ckpt_unet']) == (5, 'normal', 'unet.safetensors')
+    assert (
+        modelscope_i2v.load(tmp_path / 'small', device='cpu', show_progress=False).model.configuration.noise_level
+        == 321
+    )
+
+
+@pytest.mark.parametrize('parse', [parse_image_to_video, parse_video_to_video])
+def test_a_full_size_stage_takes_4_3_gigabytes_in_half_precision(parse):
+    networks = build_networks(parse({}, 'configuration.json')).values()
+    size = sum(tensor.numel() * 2 for network in networks for tensor in network.state_dict().values())
+    assert 3.2e9 < size < 4.4e9
+
+
+def test_what_was_interrupted_goes_on(golden_model, tmp_path):
+    output = tmp_path / 'small'
+    first = next(convert_model(golden_model, output, torch.float16)).path
+    before = first.stat().st_mtime_ns
+    assert 'configuration.json' not in names(output)
+    with pytest.raises(ConfigurationError):
+        modelscope_i2v.load(output, device='cpu')
+    list(convert_model(golden_model, output, torch.float16))
+    assert first.stat().st_mtime_ns == before
+    assert names(output) == sorted([*FILES, 'configuration.json'])
+
+
+def test_a_damaged_part_of_an_interrupted_conversion_is_made_again(golden_model, tmp_path):
+    output = tmp_path / 'small'
+    first = next(convert_model(golden_model, output, torch.float16)).path
+    whole = first.read_bytes()
+    damaged = bytearray(whole)
+    damaged[-3] ^= 64
+    first.write_bytes(damaged)
+    list(convert_model(golden_model, output, torch.float16))
+    assert first.read_bytes() == whole
+
+
+def test_nothing_is_overwritten(golden_model, tmp_path):
+    output = tmp_path / 'small'
+    next(convert_model(golden_model, output, torch.float16))
+    with pytest.raises(
+        OutputError, match='already has the beginning of another conversion, and nothing is overwritten'
+    ):
+        next(convert_model(golden_model, output, torch.bfloat16))
+    list(convert_model(golden_model, output, torch.float16))
+    with pytest.raises(OutputError, match='already has files, and nothing is overwritten. Name a new folder'):
+        next(convert_model(golden_model, output, torch.float16))
+    assert NOTE not in names(output)
+
+
+def test_weights_too_large_for_the_precision_are_not_written(golden_model, tmp_path):
+    source = variant(golden_model, tmp_path / 'large')
+    weights = torch.load(source / 'unet.pth', weights_only=True)
+    weights['state_dict']['out.2.bias'][0] = 1e6
+    (source / 'unet.pth').unlink()
+    torch.save(weights, source / 'unet.pth')
+    with pytest.raises(CheckpointError, match="'conv_out.bias' is not finite as torch.float16"):
+        list(convert_model(source, tmp_path / 'small', torch.float16))
+    assert 'unet.safetensors' not in names(tmp_path / 'small')
+    list(convert_model(source, tmp_path / 'other', torch.bfloat16))
+
+
+def test_a_missing_file_is_named_before_anything_is_written(golden_model, tmp_path):
+    source = variant(golden_model, tmp_path / 'part')
+    (source / 'unet.pth').unlink()
+    with pytest.raises(CheckpointError, match='unet.pth does not exist'):
+        list(convert_model(source, tmp_path / 'small', torch.float16))
+    assert not (tmp_path / 'small').exists()
+
+
+def test_the_command_says_what_it_saved(golden_model, tmp_path, capsys):
+    assert main(['convert', str(golden_model), '-o', str(tmp_path / 'small')]) == 0
+    *files, total = capsys.readouterr().out.splitlines()
+    assert [line.split(':')[0] for line in files] == ['unet.safetensors', 'clip.safetensors', 'autoencoder.safetensors']
+    assert all('verified' in line for line in files)
+    assert total.startswith(f'{tmp_path / "small"}: ')
+    assert total.endswith('% saved')
+    assert main(['convert', str(golden_model), '-o', str(tmp_path / 'json'), '--dtype', 'fp32', '--json']) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told['size'] == sum(os.path.getsize(tmp_path / 'json' / name) for name in FILES)  # noqa: PTH202
+    assert main(['convert', str(golden_model), '-o', str(tmp_path / 'small')]) == 1
+    assert 'nothing is overwritten' in capsys.readouterr().err
