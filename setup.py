@@ -46,10 +46,18 @@ EXTRAS_REQUIRE = {
         'torchmetrics>=1.3',  # PSNR and SSIM, also of `evaluate --source`
         'scikit-image>=0.22',  # pictures that the embedded models learn from
     ],
+    # `python -m model_card.pictures` draws the figures of the model pages.
+    'pages': ['matplotlib>=3.8'],
     'test': [
         'pytest>=8.0',
         'ruff>=0.6',
         'mypy>=1.10',
+        'pyyaml>=6.0',  # front matter of the model pages
+        # For `modelscope server`, which does not work with newer ones:
+        'fastapi>=0.115,<0.130',
+        'starlette>=0.49.1,<1',
+        'uvicorn>=0.30',
+        'sse-starlette>=2.0',
         # Only for importing the reference: its networks run beside ours, its classes register beside ours.
         'easydict>=1.10',
         'fairscale>=0.4.13',

@@ -1,9 +1,10 @@
-"""Load a synthetic full-size stage-1 checkpoint set: true names, wrappers and layout, random values, float16.
+"""Load a synthetic full-size stage-1 checkpoint set: true names, wrappers and layout, random values.
 
     python -m benchmarks.full_size_load FOLDER
 
-writes about 5 GB into FOLDER (once), loads it through ModelScope's pipeline() in a fresh process and reports seconds
-and peak resident memory there. With --generate it also makes one tiny video with the full networks.
+writes about 5 GB (float16) into FOLDER (once), loads it through ModelScope's pipeline() in a fresh process and reports
+seconds and peak resident memory there. With --generate it also makes one tiny video with the full networks. With
+--as-on-the-hub the files are float32 and have what no stage uses, 15 GB in all; with --convert they are then converted.
 """
 
 import argparse
@@ -20,12 +21,16 @@ ROOT = Path(__file__).parent.parent
 MANIFESTS = ROOT / 'tests' / 'data' / 'manifests.json'
 
 
-def random_weights(shapes: dict[str, list[int]], prefix: str = '') -> dict[str, torch.Tensor]:
-    """Float16 values of the size that an initialised network has, so that activations stay finite."""
+#: Parameters in Stable Diffusion 2.1's file beside the autoencoder: its own UNet and text encoder.
+OTHER_PARAMETERS = 1_220_000_000
+
+
+def random_weights(shapes: dict[str, list[int]], prefix: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Values of the size that an initialised network has, so that activations stay finite."""
     generator = torch.Generator().manual_seed(0)
     weights = {}
     for key, shape in shapes.items():
-        tensor = torch.empty(shape, dtype=torch.float16)
+        tensor = torch.empty(shape, dtype=dtype)
         fan_in = max(1, tensor[0].numel()) if len(shape) > 1 else 1
         if len(shape) == 1:
             tensor.fill_(1.0 if key.endswith('weight') else 0.0)
@@ -35,15 +40,28 @@ def random_weights(shapes: dict[str, list[int]], prefix: str = '') -> dict[str, 
     return weights
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, as_on_the_hub: bool) -> None:
+    dtype = torch.float32 if as_on_the_hub else torch.float16
     manifests = json.loads(MANIFESTS.read_text())
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': random_weights(manifests['unet_i2v'])}, folder / 'unet.pth')
-    torch.save(random_weights(manifests['clip_full']), folder / 'open_clip_pytorch_model.bin')
-    autoencoder = random_weights(manifests['autoencoder'], 'first_stage_model.')
+    torch.save({'state_dict': random_weights(manifests['unet_i2v'], '', dtype)}, folder / 'unet.pth')
+    torch.save(random_weights(manifests['clip_full'], '', dtype), folder / 'open_clip_pytorch_model.bin')
+    autoencoder = random_weights(manifests['autoencoder'], 'first_stage_model.', dtype)
+    if as_on_the_hub:
+        autoencoder['model.diffusion_model.and_the_rest'] = torch.zeros(OTHER_PARAMETERS)
     torch.save({'state_dict': autoencoder, 'global_step': 0}, folder / 'v2-1_512-ema-pruned.ckpt')
-    published = ROOT / 'model_card' / 'Image-to-Video' / 'configuration.json'
-    (folder / 'configuration.json').write_text(published.read_text())
+    published = json.loads((ROOT / 'model_card' / 'Image-to-Video' / 'configuration.json').read_text())
+    del published['allow_remote']  # the page's own code, which is not here
+    (folder / 'configuration.json').write_text(json.dumps(published))
+
+
+def convert(folder: Path) -> None:
+    from modelscope_i2v.cli.main import main
+
+    start = time.perf_counter()
+    code = main(['convert', str(folder), '-o', f'{folder}-fp16'])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f'exit code {code}, converted in {time.perf_counter() - start:.1f} s, peak resident {peak:.2f} GiB')
 
 
 def load(folder: Path, generate: bool) -> None:
@@ -69,11 +87,15 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path)
     parser.add_argument('--generate', action='store_true')
+    parser.add_argument('--as-on-the-hub', action='store_true')
+    parser.add_argument('--convert', action='store_true')
     parser.add_argument('--in-process', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.in_process:
+    if arguments.in_process and arguments.convert:
+        convert(arguments.folder)
+    elif arguments.in_process:
         load(arguments.folder, arguments.generate)
     else:
         if not (arguments.folder / 'configuration.json').exists():
-            write(arguments.folder)
+            write(arguments.folder, arguments.as_on_the_hub)
         subprocess.run([sys.executable, '-m', 'benchmarks.full_size_load', '--in-process', *sys.argv[1:]], check=True)

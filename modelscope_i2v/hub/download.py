@@ -125,6 +125,9 @@ def _explain(model: str, revision: str | None, error: Exception) -> str:
     answered = getattr(error, 'response', None) is not None  # else there is nobody to ask
     known = ', '.join(_revisions(model)) if answered else ''
     advice = f'Its revisions are {known}.' if known else 'Check the id, the revision and the network, and try again.'
+    with suppress(ModelScopeI2VError):
+        cached_snapshot(model, revision)
+        advice += ' All its files are in the cache, not verified: offline=True (--offline) takes them.'
     return f'The model {named} could not be downloaded: {error}.{details} {advice} What is there already is kept.'
 
 

@@ -1,14 +1,11 @@
 """The start-up hook in environments of its own."""
 
 import os
-import subprocess
-import sys
-import venv
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.environments import new_environment, run_in, site_packages
+
 REGISTERED = """
 import sys
 assert 'modelscope_i2v' not in sys.modules
@@ -30,73 +27,57 @@ OTHER_WAYS = {
 @pytest.fixture
 def environment(tmp_path):
     """A virtual environment that finds everything of this one, and this checkout."""
-    venv.create(tmp_path / 'venv', with_pip=False)
-    packages = next((tmp_path / 'venv').glob('lib/python*/site-packages'))
-    here = next(path for path in map(Path, sys.path) if (path / 'torch').is_dir())
-    (packages / 'all.pth').write_text(f'{here}\n{ROOT}\n')
-    return tmp_path / 'venv'
-
-
-def run(environment, *arguments, **variables):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(('PYTHON', 'MODELSCOPE_I2V'))}
-    return subprocess.run(
-        [environment / 'bin' / 'python', *arguments],
-        env={**clean, **variables},
-        cwd=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return new_environment(tmp_path / 'venv')
 
 
 def autoload(environment, option):
-    done = run(environment, '-m', 'modelscope_i2v.cli.main', 'autoload', option)
+    done = run_in(environment, '-m', 'modelscope_i2v.cli.main', 'autoload', option)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def files(environment):
-    return sorted(path.name for path in environment.glob('lib/python*/site-packages/*autoload*'))
+    return sorted(path.name for path in site_packages(environment).glob('*autoload*'))
 
 
 def test_enabled_the_import_of_modelscope_registers(environment):
-    assert run(environment, '-c', REGISTERED).returncode != 0
+    assert run_in(environment, '-c', REGISTERED).returncode != 0
     assert 'Autoload is disabled' in autoload(environment, '--status')
     assert 'Autoload is enabled' in autoload(environment, '--enable')
     assert files(environment) == ['_modelscope_i2v_autoload.pth', '_modelscope_i2v_autoload.py']
     for code in (REGISTERED, *(f'import sys; {line}' for line in OTHER_WAYS.values())):
-        done = run(environment, '-c', code)
+        done = run_in(environment, '-c', code)
         assert (done.returncode, done.stderr) == (0, ''), (code, done.stderr)
     assert 'Autoload is enabled' in autoload(environment, '--status')
-    assert run(environment, '-c', REGISTERED, MODELSCOPE_I2V_AUTOLOAD='0').returncode != 0
+    assert run_in(environment, '-c', REGISTERED, MODELSCOPE_I2V_AUTOLOAD='0').returncode != 0
     assert 'removed' in autoload(environment, '--disable')
     assert files(environment) == []
     assert 'was not enabled' in autoload(environment, '--disable')
-    assert run(environment, '-c', REGISTERED).returncode != 0
+    assert run_in(environment, '-c', REGISTERED).returncode != 0
 
 
 def test_it_never_disturbs_an_interpreter(environment):
     """Neither without this package, nor without its own module, nor with a broken one."""
     autoload(environment, '--enable')
-    packages = next(environment.glob('lib/python*/site-packages'))
-    (packages / 'all.pth').write_text(next(path for path in sys.path if (Path(path) / 'torch').is_dir()) + '\n')
-    done = run(environment, '-W', 'error::SyntaxWarning', '-c', 'from modelscope.pipelines import pipeline')
+    packages = site_packages(environment)
+    borrowed = packages / 'borrowed.pth'
+    borrowed.write_text(borrowed.read_text().splitlines()[0] + '\n')
+    done = run_in(environment, '-W', 'error::SyntaxWarning', '-c', 'from modelscope.pipelines import pipeline')
     assert done.returncode == 0
     if 'could not be loaded' not in done.stderr:  # this package may be installed beside torch
         assert done.stderr == ''
     for damage in ('raise RuntimeError("broken")', 'no python'):
         (packages / '_modelscope_i2v_autoload.py').write_text(damage)
-        done = run(environment, '-c', 'print(1)')
+        done = run_in(environment, '-c', 'print(1)')
         assert (done.returncode, done.stdout, done.stderr) == (0, '1\n', '')
     (packages / '_modelscope_i2v_autoload.py').unlink()
-    done = run(environment, '-c', 'print(1)')
+    done = run_in(environment, '-c', 'print(1)')
     assert (done.returncode, done.stdout, done.stderr) == (0, '1\n', '')
 
 
 def test_a_hook_of_another_version_is_noticed(environment):
     autoload(environment, '--enable')
-    hook = next(environment.glob('lib/python*/site-packages/_modelscope_i2v_autoload.py'))
+    hook = site_packages(environment) / '_modelscope_i2v_autoload.py'
     hook.write_text(hook.read_text() + '# older')
     assert 'run --enable again' in autoload(environment, '--status')
     autoload(environment, '--enable')
@@ -106,9 +87,9 @@ def test_a_hook_of_another_version_is_noticed(environment):
 def test_a_folder_that_cannot_be_written_to_is_refused(environment):
     if os.geteuid() == 0:
         pytest.skip('root may write everywhere')
-    packages = next(environment.glob('lib/python*/site-packages'))
+    packages = site_packages(environment)
     packages.chmod(0o555)
-    done = run(environment, '-m', 'modelscope_i2v.cli.main', 'autoload', '--enable')
+    done = run_in(environment, '-m', 'modelscope_i2v.cli.main', 'autoload', '--enable')
     packages.chmod(0o755)
     assert done.returncode == 1
     assert 'can be written to. Take a virtual environment of your own' in done.stderr

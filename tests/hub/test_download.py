@@ -130,6 +130,15 @@ def test_without_a_revision_the_hub_is_asked_and_may_be_gone(golden_model, tmp_p
     assert [item['folder'] for item in found] == [str(folder)] * 2
 
 
+def test_what_another_client_downloaded_is_offered_when_the_hub_is_gone(golden_model, tmp_path):
+    variant(golden_model, snapshot(tmp_path))
+    with serving() as hub:
+        pass
+    lost, found = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,', f'{MODEL},v1.1.0,offline')
+    assert 'All its files are in the cache, not verified: offline=True (--offline) takes them.' in lost['message']
+    assert found['folder'] == str(snapshot(tmp_path))
+
+
 def test_offline_without_a_revision_several_have_to_be_told_apart(hub, tmp_path):
     fetch(hub, tmp_path / 'cache', f'{MODEL},v1.0.0,', f'{MODEL},v1.1.0,')
     unknown, missing, nothing = fetch(
@@ -228,3 +237,20 @@ def test_what_the_hub_does_not_have_is_said(hub, tmp_path):
     assert "(revision 'v9.9.9') could not be downloaded" in revision['message']
     assert 'Its revisions are v1.0.0, v1.1.0.' in revision['message']
     assert "'damo/nothing' (revision 'v1.1.0') could not be downloaded" in model['message']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['drop', 'error'])
+def test_what_does_not_pass_is_given_up_and_goes_on_later(kind, hub, tmp_path):
+    """The client tries for half a minute; with a dropping connection it keeps what came."""
+    hub.faults.append(Fault(kind, UNET))
+    wanted = f'{MODEL},v1.1.0,'
+    failed, offline = fetch(hub, tmp_path / 'cache', wanted, wanted + 'offline')
+    assert (failed['error'], offline['error']) == ('CheckpointError', 'CheckpointError')
+    assert f'{UNET}: ' in failed['message']
+    assert not (snapshot(tmp_path) / UNET).exists()
+    part = next(iter(snapshot(tmp_path).glob(f'{UNET}*')), None)
+    assert (part is not None and part.stat().st_size > 0) == (kind == 'drop')
+    hub.faults.clear()
+    (found,) = fetch(hub, tmp_path / 'cache', wanted)
+    assert (Path(found['folder']) / UNET).read_bytes() == (tmp_path / 'hub' / 'v1.1.0' / UNET).read_bytes()

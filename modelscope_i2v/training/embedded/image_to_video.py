@@ -33,7 +33,7 @@ PICTURES = LoopSettings(
     precision='bf16',
     log_every=50,
 )
-VIDEOS = dataclasses.replace(PICTURES, steps=1800, learning_rate=6e-4)
+VIDEOS = dataclasses.replace(PICTURES, steps=9000, learning_rate=6e-4)
 
 #: What the model does where a call does not say.
 CALL = {'target_fps': 8, 'max_frames': NUM_FRAMES, 'latent_hei': 16, 'latent_wid': 16, 'steps': 20}
@@ -53,6 +53,7 @@ def objective(scale_factor: float) -> Objective:
         scale_factor=scale_factor,
         takes_fps=True,
         timestep_power=1.5,
+        motion_weight=5.0,
     )
 
 

@@ -1,0 +1,1 @@
+"""Pictures of the model pages, made by scripts."""

@@ -1,0 +1,25 @@
+"""All pictures of both model pages: ``python -m model_card.pictures`` (needs the extras ``pages`` and ``train``)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from model_card.pictures.figures import draw_framework, draw_unet
+from model_card.pictures.strips import save_strips
+
+HERE = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Write them."""
+    first, second = HERE / 'Image-to-Video' / 'assets', HERE / 'Video-to-Video' / 'assets'
+    draw_framework(first / 'framework.png')
+    draw_unet(first / 'unet.png')
+    save_strips(first / 'strips.jpg', second / 'strips.jpg')
+    shutil.copyfile(first / 'framework.png', second / 'framework.png')
+    shutil.copyfile(HERE.parent / 'examples' / 'cat.jpg', first / 'example.jpg')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,50 @@
+"""Sample strips of the model pages, made with the embedded models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from modelscope_i2v import embedded_model, load
+
+SIDE, GAP, FRAMES = 128, 4, 6
+PHOTOGRAPHS = (data.chelsea, data.astronaut, data.coffee)
+
+
+def square(photograph: np.ndarray) -> Image.Image:
+    """The central square of an RGB picture."""
+    side = min(photograph.shape[:2])
+    top, left = ((extent - side) // 2 for extent in photograph.shape[:2])
+    return Image.fromarray(photograph[top : top + side, left : left + side])
+
+
+def paste_rows(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """A sheet of rows of pictures, all drawn ``SIDE`` pixels wide."""
+    step = SIDE + GAP
+    sheet = Image.new('RGB', (step * max(map(len, rows)) - GAP, step * len(rows) - GAP), 'white')
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            resample = Image.Resampling.NEAREST if picture.width < SIDE else Image.Resampling.LANCZOS
+            sheet.paste(picture.resize((SIDE, SIDE), resample), (x * step, y * step))
+    return sheet
+
+
+def save_strips(first: Path, second: Path) -> None:
+    """Stage 1: each photograph and frames of its video. Stage 2: frames of a video, and the same ones afterwards."""
+    stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
+    stage2 = load(embedded_model('video-to-video'), device='cpu', show_progress=False)
+    rows, pairs = [], []
+    for seed, photograph in enumerate(PHOTOGRAPHS):
+        picture = square(photograph())
+        video = stage1(picture, seed=seed, output_type='pil')['output_video']
+        chosen = np.linspace(0, len(video) - 1, FRAMES).round().astype(int)
+        rows.append([picture, *(video[index] for index in chosen)])
+        sharper = stage2({'video_path': video, 'text': ''}, seed=seed, output_type='pil')['output_video']
+        pairs += [[video[index] for index in chosen], [sharper[index] for index in chosen]]
+    for path, sheet in ((first, paste_rows(rows)), (second, paste_rows(pairs))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path, quality=90)

@@ -1,0 +1,69 @@
+"""The commands with hub ids: downloaded once, then without network; what the hub says becomes one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.folders import IMAGE, variant
+from tests.hub.client import environment
+from tests.hub.server import serving
+
+FIRST, SECOND = 'damo/Image-to-Video', 'damo/Video-to-Video'
+
+
+def command(hub, cache, *arguments):
+    return subprocess.run(
+        [sys.executable, '-m', 'modelscope_i2v.cli.main', *map(str, arguments)],
+        env=environment(hub, cache),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folders(golden_model, golden_model_2, tmp_path):
+    changes = {'model.model_cfg.steps': 2, 'model.model_cfg.noise_level': 100}
+    changes['model.model_cfg.solver'] = 'dpmpp_2m_sde'
+    return {
+        FIRST: variant(golden_model, tmp_path / 'hub' / '1', {'model.model_cfg.steps': 2}),
+        SECOND: variant(golden_model_2, tmp_path / 'hub' / '2', changes),
+    }
+
+
+def test_chain_downloads_both_stages_and_then_needs_no_network(folders, tmp_path):
+    chain = ['chain', IMAGE, '--model', FIRST, '--model-revision', 'v1.1.0', '--device', 'cpu', '--seed', 1, '--json']
+    with serving() as hub:
+        for model, folder in folders.items():
+            hub.serve(model, 'v1.1.0', folder)
+        done = command(hub, tmp_path / 'cache', *chain, '-o', tmp_path / 'a.mp4', '--num-frames', 3)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)['model_revision'] == 'v1.1.0'
+    done = command(hub, tmp_path / 'cache', *chain, '-o', tmp_path / 'b.mp4', '--num-frames', 3, '--offline')
+    assert done.returncode == 0, done.stderr
+    info = command(hub, tmp_path / 'cache', 'info', tmp_path / 'b.mp4', '--json')
+    recipe = json.loads(info.stdout)['recipe']
+    assert [(entry['model'], entry['revision']) for entry in recipe] == [(FIRST, 'v1.1.0'), (SECOND, 'v1.1.0')]
+    assert (tmp_path / 'a.mp4').read_bytes() == (tmp_path / 'b.mp4').read_bytes()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--model-revision', 'v9.9.9'], 'Its revisions are v1.1.0.'),
+        (['--model', 'damo/nothing'], "'damo/nothing' could not be downloaded"),
+        (['--offline'], 'Run once without offline to download it'),
+    ],
+)
+def test_what_goes_wrong_is_one_line(options, message, folders, tmp_path):
+    with serving() as hub:
+        hub.serve(FIRST, 'v1.1.0', folders[FIRST])
+        arguments = ['image-to-video', IMAGE, '-o', tmp_path / 'out.mp4', '--model', FIRST, *options]
+        done = command(hub, tmp_path / 'cache', *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'out.mp4').exists()

@@ -1,0 +1,61 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.hub.server import serving
+
+PAGES = Path(__file__).parents[2] / 'model_card'
+#: Settings of the small models, small enough for a test.
+SMALL = {
+    'Image-to-Video': {'steps': 2, 'max_frames': 3},
+    'Video-to-Video': {'steps': 2, 'solver': 'dpmpp_2m_sde', 'noise_level': 100},
+}
+
+
+def publish(folder, name, small_model, *, as_before):
+    """The page ``name`` with the weights and sizes of ``small_model``; ``as_before``: without code of its own."""
+    folder.mkdir(parents=True)
+    page = json.loads((PAGES / name / 'configuration.json').read_text())
+    small = json.loads((small_model / 'configuration.json').read_text())
+    page['model']['model_cfg'] |= small['model']['model_cfg'] | SMALL[name]
+    files = list(PAGES.joinpath(name).rglob('*'))
+    if as_before:
+        del page['allow_remote']
+        files = [PAGES / name / 'README.md']
+    for file in files:
+        target = folder / file.relative_to(PAGES / name)
+        if file.is_file() and file.name != 'configuration.json':
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, target)
+    for file in small_model.iterdir():
+        if file.name != 'configuration.json':
+            os.link(file, folder / file.name)
+    (folder / 'configuration.json').write_text(json.dumps(page))
+    return folder
+
+
+@pytest.fixture(scope='session')
+def published(golden_model, golden_model_2, tmp_path_factory):
+    """Both pages of this repository, and as they were before it: ``folder / 'page' or 'before' / name``."""
+    folder = tmp_path_factory.mktemp('published')
+    for name, model in (('Image-to-Video', golden_model), ('Video-to-Video', golden_model_2)):
+        publish(folder / 'page' / name, name, model, as_before=False)
+        publish(folder / 'before' / name, name, model, as_before=True)
+    return folder
+
+
+@pytest.fixture(scope='module', params=['page', 'before'])
+def hub(request, published):
+    """A hub with both pages; ``hub.kind`` says which ones."""
+    with serving() as hub:
+        hub.kind = request.param
+        for name in SMALL:
+            hub.serve(f'damo/{name}', 'v1.1.0', published / request.param / name)
+        yield hub
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('cache')

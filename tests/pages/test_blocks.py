@@ -1,0 +1,43 @@
+"""Every Python block of the model pages and of the README runs as it is written, but for the device."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.hub.client import environment
+from tests.pages.blocks import ROOT, on_cpu, prepare, python_blocks
+
+DOCUMENTS = [ROOT / 'README.md', *sorted(ROOT.glob('model_card/*/README.md'))]
+BLOCKS = list(dict.fromkeys(block for path in DOCUMENTS for block in python_blocks(path)))
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp('blocks'))
+
+
+def test_the_documents_have_blocks():
+    assert {path.parent.name for path in DOCUMENTS if python_blocks(path)} >= {'Image-to-Video', 'Video-to-Video'}
+    assert len(BLOCKS) >= 7
+
+
+@pytest.mark.parametrize('number', range(len(BLOCKS)))
+def test_every_block_runs(number, hub, cache, folder):
+    """On pages with code of their own as it is; on those of before with our import, unless the block has it."""
+    block = on_cpu(BLOCKS[number])
+    if hub.kind == 'before':
+        if 'pipeline(' not in block:
+            pytest.skip('needs no page')
+        if 'import modelscope_i2v' not in block:
+            block = f'import modelscope_i2v\n{block}'
+    done = subprocess.run(
+        [sys.executable, '-c', block],
+        env=environment(hub, cache / hub.kind),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f'{block}\n{done.stderr}'

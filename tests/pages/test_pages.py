@@ -1,0 +1,102 @@
+"""The pages are what the hub expects of pages."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.folders import IMAGE, run_python
+from tests.pages.blocks import ROOT
+
+PAGES = sorted(path.parent for path in ROOT.glob('model_card/*/ms_wrapper.py'))
+#: The front matter of cards on the hub.
+REQUIRED = {'tasks', 'widgets', 'domain', 'frameworks', 'backbone', 'metrics', 'license', 'language', 'tags', 'studios'}
+ALLOWED = {*REQUIRED, 'model-type', 'datasets', 'customized-quickstart', 'finetune-support'}
+RUN = """
+import json, sys
+from modelscope.pipelines import pipeline
+
+task, folder, input, output = sys.argv[1:]
+made = pipeline(task, model=folder, device='cpu', trust_remote_code=True)
+assert type(made).__module__.startswith('modelscope_i2v.')
+assert made(json.loads(input), output_video=output)['output_video'] == output
+"""
+
+
+def front_matter(page):
+    text = (page / 'README.md').read_text(encoding='utf-8')
+    found = re.match(r'---\n(.*?)\n---\n', text, re.DOTALL)
+    return yaml.safe_load(found[1])
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+class TestPage:
+    def test_front_matter(self, page):
+        card = front_matter(page)
+        assert REQUIRED <= card.keys() <= ALLOWED
+        task = json.loads((page / 'configuration.json').read_text())['task']
+        assert card['tasks'] == [task] == [widget['task'] for widget in card['widgets']]
+        assert card['license'] == 'cc-by-nc-nd-4.0'
+        assert set(card['language']) == {'zh', 'en'}
+        for name in ('domain', 'frameworks', 'backbone', 'metrics', 'tags', 'studios'):
+            assert all(isinstance(value, str) and value for value in card[name]), name
+        for widget in card['widgets']:
+            inputs = {entry['name'] for entry in widget['inputs']}
+            assert inputs <= {'image', 'video_path', 'text'}
+            assert all(isinstance(value, int) for value in widget['inferencespec'].values())
+            for example in widget.get('examples', []):
+                for entry in example['inputs']:
+                    assert entry['name'] in inputs
+                    assert (page / entry['data'].removeprefix('git://')).is_file()
+
+    def test_both_languages_say_the_same_things(self, page):
+        text = (page / 'README.md').read_text(encoding='utf-8')
+        chinese, english = text.split('\n## 中文\n')[1].split('\n## English\n')
+        english = english.split('\n## Citation\n')[0]
+        assert len(re.findall(r'^### ', chinese, re.MULTILINE)) == len(re.findall(r'^### ', english, re.MULTILINE)) == 7
+        for fact in ('1280x720', 'VideoComposer' if page.name == 'Image-to-Video' else 'CLIP', 'Apache-2.0', '7:1'):
+            assert fact in chinese, fact
+            assert fact in english, fact
+
+    def test_pictures_and_links_are_there(self, page):
+        text = (page / 'README.md').read_text(encoding='utf-8')
+        local = [link for link in re.findall(r'\]\(([^)#]+)\)', text) if '://' not in link]
+        assert 'assets/framework.png' in local
+        assert all((page / link).is_file() for link in local)
+        assert sum(file.stat().st_size for file in page.rglob('*') if file.is_file()) < 1_000_000
+
+    def test_it_asks_for_this_package_and_runs_one_file(self, page):
+        assert re.fullmatch(r'modelscope_i2v>=[\d.]+\n', (page / 'requirements.txt').read_text())
+        assert [file.name for file in page.rglob('*.py')] == ['ms_wrapper.py']
+
+    def test_the_folder_is_a_model(self, page, published, tmp_path):
+        """By path and with trust, as ModelScope has it; its ``ms_wrapper.py`` brings the classes."""
+        task = front_matter(page)['tasks'][0]
+        given = str(IMAGE)
+        if task == 'video-to-video':
+            from modelscope_i2v.media.video_writer import write_video
+            from tests.media.clips import gradient
+
+            write_video(gradient(3), tmp_path / 'in.mp4', fps=8)
+            given = {'video_path': str(tmp_path / 'in.mp4'), 'text': ''}
+        output = tmp_path / 'out.mp4'
+        folder = published / 'page' / page.name
+        run_python(RUN, task, folder, json.dumps(given), output, MODELSCOPE_CACHE=str(tmp_path / 'cache'))
+        assert output.stat().st_size > 0
+
+
+def test_the_pictures_are_made_by_the_scripts(tmp_path):
+    pytest.importorskip('matplotlib', reason="the extra 'pages' is not installed")
+    code = (
+        'import sys; from pathlib import Path; from model_card.pictures.figures import draw_framework, draw_unet\n'
+        "draw_framework(Path(sys.argv[1], 'framework.png')); draw_unet(Path(sys.argv[1], 'unet.png'))"
+    )
+    subprocess.run([sys.executable, '-c', code, tmp_path], cwd=ROOT, check=True, timeout=120)
+    from PIL import Image
+
+    for name in ('framework.png', 'unet.png'):
+        made, kept = Image.open(tmp_path / name), Image.open(ROOT / 'model_card' / 'Image-to-Video' / 'assets' / name)
+        assert made.size == kept.size
