@@ -15,7 +15,9 @@ VERSION = next(
 )
 
 INSTALL_REQUIRES = [
-    'modelscope>=1.28.2',  # what we plug into; older ones have another index of classes
+    'modelscope>=1.38',  # what we plug into; older ones keep models elsewhere and have no plug-ins of their command
+    'modelscope_hub>=0.5',  # its client: downloads of single files, verified and resumed
+    'filelock>=3.12',  # one download at a time of a model
     'torch>=2.5',  # networks and samplers
     'open_clip_torch>=2.28',  # CLIP's image and text towers
     'torchvision',  # open_clip imports it without a bound of its own
@@ -46,18 +48,14 @@ EXTRAS_REQUIRE = {
         'torchmetrics>=1.3',  # PSNR and SSIM, also of `evaluate --source`
         'scikit-image>=0.22',  # pictures that the embedded models learn from
     ],
-    # `python -m model_card.pictures` draws the figures of the model pages.
-    'pages': ['matplotlib>=3.8'],
+    # For `modelscope server`, which does not work with newer ones.
+    'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],
     'test': [
         'pytest>=8.0',
         'ruff>=0.6',
         'mypy>=1.10',
         'pyyaml>=6.0',  # front matter of the model pages
-        # For `modelscope server`, which does not work with newer ones:
-        'fastapi>=0.115,<0.130',
-        'starlette>=0.49.1,<1',
-        'uvicorn>=0.30',
-        'sse-starlette>=2.0',
+        'matplotlib>=3.8',  # figures of the model pages
         # Only for importing the reference: its networks run beside ours, its classes register beside ours.
         'easydict>=1.10',
         'fairscale>=0.4.13',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,9 @@ class GenerationModel(TorchModel):
     def share_autoencoder(self, other: GenerationModel) -> bool:
         """Use the autoencoder of ``other``, freeing one's own, if both have the same weights; says whether."""
         own, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
-        same = self.configuration.autoencoder == other.configuration.autoencoder and self.device == other.device
+        # The scale is the UNets' business: the stages of one autoencoder may differ in it.
+        here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))
+        same = here == there and self.device == other.device
         if same and all(torch.equal(own[key], theirs[key]) for key in own):
             self.autoencoder = other.autoencoder
             return True

@@ -10,6 +10,7 @@ from typing import Any
 from modelscope_i2v.configuration_file import FILE_NAME, check_name, find_stage, read_configuration
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.hub.download import fetch_snapshot
+from modelscope_i2v.runtime.device import resolve_device
 
 
 def load(
@@ -28,6 +29,8 @@ def load(
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         DeviceError, InputError, TypeError: as the pipelines do.
     """
+    # Before a download of gigabytes, not after it:
+    pipeline_arguments['device'] = str(resolve_device(pipeline_arguments.get('device')))
     folder = model_folder(model, revision, offline=offline)
     file = folder / FILE_NAME
     content = read_configuration(folder)

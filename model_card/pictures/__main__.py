@@ -1,4 +1,4 @@
-"""All pictures of both model pages: ``python -m model_card.pictures`` (needs the extras ``pages`` and ``train``)."""
+"""All pictures of both model pages: ``python -m model_card.pictures`` (needs the extras ``test`` and ``train``)."""
 
 from __future__ import annotations
 

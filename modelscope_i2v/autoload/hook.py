@@ -20,20 +20,27 @@ WATCHED = ('modelscope.pipelines', 'modelscope.models', 'modelscope.trainers')
 
 
 class Watcher:
-    """A finder that has the real ones find a watched package, and registers when that is loaded."""
+    """A finder that has the real ones find a watched package, and registers when that has been loaded."""
+
+    def __init__(self) -> None:
+        self._looking = False
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in WATCHED:
+        if self._looking or name not in WATCHED:
             return None
         import importlib.util
 
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]  # once is enough
-        spec = importlib.util.find_spec(name)
+        self._looking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking = False
         if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
             execute = spec.loader.exec_module
 
             def execute_and_register(module: ModuleType) -> None:
                 execute(module)
+                sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]  # once is enough
                 register()
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
@@ -41,13 +48,23 @@ class Watcher:
 
 
 def register() -> None:
-    """Import modelscope_i2v, which registers it; what goes wrong is a warning, for this is somebody else's program."""
-    try:
-        import modelscope_i2v  # noqa: F401
-    except Exception as error:
-        import warnings
+    """Import modelscope_i2v, which registers it. What goes wrong is no error: this is somebody else's program."""
+    import contextlib
+    import importlib.util
 
-        warnings.warn(f'modelscope_i2v could not be loaded automatically: {error!r}', RuntimeWarning, stacklevel=2)
+    with contextlib.suppress(Exception):  # a warning that is an error here
+        try:
+            if importlib.util.find_spec('modelscope_i2v') is not None:  # else it was uninstalled
+                import modelscope_i2v  # noqa: F401
+        except Exception as error:
+            import warnings
+
+            warnings.warn(
+                f'modelscope_i2v could not be loaded: {error!r}. MODELSCOPE_I2V_AUTOLOAD=0 switches this off, deleting '
+                f'{__file__} removes it.',
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def install() -> None:

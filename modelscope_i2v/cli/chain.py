@@ -105,10 +105,13 @@ def _check_places(arguments: argparse.Namespace) -> None:
 
 def _second_model(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
     """Model and revision of stage 2: those that were named, else the counterpart of stage 1's."""
+    revision = arguments.stage2_model_revision
     if arguments.stage2_model or not arguments.model:
-        return arguments.stage2_model, arguments.stage2_model_revision
+        if arguments.stage2_model and not Path(arguments.stage2_model).exists():
+            revision = revision or arguments.model_revision
+        return arguments.stage2_model, revision
     if arguments.model == IMAGE_TO_VIDEO.default_hub_model:
-        return VIDEO_TO_VIDEO.default_hub_model, arguments.stage2_model_revision or arguments.model_revision
+        return VIDEO_TO_VIDEO.default_hub_model, revision or arguments.model_revision
     raise ConfigurationError(
         f"'{arguments.model}' has no known counterpart for stage 2. Name one with --stage2-model, for example "
         f'{VIDEO_TO_VIDEO.default_hub_model}.'

@@ -3,124 +3,159 @@
 from __future__ import annotations
 
 import errno
-import glob
 import logging
-import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from modelscope_i2v.configuration_file import FILE_NAME
-from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError
+from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
 from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, needed_files, snapshot_folder, twins
-from modelscope_i2v.hub.verified import are_verified, record_verified
+from modelscope_i2v.hub.verified import changed_since_verified, has_verified, record_verified
 from modelscope_i2v.media.atomic_file import output_errors
 
 logger = logging.getLogger(__name__)
 
-#: Errors of links that mean "not here", as against a full disk.
-_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES, errno.ENOSYS)
+#: Revisions that move; all others are taken for tags, which do not.
+BRANCHES = (DEFAULT_REVISION, 'main')
+#: Beside the snapshots: files that are on their way, and the lock of a revision.
+STAGING = '.modelscope_i2v'
+#: What a full or protected disk says.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+#: Path -> size and SHA-256 (None where the hub does not say) of the files of a revision.
+Listing = Mapping[str, tuple[int, 'str | None']]
 
 
 def fetch_snapshot(model: str, revision: str | None = None, *, offline: bool = False) -> Path:
     """The folder of a revision of ``owner/name``, with its configuration and the weights that this names.
 
-    A revision that is there and verified costs no request. Without a revision the hub is asked what is new; if that
-    fails, what is there is used, with a warning.
+    A tag that is there and verified costs no request. For a branch, or without a revision, the hub is asked what is
+    new; if that fails, what is there is used, with a warning.
 
     Raises:
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         ConfigurationError: if its configuration cannot be used. OutputError: if it cannot be written.
+        InputError: for what can be no revision.
     """
+    folder = snapshot_folder(model, revision)
     if offline:
         return cached_snapshot(model, revision)
-    folder = snapshot_folder(model, revision)
-    if revision is not None and _is_whole(folder):
+    moves = revision is None or revision in BRANCHES
+    if not moves and _is_whole(folder):
         return folder
     try:
-        _download(model, revision or DEFAULT_REVISION, folder)
-    except ModelScopeI2VError:
-        raise
+        _update(model, revision or DEFAULT_REVISION, folder)
     except Exception as error:  # the client's errors have no common base, neither within nor across its versions
-        if _is_whole(folder):
-            logger.warning("The hub could not be asked for news of '%s' (%s); using '%s'.", model, error, folder)
+        if moves and _is_whole(folder):
+            logger.warning("What is new of '%s' could not be had (%s); using '%s'.", model, error, folder)
             return folder
-        raise CheckpointError(_explain(model, revision, error)) from error
+        if isinstance(error, ModelScopeI2VError):
+            raise
+        raise _explained(model, revision, folder, error) from error
     return folder
 
 
 def _is_whole(folder: Path) -> bool:
     try:
-        return are_verified(folder, needed_files(folder))
+        return not changed_since_verified(folder, needed_files(folder))
     except ModelScopeI2VError:
         return False
 
 
-def _download(model: str, revision: str, folder: Path) -> None:
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    listed = _listing(model, revision)
-    _get(model, revision, folder, listed, [FILE_NAME])
-    names = needed_files(folder)
-    weights = names[1:]
-    for name in weights:
-        if not (folder / name).exists():
-            _link_twin(folder, name, listed.get(name))
-    if not are_verified(folder, names):
-        _get(model, revision, folder, listed, weights)
-        record_verified(folder, names)
+def _update(model: str, revision: str, folder: Path) -> None:
+    """Make ``folder`` what the hub has; until all of it is there and verified it stays as it was."""
+    staging = folder.parents[len(Path(revision).parts)] / STAGING / revision
+    with _locked(staging):
+        api, listing = _listing(model, revision)
+        _get(api, model, revision, folder, staging, listing, [FILE_NAME])
+        current = staging if (staging / FILE_NAME).exists() else folder
+        names = needed_files(current)
+        _get(api, model, revision, folder, staging, listing, names[1:])
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in reversed(names):  # the configuration last
+                if (staging / name).exists():
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (staging / name).replace(folder / name)
+                    # Two names of one file: replacing one by the other changes nothing.
+                    (staging / name).unlink(missing_ok=True)
+        record_verified(folder, {name: listing[name][1] for name in names})
 
 
-def _listing(model: str, revision: str) -> dict[str, int | None]:
-    """Path -> size of every file of a revision."""
-    from modelscope.hub.api import HubApi
+@contextmanager
+def _locked(staging: Path) -> Iterator[None]:
+    """Keep other processes from the same revision; the second finds everything done."""
+    with output_errors(staging):
+        staging.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(staging.with_name(f'{staging.name}.lock'))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
-    endpoint = HubApi().get_endpoint_for_read(model, repo_type='model')
-    files = HubApi(endpoint=endpoint).get_model_files(model, revision=revision, recursive=True)
-    return {file['Path']: file.get('Size') for file in files}
+
+def _listing(model: str, revision: str) -> tuple[Any, Listing]:
+    """A client for the endpoint that has the model, and the files of a revision."""
+    from modelscope_hub.api import HubApi
+
+    api = HubApi()
+    api = HubApi(endpoint=api.resolve_endpoint_for_read(model, repo_type='model'))
+    files = api.list_repo_files(model, 'model', revision=revision)
+    return api, {file.path: (file.size, file.sha256) for file in files if not file.is_dir}
 
 
-def _get(model: str, revision: str, folder: Path, listed: Iterable[str], names: list[str]) -> None:
-    """Download what of ``names`` is not there yet, and verify all of them by size and hash."""
-    from modelscope.hub.snapshot_download import snapshot_download
-
-    missing = sorted(set(names) - set(listed))
+def _get(api: Any, model: str, revision: str, folder: Path, staging: Path, listing: Listing, names: list[str]) -> None:
+    """Have in ``staging``, verified by size and hash, what of ``names`` is not in ``folder`` as it is listed."""
+    missing = [name for name in names if name not in listing]
     if missing:
         because = '' if missing == [FILE_NAME] else f", which its '{FILE_NAME}' names"
         raise CheckpointError(
             f"Revision '{revision}' of '{model}' has no {', '.join(missing)}{because}. Take another revision, or tell "
             "the model's owner."
         )
-    # Given the folder, the client does not look for a cache of its older versions, which had one for all revisions.
-    snapshot_download(
-        model,
-        revision=revision,
-        local_dir=str(folder),
-        allow_patterns=[glob.escape(name) for name in names],
-    )
+    wanted = [name for name in names if not has_verified(folder, name, *listing[name])]
+    for name in names:
+        if name not in wanted:
+            (staging / name).unlink(missing_ok=True)  # of an update that was overtaken
+        elif not (staging / name).exists():
+            _link_twin(staging / name, name, *listing[name])
+    if wanted:
+        files = [{'Path': name, 'Size': listing[name][0], 'Sha256': listing[name][1]} for name in wanted]
+        api.download_repo(model, 'model', revision=revision, local_dir=staging, file_list=files)
 
 
-def _link_twin(folder: Path, name: str, size: int | None) -> None:
-    """Put a file of the same name and size from another snapshot in place; the client will verify it as its own."""
-    target = folder / name
-    for twin in twins(folder, name):
-        if size is not None and twin.stat().st_size == size:
-            with output_errors(target):
+def _link_twin(target: Path, name: str, size: int, sha256: str | None) -> None:
+    """Put a file of the same name and size from the cache in place; the client will verify it as its own.
+
+    The client never writes to a file that is there: one that is wrong loses this name and keeps its others.
+    """
+    if sha256 is None:
+        return
+    for twin in twins(name):
+        if twin.stat().st_size == size:
+            with suppress(OSError):  # another file system, or one without links: then it is downloaded
                 target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    target.hardlink_to(twin.resolve())
-                except OSError as error:
-                    if error.errno not in _NO_LINKS:
-                        raise
-                    shutil.copyfile(twin, target)
-            logger.info("'%s' is taken from '%s'.", target, twin)
+                target.hardlink_to(twin.resolve())
+                logger.info("'%s' may be the one in '%s'.", name, twin.parent)
             return
 
 
-def _explain(model: str, revision: str | None, error: Exception) -> str:
-    named = f"'{model}'" + (f" (revision '{revision}')" if revision else '')
+def _explained(model: str, revision: str | None, folder: Path, error: Exception) -> ModelScopeI2VError:
+    """What the client raised, in words that help."""
     failed: dict[str, Any] = getattr(error, 'failed_files', None) or {}
+    causes = [error, *failed.values()]
+    if any(getattr(cause, 'errno', None) in _DISK_ERRORS for cause in causes):
+        reasons = '; '.join(str(cause) for cause in failed.values()) or str(error)
+        return OutputError(
+            f"'{folder}' cannot be written: {reasons}. Check the free space and the permissions, or set "
+            'MODELSCOPE_CACHE to another folder.'
+        )
+    named = f"'{model}'" + (f" (revision '{revision}')" if revision else '')
     details = ''.join(f' {name}: {reason}.' for name, reason in failed.items())
     answered = getattr(error, 'response', None) is not None  # else there is nobody to ask
     known = ', '.join(_revisions(model)) if answered else ''
@@ -128,7 +163,9 @@ def _explain(model: str, revision: str | None, error: Exception) -> str:
     with suppress(ModelScopeI2VError):
         cached_snapshot(model, revision)
         advice += ' All its files are in the cache, not verified: offline=True (--offline) takes them.'
-    return f'The model {named} could not be downloaded: {error}.{details} {advice} What is there already is kept.'
+    return CheckpointError(
+        f'The model {named} could not be downloaded: {error}.{details} {advice} What is there already is kept.'
+    )
 
 
 def _revisions(model: str) -> list[str]:

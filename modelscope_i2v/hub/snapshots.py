@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from modelscope_i2v.configuration import parse_model_arguments
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
-from modelscope_i2v.errors import CheckpointError, ConfigurationError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
+from modelscope_i2v.hub.verified import changed_since_verified, has_record
+
+logger = logging.getLogger(__name__)
 
 #: What the hub takes no revision for.
 DEFAULT_REVISION = 'master'
+#: Where the client's older versions kept models, and where it keeps them, relative to the root of the cache.
+_LAYOUTS = ('models/*/snapshots/*', 'models/*/*', 'hub/models/*/*', 'hub/*/*', '*/*')
 
 
-def models_folder() -> Path:
-    """The folder of all models in the cache: ``$MODELSCOPE_CACHE/models``."""
-    root = os.environ.get('MODELSCOPE_CACHE') or Path.home() / '.cache' / 'modelscope'
-    return Path(root).expanduser() / 'models'
+def cache_root() -> Path:
+    """``$MODELSCOPE_CACHE``, or where the client's default is."""
+    return Path(os.environ.get('MODELSCOPE_CACHE') or Path.home() / '.cache' / 'modelscope').expanduser()
 
 
 def snapshot_folder(model: str, revision: str | None) -> Path:
-    """Where a revision of ``owner/name`` is, or will be."""
-    return models_folder() / model.replace('/', '--', 1) / 'snapshots' / (revision or DEFAULT_REVISION)
+    """Where a revision of ``owner/name`` is, or will be.
+
+    Raises:
+        InputError: for what can be no revision.
+    """
+    name = DEFAULT_REVISION if revision is None else revision
+    if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or {'.', '..'} & set(name.split('/')):
+        raise InputError(f"'revision' must be a tag or a branch such as 'v1.1.0', or None, found {revision!r}.")
+    return cache_root() / 'models' / model.replace('/', '--', 1) / 'snapshots' / name
 
 
 def cached_snapshot(model: str, revision: str | None) -> Path:
@@ -31,24 +43,28 @@ def cached_snapshot(model: str, revision: str | None) -> Path:
     Without a revision that is the hub's default one, or else the only one that there is.
 
     Raises:
-        CheckpointError: if there is none, if there are several, or if one lacks files.
+        CheckpointError: if there is none, if there are several, or if one lacks files or has changed ones.
         ConfigurationError: if its configuration is damaged.
     """
     folder = snapshot_folder(model, revision)
     found = sorted(path.name for path in folder.parent.glob('*') if (path / FILE_NAME).exists())
-    if revision is None and folder.name not in found and len(found) == 1:
+    if revision is None and not (folder / FILE_NAME).exists() and len(found) == 1:
         folder = folder.with_name(found[0])
-    if folder.name not in found:
+    if not (folder / FILE_NAME).exists():
         wanted = f"revision '{revision}' of '{model}'" if revision else f"'{model}'"
         there = f'It has {", ".join(found)}: name one. ' if found else ''
         raise CheckpointError(
             f"The cache '{folder.parent}' has no {wanted}. {there}Run once without offline to download it."
         )
-    missing = [name for name in needed_files(folder) if not (folder / name).is_file()]
-    if missing:
+    names = needed_files(folder)
+    missing = [name for name in names if not (folder / name).is_file()]
+    changed = changed_since_verified(folder, names) if has_record(folder) else []
+    problems = {'missing': missing, 'changed': [name for name in changed if name not in missing]}
+    said = '; '.join(f'{what}: {", ".join(files)}' for what, files in problems.items() if files)
+    if said:
         raise CheckpointError(
-            f"The snapshot '{folder}' is incomplete, it lacks {', '.join(missing)}. Run once without offline to "
-            'download the rest.'
+            f"The snapshot '{folder}' is not what the hub has; {said}. Run once without offline to repair it. (To "
+            'change a model, copy its folder first.)'
         )
     return folder
 
@@ -70,8 +86,9 @@ def needed_files(folder: Path) -> list[str]:
     return [FILE_NAME, *sorted(names)]
 
 
-def twins(folder: Path, name: str) -> Iterator[Path]:
-    """Files called ``name`` in all other snapshots of the cache; they may have the same content."""
-    for other in sorted(models_folder().glob('*/snapshots/*')):
-        if other != folder and (other / name).is_file():
-            yield other / name
+def twins(name: str) -> Iterator[Path]:
+    """Files called ``name`` of all models in the cache, whatever the version of the client that put them there."""
+    for layout in _LAYOUTS:
+        for folder in sorted(cache_root().glob(layout)):
+            if (folder / name).is_file():
+                yield folder / name

@@ -7,7 +7,7 @@ and the time of last change that it had then.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,47 @@ RECORD = '.modelscope_i2v.json'
 VERSION = 1
 
 
-def record_verified(folder: Path, names: Iterable[str]) -> None:
-    """Note that the files ``names`` of ``folder`` have been verified.
+def record_verified(folder: Path, hashes: Mapping[str, str | None]) -> None:
+    """Note that the files of ``folder`` that ``hashes`` names have been verified, against which SHA-256.
 
     Raises:
         OutputError: if that cannot be written.
     """
-    write_json({'version': VERSION, 'files': {name: _state(folder / name) for name in names}}, folder / RECORD)
+    files = {name: {'state': _state(folder / name), 'sha256': sha256} for name, sha256 in hashes.items()}
+    write_json({'version': VERSION, 'files': files}, folder / RECORD)
 
 
-def are_verified(folder: Path, names: Iterable[str]) -> bool:
-    """Whether all files ``names`` of ``folder`` are what they were when they were verified."""
+def has_record(folder: Path) -> bool:
+    """Whether files of ``folder`` have ever been verified."""
+    return (folder / RECORD).exists()
+
+
+def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that are not what they were when they were verified, or never were."""
+    known = _read(folder)
+    return [name for name in names if known.get(name, {}).get('state') != _state(folder / name)]
+
+
+def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool:
+    """Whether the file ``name`` was verified against ``size`` and ``sha256`` and has not changed since."""
+    if changed_since_verified(folder, [name]):
+        return False
+    entry = _read(folder)[name]
+    return entry['sha256'] == sha256 and entry['state'][0] == size
+
+
+def _read(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         content = json.loads((folder / RECORD).read_text(encoding='utf-8'))
-        if content['version'] != VERSION:
-            return False
-        return all(content['files'].get(name) == _state(folder / name) for name in names)
+        files = content['files'] if content['version'] == VERSION else {}
+        return {str(name): {'state': entry['state'], 'sha256': entry['sha256']} for name, entry in files.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False  # no record, or no readable one: verify again
+        return {}  # no record, or no readable one: verify again
 
 
-def _state(path: Path) -> list[Any]:
-    found = path.stat()
+def _state(path: Path) -> list[int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
     return [found.st_size, found.st_mtime_ns]

@@ -85,13 +85,17 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
     note = output / NOTE
     with output_errors(output):
         output.mkdir(parents=True, exist_ok=True)
+        partial = list(output.glob('.*.partial'))  # of a conversion that was killed while it wrote
+        others = set(output.iterdir()).difference(partial)
         try:
             found = json.loads(note.read_text(encoding='utf-8'))
         except (FileNotFoundError, ValueError):
             found = None
-        if found != identity and any(output.iterdir()):
+        if found != identity and others:
             what = 'the beginning of another conversion' if note.exists() else 'files'
             raise OutputError(f"'{output}' already has {what}, and nothing is overwritten. Name a new folder.")
+        for path in partial:
+            path.unlink()
     if found is None:
         write_json(identity, note)
 

@@ -20,6 +20,10 @@ OTHER_WAYS = {
     'trainers': "from modelscope.trainers import build_trainer; assert 'modelscope_i2v' in sys.modules",
     'top': "from modelscope import pipeline; assert 'modelscope_i2v' in sys.modules",
     'ours first': 'import modelscope_i2v; from modelscope.pipelines import pipeline',
+    'looked for first': (
+        "import importlib.util; importlib.util.find_spec('modelscope.pipelines'); "
+        "from modelscope.pipelines import pipeline; assert 'modelscope_i2v' in sys.modules"
+    ),
     'nothing': "import json; assert 'modelscope' not in sys.modules and 'modelscope_i2v' not in sys.modules",
 }
 
@@ -62,10 +66,16 @@ def test_it_never_disturbs_an_interpreter(environment):
     packages = site_packages(environment)
     borrowed = packages / 'borrowed.pth'
     borrowed.write_text(borrowed.read_text().splitlines()[0] + '\n')
-    done = run_in(environment, '-W', 'error::SyntaxWarning', '-c', 'from modelscope.pipelines import pipeline')
-    assert done.returncode == 0
-    if 'could not be loaded' not in done.stderr:  # this package may be installed beside torch
-        assert done.stderr == ''
+    broken = packages / 'modelscope_i2v.py'
+    for code, said in (("raise OSError('broken')", 'could not be loaded'), (None, '')):
+        if code is None:
+            broken.unlink()
+        else:
+            broken.write_text(code)  # in front of any installation beside torch
+        for options in ((), ('-W', 'error::RuntimeWarning')):
+            done = run_in(environment, *options, '-c', 'from modelscope.pipelines import pipeline')
+            assert done.returncode == 0, done.stderr
+            assert (said in done.stderr) if not options else done.stderr == ''
     for damage in ('raise RuntimeError("broken")', 'no python'):
         (packages / '_modelscope_i2v_autoload.py').write_text(damage)
         done = run_in(environment, '-c', 'print(1)')

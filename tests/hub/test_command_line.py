@@ -8,7 +8,7 @@ import pytest
 
 from tests.folders import IMAGE, variant
 from tests.hub.client import environment
-from tests.hub.server import serving
+from tests.hub.server import Fault, serving
 
 FIRST, SECOND = 'damo/Image-to-Video', 'damo/Video-to-Video'
 
@@ -48,6 +48,40 @@ def test_chain_downloads_both_stages_and_then_needs_no_network(folders, tmp_path
     recipe = json.loads(info.stdout)['recipe']
     assert [(entry['model'], entry['revision']) for entry in recipe] == [(FIRST, 'v1.1.0'), (SECOND, 'v1.1.0')]
     assert (tmp_path / 'a.mp4').read_bytes() == (tmp_path / 'b.mp4').read_bytes()
+
+
+def test_stage_2_has_the_revision_of_stage_1_unless_it_is_given_its_own(folders, tmp_path):
+    with serving() as hub:
+        for model, folder in folders.items():
+            hub.serve(model, 'v1.1.0', folder)
+        models = ['--model', FIRST, '--model-revision', 'v1.1.0', '--stage2-model', SECOND]
+        arguments = ['chain', IMAGE, '-o', tmp_path / 'a.mp4', '--num-frames', 3, *models]
+        done = command(hub, tmp_path / 'cache', *arguments, '--device', 'cpu', '--json')
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)['model_revision'] == 'v1.1.0'
+        done = command(hub, tmp_path / 'cache', *arguments, '--stage2-model-revision', 'v9')
+        assert (done.returncode, "(revision 'v9')" in done.stderr) == (1, True)
+
+
+def test_a_download_that_fails_is_one_line(folders, tmp_path):
+    with serving() as hub:
+        hub.serve(FIRST, 'v1.1.0', folders[FIRST])
+        hub.faults.append(Fault('content', 'unet.pth'))
+        arguments = [
+            'image-to-video',
+            IMAGE,
+            '-o',
+            tmp_path / 'out.mp4',
+            '--model',
+            FIRST,
+            '--model-revision',
+            'v1.1.0',
+        ]
+        done = command(hub, tmp_path / 'cache', *arguments)
+    lines = [line for line in done.stderr.replace('\r', '\n').splitlines() if '%|' not in line and line.strip()]
+    assert done.returncode == 1
+    assert len(lines) == 1, lines  # beside progress bars
+    assert 'unet.pth' in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 import json
-import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,16 +22,17 @@ def publish(folder, name, small_model, *, as_before):
     page['model']['model_cfg'] |= small['model']['model_cfg'] | SMALL[name]
     files = list(PAGES.joinpath(name).rglob('*'))
     if as_before:
-        del page['allow_remote']
+        del page['allow_remote'], page['preprocessor']
+        page['model']['model_args']['Seed'] = page['model']['model_args'].pop('seed')
         files = [PAGES / name / 'README.md']
     for file in files:
         target = folder / file.relative_to(PAGES / name)
         if file.is_file() and file.name != 'configuration.json':
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(file, target)
+            shutil.copyfile(file, target)
     for file in small_model.iterdir():
         if file.name != 'configuration.json':
-            os.link(file, folder / file.name)
+            shutil.copyfile(file, folder / file.name)
     (folder / 'configuration.json').write_text(json.dumps(page))
     return folder
 

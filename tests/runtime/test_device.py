@@ -127,6 +127,7 @@ def test_other_errors_stay_as_they_are():
         ({'device': 'gpu:99'}, DeviceError, "Device 'cuda:99' is not there. Available here: "),
         ({'device': 'cuda:x'}, DeviceError, "Unknown device 'cuda:x'; it may be 'cuda:N', 'gpu', 'cpu' or 'mps'."),
         ({'device': 'tpu'}, DeviceError, "Unknown device 'tpu'"),
+        pytest.param({'device': 'mps'}, DeviceError, "Device 'mps' is not available.", marks=without_mps),
         ({'device': 'cpu', 'dtype': 'fp8'}, InputError, "'dtype' must be one of 'auto', 'fp32', 'fp16', 'bf16'"),
         ({'device': 'cpu', 'attention': 'flash'}, InputError, "'attention' must be one of 'auto', 'sdpa'"),
         ({'device': 'cpu', 'attention': 'xformers'}, DeviceError, "attention='xformers' does not work on cpu"),

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -73,6 +76,34 @@ def test_what_was_interrupted_goes_on(golden_model, tmp_path):
         modelscope_i2v.load(output, device='cpu')
     list(convert_model(golden_model, output, torch.float16))
     assert first.stat().st_mtime_ns == before
+    assert names(output) == sorted([*FILES, 'configuration.json'])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from modelscope_i2v.weights import convert
+
+written = []
+real = convert.save_weights
+def save_then_die(network, path):
+    if written:
+        Path(path).with_name('.0123456789abcdef.partial').write_bytes(b'half')
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    real(network, path)
+convert.save_weights = save_then_die
+list(convert.convert_model(Path(sys.argv[1]), Path(sys.argv[2]), torch.float16))
+"""
+
+
+def test_a_conversion_that_was_killed_goes_on(golden_model, tmp_path):
+    output = tmp_path / 'small'
+    done = subprocess.run([sys.executable, '-c', KILLED, golden_model, output], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert {'unet.safetensors', '.0123456789abcdef.partial'} <= set(names(output))
+    list(convert_model(golden_model, output, torch.float16))
     assert names(output) == sorted([*FILES, 'configuration.json'])
 
 

@@ -97,6 +97,7 @@ class Recipe:
 
     def stage_1(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
         """Train stage 1 and write its folder."""
+        scale_factor = round(scale_factor * image_to_video.INPUT_SCALE, 5)
 
         def train() -> ImageToVideoUNet:
             pools = [
