@@ -115,17 +115,21 @@ class ImageToVideoConfiguration(StageConfiguration):
 
     Attributes:
         latent_hei, latent_wid: size of the latents (pixels divided by the autoencoder's factor, 8).
+        timestep_spacing: default of the call's argument; None is the solver's own.
     """
 
     latent_hei: int = 32
     latent_wid: int = 56
     solver: str | None = 'ddim'
+    timestep_spacing: str | None = None
     unet: ImageToVideoUNetParameters = field(default_factory=ImageToVideoUNetParameters)
 
     solvers = IMAGE_TO_VIDEO_STEPS
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.timestep_spacing is not None:
+            choice('timestep_spacing', self.timestep_spacing, ('leading', 'trailing'))
         factor = self.unet.downsampling_factor
         for key in ('latent_hei', 'latent_wid'):
             if integer(key, getattr(self, key), 1, MAX_SIDE // self.autoencoder.downsampling_factor) % factor:
@@ -142,6 +146,7 @@ class ImageToVideoConfiguration(StageConfiguration):
         pixels = self.autoencoder.downsampling_factor
         return {
             **super().call_defaults(model_args),
+            **({} if self.timestep_spacing is None else {'timestep_spacing': self.timestep_spacing}),
             'num_frames': self.max_frames,
             'height': self.latent_hei * pixels,
             'width': self.latent_wid * pixels,

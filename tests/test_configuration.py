@@ -27,7 +27,8 @@ def test_hub_minimal_file_means_the_full_size_networks(section):
     configuration = dataclasses.asdict(parse_image_to_video(section, FILE))
     unet, autoencoder = configuration.pop('unet'), configuration.pop('autoencoder')
     guidance = {'guidance_scale': 3.0, 'guidance_rescale': 0.0}
-    assert configuration == {**HUB, **guidance, 'steps': None, 'solver': 'ddim', 'clip': 'ViT-H-14'}
+    solver = {'solver': 'ddim', 'timestep_spacing': None}
+    assert configuration == {**HUB, **guidance, 'steps': None, **solver, 'clip': 'ViT-H-14'}
     assert unet == {
         'in_channels': 4,
         'out_channels': 4,
@@ -57,7 +58,8 @@ def test_what_the_hub_file_says_about_calls():
     sizes = {'num_frames': 32, 'height': 256, 'width': 448, 'fps': 8}
     defaults = {'guidance_scale': 3.0, 'guidance_rescale': 0.0, 'solver': 'ddim', **sizes}
     assert parse_image_to_video(HUB, FILE).call_defaults() == defaults
-    assert parse_image_to_video({**HUB, 'steps': 30}, FILE).call_defaults() == {**defaults, 'steps': 30}
+    for given in ({'steps': 30}, {'timestep_spacing': 'trailing'}):
+        assert parse_image_to_video({**HUB, **given}, FILE).call_defaults() == {**defaults, **given}
 
 
 def test_weight_files_and_seed():
@@ -96,6 +98,7 @@ WRONG = [
     ('model_cfg.steps', 0, 'must be a whole number from 1 to 1000, found 0'),
     ('model_cfg.guidance_scale', -1, 'must be a number of at least 0 and at most 1000, found -1'),
     ('model_cfg.solver', 'ddmi', "must be one of 'ddim', 'dpmpp_2m', 'unipc', 'euler', found 'ddmi'. Did you mean"),
+    ('model_cfg.timestep_spacing', 'even', "must be one of 'leading', 'trailing', found 'even'"),
     ('model_cfg.unet', [], 'must be a JSON object, found []'),
     ('model_cfg.unet.channel_mult', 4, 'must be a non-empty list of whole numbers, found 4'),
     ('model_cfg.unet.channel_mult', [1, '2'], "must be a whole number from 1 to 100000, found '2' (str)"),

@@ -25,12 +25,10 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 def run_verb(arguments: argparse.Namespace) -> int:
     """Run the parsed verb; 0, 1 for an error that has a message, 130 when interrupted."""
-    for handler in logging.getLogger('modelscope').handlers:  # not the logger: ModelScope keeps resetting its level
-        handler.setLevel(logging.WARNING)
-    # What its client logs of failing downloads, our errors say.
-    client = logging.getLogger('modelscope_hub')
-    client.addHandler(logging.NullHandler())
-    client.propagate = False
+    # What ModelScope's client logs of failing downloads, our errors say.
+    for name, level in (('modelscope', logging.WARNING), ('modelscope_hub', logging.CRITICAL)):
+        for handler in logging.getLogger(name).handlers:  # not the logger: ModelScope keeps resetting its level
+            handler.setLevel(level)
     try:
         return int(arguments.run(arguments))
     except (KeyboardInterrupt, Interrupted) as error:

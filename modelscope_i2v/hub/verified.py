@@ -35,7 +35,7 @@ def has_record(folder: Path) -> bool:
 def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
     """Those of ``names`` that are not what they were when they were verified, or never were."""
     known = _read(folder)
-    return [name for name in names if known.get(name, {}).get('state') != _state(folder / name)]
+    return [name for name in names if name not in known or known[name]['state'] != _state(folder / name)]
 
 
 def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool:
