@@ -25,10 +25,11 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 def run_verb(arguments: argparse.Namespace) -> int:
     """Run the parsed verb; 0, 1 for an error that has a message, 130 when interrupted."""
-    # What ModelScope's client logs of failing downloads, our errors say.
-    for name, level in (('modelscope', logging.WARNING), ('modelscope_hub', logging.CRITICAL)):
-        for handler in logging.getLogger(name).handlers:  # not the logger: ModelScope keeps resetting its level
-            handler.setLevel(level)
+    for handler in logging.getLogger('modelscope').handlers:  # not the logger: ModelScope keeps resetting its level
+        handler.setLevel(logging.WARNING)
+    # What its client logs of failing downloads, our errors say. It makes its handler when there is none.
+    client = logging.getLogger('modelscope_hub')
+    client.handlers, client.propagate = [logging.NullHandler()], False
     try:
         return int(arguments.run(arguments))
     except (KeyboardInterrupt, Interrupted) as error:

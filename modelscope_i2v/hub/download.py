@@ -156,7 +156,8 @@ def _explained(model: str, revision: str | None, folder: Path, error: Exception)
             'MODELSCOPE_CACHE to another folder.'
         )
     named = f"'{model}'" + (f" (revision '{revision}')" if revision else '')
-    details = ''.join(f' {name}: {reason}.' for name, reason in failed.items())
+    details = ''.join(f' {name}: {str(reason).rstrip(".")}.' for name, reason in failed.items())
+    summary = str(error).partition('\n')[0].rstrip('.:')  # the client repeats the details below it
     answered = getattr(error, 'response', None) is not None  # else there is nobody to ask
     known = ', '.join(_revisions(model)) if answered else ''
     advice = f'Its revisions are {known}.' if known else 'Check the id, the revision and the network, and try again.'
@@ -164,7 +165,7 @@ def _explained(model: str, revision: str | None, folder: Path, error: Exception)
         cached_snapshot(model, revision)
         advice += ' All its files are in the cache, not verified: offline=True (--offline) takes them.'
     return CheckpointError(
-        f'The model {named} could not be downloaded: {error}.{details} {advice} What is there already is kept.'
+        f'The model {named} could not be downloaded: {summary}.{details} {advice} What is there already is kept.'
     )
 
 

@@ -61,6 +61,7 @@ def frames(path):
         return [(frame.width, frame.height) for frame in container.decode(video=0)]
 
 
+@pytest.mark.slow
 def test_both_stages_are_served(golden_model, golden_model_2, tmp_path):
     pages = {'damo/Image-to-Video': golden_model, 'damo/Video-to-Video': golden_model_2}
     with serving() as hub:

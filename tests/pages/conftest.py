@@ -47,7 +47,7 @@ def published(golden_model, golden_model_2, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope='module', params=['page', 'before'])
+@pytest.fixture(scope='module', params=['page', pytest.param('before', marks=pytest.mark.slow)])
 def hub(request, published):
     """A hub with both pages; ``hub.kind`` says which ones."""
     with serving() as hub:
