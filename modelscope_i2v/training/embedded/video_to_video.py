@@ -27,7 +27,7 @@ FRAMES = 8
 SIDE = 128
 PICTURES_AT_A_TIME = 16
 PICTURES = LoopSettings(
-    steps=1500,
+    steps=2100,
     learning_rate=1e-3,
     schedule='cosine',
     warmup_steps=100,
@@ -35,7 +35,7 @@ PICTURES = LoopSettings(
     precision='bf16',
     log_every=50,
 )
-VIDEOS = dataclasses.replace(PICTURES, steps=300, learning_rate=6e-4)
+VIDEOS = dataclasses.replace(PICTURES, steps=650, learning_rate=6e-4)
 #: Levels from which sources are denoised in training; the model's own default lies in between.
 NOISE_LEVELS = (5, 100)
 #: What the model does where a call does not say.
