@@ -36,9 +36,10 @@ class Status:
 def status() -> Status:
     """What is installed in this environment."""
     folder = next((folder for folder in _folders() if (folder / f'{MODULE}.pth').exists()), None)
-    current = folder is not None and _contents() == {
-        name: (folder / name).read_text(encoding='utf-8') if (folder / name).exists() else None for name in _contents()
-    }
+    current = folder is not None and all(
+        (folder / name).exists() and (folder / name).read_text(encoding='utf-8') == text
+        for name, text in _contents().items()
+    )
     return Status(folder, current, os.environ.get(SWITCH) == '0')
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments, merge_arguments
 from modelscope_i2v.cli.options import PIPELINE_OPTIONS, given, option_names
 from modelscope_i2v.cli.terminal import say, say_json
-from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments, parse_video_to_video
+from modelscope_i2v.configuration import parse_model_arguments, parse_stage
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
@@ -19,9 +19,9 @@ from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
 from modelscope_i2v.weights import build_on_meta
 from modelscope_i2v.weights.lora import check_scale, read_lora
 
-PARTS: dict[Stage, tuple[Callable[..., Any], type[Any], type[Any]]] = {
-    IMAGE_TO_VIDEO: (parse_image_to_video, ImageToVideoArguments, ImageToVideoUNet),
-    VIDEO_TO_VIDEO: (parse_video_to_video, VideoToVideoArguments, VideoToVideoUNet),
+PARTS: dict[Stage, tuple[type[Any], type[Any]]] = {
+    IMAGE_TO_VIDEO: (ImageToVideoArguments, ImageToVideoUNet),
+    VIDEO_TO_VIDEO: (VideoToVideoArguments, VideoToVideoUNet),
 }
 
 
@@ -55,8 +55,8 @@ def check_call(
         raise ConfigurationError(f"'{folder}' is a model for {task}; {stage.task} needs another one.")
     check_stage(content, file, stage)
     section = as_mapping(content['model'], file, 'model')
-    parse, kind, unet = PARTS[stage]
-    configuration = parse(section.get('model_cfg'), file)
+    kind, unet = PARTS[stage]
+    configuration: Any = parse_stage(stage, section.get('model_cfg'), file)
     defaults = configuration.call_defaults(parse_model_arguments(section.get('model_args'), file))
     configuration.check_call(merge_arguments(kind, defaults, call))
     if lora_scale is not None:
@@ -81,7 +81,7 @@ def generate(arguments: argparse.Namespace, stage: Stage, input: str, open_input
     from modelscope_i2v.media.video_writer import check_output
     from modelscope_i2v.runtime.device import resolve_device
 
-    call = given(arguments, *option_names(PARTS[stage][1]), 'show_progress')
+    call = given(arguments, *option_names(PARTS[stage][0]), 'show_progress')
     check_output(arguments.output)
     if arguments.device is not None:
         resolve_device(arguments.device)

@@ -40,9 +40,9 @@ def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
 
 def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool:
     """Whether the file ``name`` was verified against ``size`` and ``sha256`` and has not changed since."""
-    if changed_since_verified(folder, [name]):
+    entry = _read(folder).get(name)
+    if entry is None or entry['state'] is None or entry['state'] != _state(folder / name):
         return False
-    entry = _read(folder)[name]
     return entry['sha256'] == sha256 and entry['state'][0] == size
 
 

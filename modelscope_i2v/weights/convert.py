@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +19,6 @@ from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights.load import load_weights
 from modelscope_i2v.weights.reader import read_state_dict
 from modelscope_i2v.weights.save import WEIGHT_FILES, save_weights, write_json
-
-logger = logging.getLogger(__name__)
 
 #: In a folder that is being converted to: what from, so that it can go on.
 NOTE = '.converting.json'
@@ -116,6 +112,6 @@ def _is_same(network: nn.Module, path: Path) -> bool:
 
 def _converted(content: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of ``content``'s model with the new files."""
-    changed = {key: copy.deepcopy(value) for key, value in content.items() if key not in PAGE_CODE}
-    changed['model']['model_args'] = {**changed['model']['model_args'], **WEIGHT_FILES}
-    return changed
+    kept = {key: value for key, value in content.items() if key not in PAGE_CODE}
+    model = content['model']
+    return {**kept, 'model': {**model, 'model_args': {**model['model_args'], **WEIGHT_FILES}}}

@@ -20,19 +20,25 @@ def environment(hub, cache):
     }
 
 
+def run(hub, cache, *arguments, cwd=None, timeout=300):
+    """Run the interpreter in that environment."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment(hub, cache),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 def python(hub, cache, code, *arguments, timeout=300):
     """Run ``code``; what it printed last, read as JSON.
 
     Raises:
         AssertionError: with its standard error, if it failed.
     """
-    done = subprocess.run(
-        [sys.executable, '-c', code, *map(str, arguments)],
-        env=environment(hub, cache),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = run(hub, cache, '-c', code, *arguments, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,27 +1,18 @@
 """The commands with hub ids: downloaded once, then without network; what the hub says becomes one line."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.folders import IMAGE, variant
-from tests.hub.client import environment
+from tests.hub.client import run
 from tests.hub.server import Fault, serving
 
 FIRST, SECOND = 'damo/Image-to-Video', 'damo/Video-to-Video'
 
 
 def command(hub, cache, *arguments):
-    return subprocess.run(
-        [sys.executable, '-m', 'modelscope_i2v.cli.main', *map(str, arguments)],
-        env=environment(hub, cache),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return run(hub, cache, '-m', 'modelscope_i2v.cli.main', *arguments)
 
 
 @pytest.fixture

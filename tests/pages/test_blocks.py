@@ -1,11 +1,8 @@
 """Every Python block of the model pages and of the README runs as it is written, but for the device."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.hub.client import environment
+from tests.hub.client import run
 from tests.pages.blocks import ROOT, on_cpu, prepare, python_blocks
 
 DOCUMENTS = [ROOT / 'README.md', *sorted(ROOT.glob('model_card/*/README.md'))]
@@ -31,13 +28,5 @@ def test_every_block_runs(number, hub, cache, folder):
             pytest.skip('needs no page')
         if 'import modelscope_i2v' not in block:
             block = f'import modelscope_i2v\n{block}'
-    done = subprocess.run(
-        [sys.executable, '-c', block],
-        env=environment(hub, cache / hub.kind),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run(hub, cache / hub.kind, '-c', block, cwd=folder)
     assert done.returncode == 0, f'{block}\n{done.stderr}'
