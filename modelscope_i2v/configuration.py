@@ -114,7 +114,7 @@ class ImageToVideoConfiguration(StageConfiguration):
     """Stage 1.
 
     Attributes:
-        latent_hei, latent_wid: size of the latents (pixels divided by the autoencoder's factor, 8).
+        latent_hei, latent_wid: size of the latents (pixels divided by the autoencoder's factor, 8 in the real one).
         timestep_spacing: default of the call's argument; None is the solver's own.
     """
 

@@ -121,34 +121,34 @@ def golden_model_2(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def embedded_folder(tmp_path_factory):
+def stage_1_folder(tmp_path_factory):
     from modelscope_i2v.registration import IMAGE_TO_VIDEO
     from tests.small_models import write_model
 
-    folder = tmp_path_factory.mktemp('embedded') / 'Image-to-Video'
+    folder = tmp_path_factory.mktemp('stage-1') / 'Image-to-Video'
     write_model(IMAGE_TO_VIDEO, folder)
     return folder
 
 
 @pytest.fixture(scope='session')
-def embedded(embedded_folder):
-    """The embedded stage-1 pipeline, fast settings."""
+def stage_1(stage_1_folder):
+    """A small stage-1 pipeline with synthetic weights, fast settings."""
     from modelscope.pipelines import pipeline
 
     import modelscope_i2v  # noqa: F401
 
     return pipeline(
-        'image-to-video', model=str(embedded_folder), device='cpu', show_progress=False, steps=2, num_frames=3
+        'image-to-video', model=str(stage_1_folder), device='cpu', show_progress=False, steps=2, num_frames=3
     )
 
 
 @pytest.fixture(scope='session')
-def embedded_2_folder(tmp_path_factory):
-    """The embedded stage-2 model, configured for videos of a few pixels, with the built-in choice of solvers."""
+def stage_2_folder(tmp_path_factory):
+    """A small stage-2 model with synthetic weights, for videos of a few pixels, with the built-in choice of solvers."""
     from modelscope_i2v.registration import VIDEO_TO_VIDEO
     from tests.small_models import write_model
 
-    folder = tmp_path_factory.mktemp('embedded') / 'Video-to-Video'
+    folder = tmp_path_factory.mktemp('stage-2') / 'Video-to-Video'
     write_model(VIDEO_TO_VIDEO, folder)
     small = {'height': 32, 'width': 32, 'solver': None}
     changes = {f'model.model_cfg.{key}': value for key, value in small.items()}
@@ -156,6 +156,6 @@ def embedded_2_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def embedded_2(embedded_2_folder):
-    """The embedded stage-2 pipeline, fast settings."""
-    return build_2(embedded_2_folder, steps=2)
+def stage_2(stage_2_folder):
+    """Its pipeline, fast settings."""
+    return build_2(stage_2_folder, steps=2)

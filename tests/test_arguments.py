@@ -40,9 +40,9 @@ ILLEGAL = [
 @pytest.mark.parametrize(
     ('name', 'value', 'allowed'), [(name, value, allowed) for name, values, allowed in ILLEGAL for value in values]
 )
-def test_illegal_values_are_named(embedded, name, value, allowed):
+def test_illegal_values_are_named(stage_1, name, value, allowed):
     with pytest.raises(InputError, match=f"'{name}'") as caught:
-        embedded(str(IMAGE), **{name: value})
+        stage_1(str(IMAGE), **{name: value})
     assert allowed in str(caught.value)
 
 
@@ -62,30 +62,30 @@ def test_illegal_values_are_named(embedded, name, value, allowed):
         ({'steps': 1000, 'solver': 'euler', 'timestep_spacing': 'leading'}, 'fewer steps or another timestep_spacing'),
     ],
 )
-def test_what_the_message_suggests(embedded, arguments, message):
+def test_what_the_message_suggests(stage_1, arguments, message):
     with pytest.raises(InputError, match=message):
-        embedded(str(IMAGE), **arguments)
+        stage_1(str(IMAGE), **arguments)
 
 
-def test_numbers_of_numpy_are_numbers(embedded):
-    plain = embedded(str(IMAGE), seed=1, steps=1, fps=4, height=32, output_type='latent')[VIDEO]
-    found = embedded(
+def test_numbers_of_numpy_are_numbers(stage_1):
+    plain = stage_1(str(IMAGE), seed=1, steps=1, fps=4, height=32, output_type='latent')[VIDEO]
+    found = stage_1(
         str(IMAGE), seed=np.int64(1), steps=np.int32(1), fps=np.float32(4), height=np.uint8(32), output_type='latent'
     )[VIDEO]
     assert torch.equal(found, plain)
 
 
-def test_half_precision_latents_are_taken_as_float32(embedded):
+def test_half_precision_latents_are_taken_as_float32(stage_1):
     latents = torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(1)).half()
-    found = [embedded(str(IMAGE), latents=given, output_type='latent')[VIDEO] for given in (latents, latents.float())]
+    found = [stage_1(str(IMAGE), latents=given, output_type='latent')[VIDEO] for given in (latents, latents.float())]
     assert torch.equal(*found)
 
 
-def test_an_absurd_size_ends_in_a_typed_error(embedded):
+def test_an_absurd_size_ends_in_a_typed_error(stage_1):
     from modelscope_i2v.errors import DeviceError
 
     with pytest.raises(DeviceError, match='Out of memory.*fewer frames'):
-        embedded(str(IMAGE), num_frames=1_000_000, height=16384, width=16384)
+        stage_1(str(IMAGE), num_frames=1_000_000, height=16384, width=16384)
 
 
 def test_defaults_of_the_contract():
@@ -121,10 +121,10 @@ def test_later_sources_win_and_none_is_not_given():
         merge_arguments(ImageToVideoArguments, {'step': 3})
 
 
-def test_show_progress_false_is_silent(embedded, capfd):
-    embedded(str(IMAGE), steps=1, num_frames=1)
+def test_show_progress_false_is_silent(stage_1, capfd):
+    stage_1(str(IMAGE), steps=1, num_frames=1)
     assert capfd.readouterr() == ('', '')
-    embedded(str(IMAGE), steps=1, num_frames=1, show_progress=True)
+    stage_1(str(IMAGE), steps=1, num_frames=1, show_progress=True)
     shown = capfd.readouterr().err
     assert 'Sampling' in shown
     assert 'Decoding' in shown

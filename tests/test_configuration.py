@@ -130,13 +130,13 @@ def named(place):
 
 
 @pytest.mark.parametrize(('place', 'value', 'said'), WRONG)
-def test_wrong_values_are_named_by_every_door(place, value, said, embedded_folder, tmp_path):
+def test_wrong_values_are_named_by_every_door(place, value, said, stage_1_folder, tmp_path):
     """``load``, ``pipeline`` and ``Preprocessor`` alike: file, key, what was found, what is allowed."""
     from modelscope.pipelines import pipeline
 
     import modelscope_i2v
 
-    content = json.loads((embedded_folder / 'configuration.json').read_text())
+    content = json.loads((stage_1_folder / 'configuration.json').read_text())
     file = tmp_path / 'configuration.json'
     file.write_text(json.dumps(edited(content, {f'model.{place}': value})))
     for build in (
@@ -153,10 +153,10 @@ def test_wrong_values_are_named_by_every_door(place, value, said, embedded_folde
 
 
 @pytest.mark.parametrize('value', ['ViT-H-15', {'embed_dim': 64}, {'embed_dim': 64, 'vision_cfg': {'image_size': '6'}}])
-def test_preprocessor_alone_names_the_file_too(value, embedded_folder, tmp_path):
+def test_preprocessor_alone_names_the_file_too(value, stage_1_folder, tmp_path):
     from modelscope_i2v import ImageToVideoPreprocessor
 
-    content = json.loads((embedded_folder / 'configuration.json').read_text())
+    content = json.loads((stage_1_folder / 'configuration.json').read_text())
     (tmp_path / 'configuration.json').write_text(json.dumps(edited(content, {'model.model_cfg.clip': value})))
     with pytest.raises(ConfigurationError, match="configuration.json', section 'model.model_cfg': 'clip"):
         ImageToVideoPreprocessor(tmp_path)
@@ -179,8 +179,8 @@ def test_unknown_keys_only_warn(section, key, hint, caplog):
         assert part in record.getMessage()
 
 
-def test_known_keys_do_not_warn(embedded_folder, caplog):
-    sections = json.loads((embedded_folder / 'configuration.json').read_text())['model']
+def test_known_keys_do_not_warn(stage_1_folder, caplog):
+    sections = json.loads((stage_1_folder / 'configuration.json').read_text())['model']
     parse_image_to_video(sections['model_cfg'], FILE)
     parse_model_arguments(sections['model_args'], FILE)
     assert caplog.records == []

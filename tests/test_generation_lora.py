@@ -22,10 +22,10 @@ COMMON = ['--height', '32', '--device', 'cpu', '--no-show-progress']
 
 
 @pytest.fixture(scope='module')
-def loras(embedded, embedded_2, tmp_path_factory):
-    """A LoRA of each embedded stage."""
+def loras(stage_1, stage_2, tmp_path_factory):
+    """A LoRA of each stage's small model."""
     folder = tmp_path_factory.mktemp('lora')
-    unets = {'first': embedded.model.unet, 'second': embedded_2.model.unet}
+    unets = {'first': stage_1.model.unet, 'second': stage_2.model.unet}
     return {name: write_lora(unet, folder / f'{name}.safetensors') for name, unet in unets.items()}
 
 
@@ -113,14 +113,14 @@ def test_not_for_a_call_nor_for_a_model_that_is_built(golden):
 
 
 @pytest.fixture
-def run(embedded_folder, embedded_2_folder, tmp_path, monkeypatch, capsys):
-    """Run a verb on the embedded models in an empty folder: exit code and standard error."""
+def run(stage_1_folder, stage_2_folder, tmp_path, monkeypatch, capsys):
+    """Run a verb on small models in an empty folder: exit code and standard error."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
-        models = ['--model', str(embedded_folder)]
+        models = ['--model', str(stage_1_folder)]
         if arguments[0] == 'chain':
-            models += ['--stage2-model', str(embedded_2_folder)]
+            models += ['--stage2-model', str(stage_2_folder)]
         return main([*arguments, *COMMON, *models]), capsys.readouterr().err
 
     return call

@@ -19,10 +19,8 @@ OTHER_IMAGE = IMAGE.with_name('odd_641x479.png')
 
 
 @pytest.fixture(scope='module')
-def outputs(embedded):
-    return {
-        kind: embedded(str(IMAGE), seed=2, output_type=kind)[VIDEO] for kind in ('np', 'pt', 'pil', 'latent', 'mp4')
-    }
+def outputs(stage_1):
+    return {kind: stage_1(str(IMAGE), seed=2, output_type=kind)[VIDEO] for kind in ('np', 'pt', 'pil', 'latent', 'mp4')}
 
 
 def decode(video):
@@ -46,11 +44,11 @@ def test_shapes_types_and_ranges(outputs):
     assert isinstance(outputs['mp4'], bytes)
 
 
-def test_all_types_are_one_video(embedded, outputs):
+def test_all_types_are_one_video(stage_1, outputs):
     truncated = (outputs['pt'] * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     assert np.array_equal(outputs['np'], truncated)
     assert np.array_equal(outputs['np'], np.stack([np.asarray(frame) for frame in outputs['pil']]))
-    autoencoder, configuration = embedded.model.autoencoder, embedded.model.configuration.autoencoder
+    autoencoder, configuration = stage_1.model.autoencoder, stage_1.model.configuration.autoencoder
     frames = outputs['latent'][0].transpose(0, 1) / configuration.scale_factor
     with torch.no_grad():
         by_hand = torch.cat([autoencoder.decode(frame[None]) for frame in frames])
@@ -65,29 +63,29 @@ def test_mp4_holds_the_frames(outputs):
     assert abs(frames.mean(axis=-1) - outputs['np'].mean(axis=-1)).mean() < 8
 
 
-def test_mp4_file_is_the_bytes(embedded, outputs, tmp_path):
+def test_mp4_file_is_the_bytes(stage_1, outputs, tmp_path):
     for path in (tmp_path / 'new folder' / 'a.mp4', str(tmp_path / 'b.mp4')):
-        result = embedded(str(IMAGE), seed=2, output_video=path)
+        result = stage_1(str(IMAGE), seed=2, output_video=path)
         assert result[VIDEO] == str(path)
         assert Path(path).read_bytes() == outputs['mp4']
     assert sorted(path.name for path in tmp_path.rglob('*')) == ['a.mp4', 'b.mp4', 'new folder']
 
 
-def test_frame_rate_of_the_file(embedded):
-    assert decode(embedded(str(IMAGE), fps=4)[VIDEO])[1] == 4
-    assert decode(embedded(str(IMAGE), output_fps=12)[VIDEO])[1] == 12
+def test_frame_rate_of_the_file(stage_1):
+    assert decode(stage_1(str(IMAGE), fps=4)[VIDEO])[1] == 4
+    assert decode(stage_1(str(IMAGE), output_fps=12)[VIDEO])[1] == 12
 
 
-def test_unwritable_output_is_reported_before_sampling(embedded, tmp_path):
+def test_unwritable_output_is_reported_before_sampling(stage_1, tmp_path):
     def fail(*_):
         raise AssertionError('sampled although there is no place for the video')
 
     with pytest.raises(OutputError):
-        embedded(str(IMAGE), output_video=tmp_path, callback_on_step_end=fail)
+        stage_1(str(IMAGE), output_video=tmp_path, callback_on_step_end=fail)
 
 
-def test_fit_shows_another_picture(embedded):
-    plain, crop, contain = (latents_of(embedded, seed=1, fit=fit) for fit in (None, 'crop', 'contain'))
+def test_fit_shows_another_picture(stage_1):
+    plain, crop, contain = (latents_of(stage_1, seed=1, fit=fit) for fit in (None, 'crop', 'contain'))
     assert torch.equal(plain, crop)
     assert not torch.equal(crop, contain)
 
@@ -95,7 +93,7 @@ def test_fit_shows_another_picture(embedded):
 # Inputs
 
 
-def test_every_kind_of_picture_gives_the_same_video(embedded):
+def test_every_kind_of_picture_gives_the_same_video(stage_1):
     picture = Image.open(IMAGE).convert('RGB')
     rgb = np.asarray(picture)
     inputs = [
@@ -107,31 +105,31 @@ def test_every_kind_of_picture_gives_the_same_video(embedded):
         np.ascontiguousarray(rgb[..., ::-1]),  # BGR, as ModelScope has it
         torch.from_numpy(rgb.copy()).permute(2, 0, 1).float() / 255,
     ]
-    videos = [embedded(source, seed=1, num_frames=1, output_type='latent')[VIDEO] for source in inputs]
+    videos = [stage_1(source, seed=1, num_frames=1, output_type='latent')[VIDEO] for source in inputs]
     assert all(torch.equal(video, videos[0]) for video in videos)
 
 
 @pytest.mark.parametrize('source', [{'img': 'a.png'}, {}, None, 3, 'no such file.png', b'', (str(IMAGE),)])
-def test_bad_input(embedded, source):
+def test_bad_input(stage_1, source):
     with pytest.raises(InputError):
-        embedded(source)
+        stage_1(source)
 
 
-def test_list_of_inputs(embedded, tmp_path):
+def test_list_of_inputs(stage_1, tmp_path):
     common = {'num_frames': 1, 'output_type': 'latent'}
-    first = embedded(str(IMAGE), seed=5, **common)[VIDEO]
-    second = embedded(str(OTHER_IMAGE), seed=6, **common)[VIDEO]
+    first = stage_1(str(IMAGE), seed=5, **common)[VIDEO]
+    second = stage_1(str(OTHER_IMAGE), seed=6, **common)[VIDEO]
     images = [str(IMAGE), {'image': str(OTHER_IMAGE)}]
     for seed in (5, [5, 6], (5, 6)):
-        results = embedded(images, seed=seed, batch_size=2, **common)
+        results = stage_1(images, seed=seed, batch_size=2, **common)
         assert [result['seed'] for result in results] == [5, 6]
         assert torch.equal(results[0][VIDEO], first)
         assert torch.equal(results[1][VIDEO], second)
-    results = embedded(images, **common)
+    results = stage_1(images, **common)
     assert results[0]['seed'] != results[1]['seed']
-    assert embedded([], **common) == []
+    assert stage_1([], **common) == []
     paths = [tmp_path / 'a.mp4', None]
-    results = embedded(images, num_frames=1, output_video=paths)
+    results = stage_1(images, num_frames=1, output_video=paths)
     assert results[0][VIDEO] == str(paths[0])
     assert isinstance(results[1][VIDEO], bytes)
 
@@ -147,13 +145,13 @@ def test_list_of_inputs(embedded, tmp_path):
         ({'output_video': ['a.mp4']}, "For 2 inputs 'output_video' must be a list of 2 paths"),
     ],
 )
-def test_lists_that_do_not_match(embedded, arguments, message):
+def test_lists_that_do_not_match(stage_1, arguments, message):
     with pytest.raises(InputError, match=message):
-        embedded([str(IMAGE), str(IMAGE)], num_frames=1, **arguments)
+        stage_1([str(IMAGE), str(IMAGE)], num_frames=1, **arguments)
 
 
-def test_one_configured_path_is_not_enough_for_a_list(embedded_folder, tmp_path):
-    made = build(embedded_folder, steps=1, num_frames=1, output_video=str(tmp_path / 'a.mp4'))
+def test_one_configured_path_is_not_enough_for_a_list(stage_1_folder, tmp_path):
+    made = build(stage_1_folder, steps=1, num_frames=1, output_video=str(tmp_path / 'a.mp4'))
     assert made(str(IMAGE))[VIDEO] == str(tmp_path / 'a.mp4')
     with pytest.raises(InputError, match="For 2 inputs 'output_video' must be a list"):
         made([str(IMAGE), str(IMAGE)])
@@ -170,20 +168,20 @@ def test_one_configured_path_is_not_enough_for_a_list(embedded_folder, tmp_path)
         ('us/Image-to-Video', 'Image-to-Video', None),
     ],
 )
-def test_revision_in_result_and_recipe(embedded_folder, tmp_path, place, model, revision):
-    made = build(variant(embedded_folder, tmp_path / place), steps=1, num_frames=1)
+def test_revision_in_result_and_recipe(stage_1_folder, tmp_path, place, model, revision):
+    made = build(variant(stage_1_folder, tmp_path / place), steps=1, num_frames=1)
     result = made(str(IMAGE), output_video=tmp_path / 'video.mp4')
     assert result['model_revision'] == revision
     (entry,) = read_recipe(tmp_path / 'video.mp4')
     assert (entry['model'], entry['revision'], entry['seed']) == (model, revision, result['seed'])
 
 
-def test_recipe_in_the_file_is_the_pipelines(embedded, tmp_path):
+def test_recipe_in_the_file_is_the_pipelines(stage_1, tmp_path):
     given = {'seed': 9, 'solver': 'unipc', 'guidance_scale': 2.5, 'fps': 6, 'height': 32, 'noise_strength': 0.2}
-    embedded(str(IMAGE), output_video=tmp_path / 'video.mp4', **given)
+    stage_1(str(IMAGE), output_video=tmp_path / 'video.mp4', **given)
     (entry,) = read_recipe(tmp_path / 'video.mp4')
     arguments = ImageToVideoArguments(**given, steps=2, num_frames=3, width=64)
-    assert entry == {'version': 1, **embedded.recipe(arguments)}
+    assert entry == {'version': 1, **stage_1.recipe(arguments)}
     expected = {**given, 'stage': 'image-to-video', 'steps': 2, 'num_frames': 3, 'timestep_spacing': 'trailing'}
     assert expected.items() <= entry.items()
     assert entry['output_fps'] == 6
@@ -191,9 +189,9 @@ def test_recipe_in_the_file_is_the_pipelines(embedded, tmp_path):
     assert not {'output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress'} & set(entry)
 
 
-def test_a_recipe_makes_its_video_again(embedded, tmp_path):
-    first = embedded(str(IMAGE), eta=0.5, guidance_rescale=0.3, output_video=tmp_path / 'video.mp4')
+def test_a_recipe_makes_its_video_again(stage_1, tmp_path):
+    first = stage_1(str(IMAGE), eta=0.5, guidance_rescale=0.3, output_video=tmp_path / 'video.mp4')
     (entry,) = read_recipe(tmp_path / 'video.mp4')
     known = ImageToVideoArguments.__dataclass_fields__
-    again = embedded(str(IMAGE), **{key: value for key, value in entry.items() if key in known})
+    again = stage_1(str(IMAGE), **{key: value for key, value in entry.items() if key in known})
     assert again[VIDEO] == Path(first[VIDEO]).read_bytes()

@@ -20,10 +20,10 @@ def load(folder, **options):
 
 
 @pytest.mark.parametrize('as_type', [str, lambda folder: folder])
-def test_load_is_the_pipeline(embedded_folder, embedded, as_type):
-    made = load(as_type(embedded_folder), num_frames=3, steps=2)
+def test_load_is_the_pipeline(stage_1_folder, stage_1, as_type):
+    made = load(as_type(stage_1_folder), num_frames=3, steps=2)
     assert type(made) is modelscope_i2v.ImageToVideoPipeline
-    assert torch.equal(latents_of(made, seed=1), latents_of(embedded, seed=1))
+    assert torch.equal(latents_of(made, seed=1), latents_of(stage_1, seed=1))
 
 
 # configuration.json
@@ -43,8 +43,8 @@ def test_load_is_the_pipeline(embedded_folder, embedded, as_type):
         (b'\x00\x01\x02', 'is not valid JSON'),
     ],
 )
-def test_broken_configuration(embedded_folder, tmp_path, text, said):
-    folder = variant(embedded_folder, tmp_path / 'model', text=text)
+def test_broken_configuration(stage_1_folder, tmp_path, text, said):
+    folder = variant(stage_1_folder, tmp_path / 'model', text=text)
     with pytest.raises(ConfigurationError) as caught:
         load(folder)
     assert str(folder / 'configuration.json') in str(caught.value)
@@ -71,8 +71,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(('place', 'value', 'said'), WRONG)
-def test_wrong_names(embedded_folder, tmp_path, place, value, said):
-    folder = variant(embedded_folder, tmp_path / 'model', {place: value})
+def test_wrong_names(stage_1_folder, tmp_path, place, value, said):
+    folder = variant(stage_1_folder, tmp_path / 'model', {place: value})
     with pytest.raises(ConfigurationError) as caught:
         load(folder)
     assert str(folder / 'configuration.json') in str(caught.value)
@@ -85,8 +85,8 @@ def test_wrong_names(embedded_folder, tmp_path, place, value, said):
     ('place', 'value', 'said'),
     [case for case in WRONG if not case[0].startswith('pipeline') and case[:2] != ('framework', ABSENT)],
 )
-def test_wrong_names_through_pipeline(embedded_folder, tmp_path, place, value, said):
-    folder = variant(embedded_folder, tmp_path / 'model', {place: value})
+def test_wrong_names_through_pipeline(stage_1_folder, tmp_path, place, value, said):
+    folder = variant(stage_1_folder, tmp_path / 'model', {place: value})
     with pytest.raises(ConfigurationError) as caught:
         build(folder)
     assert f"'{place}" in str(caught.value)
@@ -94,8 +94,8 @@ def test_wrong_names_through_pipeline(embedded_folder, tmp_path, place, value, s
 
 
 @pytest.mark.parametrize('section', [ABSENT, 'x', {'type': 'another'}])
-def test_the_preprocessors_section_does_not_matter(embedded_folder, tmp_path, section):
-    made = load(variant(embedded_folder, tmp_path / 'model', {'preprocessor': section}))
+def test_the_preprocessors_section_does_not_matter(stage_1_folder, tmp_path, section):
+    made = load(variant(stage_1_folder, tmp_path / 'model', {'preprocessor': section}))
     assert type(made.preprocessor) is modelscope_i2v.ImageToVideoPreprocessor
 
 
@@ -117,24 +117,24 @@ def test_folders_that_are_none(tmp_path, monkeypatch):
             load(name)
 
 
-def test_wrong_arguments_of_load(embedded_folder):
+def test_wrong_arguments_of_load(stage_1_folder):
     with pytest.raises(TypeError, match="'step' of pipeline.*Did you mean 'steps'"):
-        load(embedded_folder, step=3)
+        load(stage_1_folder, step=3)
     with pytest.raises(InputError, match="'steps'"):
-        load(embedded_folder, steps=0)
+        load(stage_1_folder, steps=0)
 
 
 # Weights
 
 
 @pytest.fixture
-def weights(embedded_folder):
-    return load_file(embedded_folder / 'unet.safetensors')
+def weights(stage_1_folder):
+    return load_file(stage_1_folder / 'unet.safetensors')
 
 
-def with_unet(embedded_folder, folder, name, write):
+def with_unet(stage_1_folder, folder, name, write):
     """A model whose UNet is in the file ``name``, made by ``write(path)`` (None: no such file)."""
-    variant(embedded_folder, folder, {'model.model_args.ckpt_unet': name})
+    variant(stage_1_folder, folder, {'model.model_args.ckpt_unet': name})
     (folder / 'unet.safetensors').unlink()
     if write is not None:
         write(folder / name)
@@ -150,9 +150,9 @@ WRITERS = {
 
 
 @pytest.mark.parametrize('name', WRITERS)
-def test_every_format_gives_the_same_video(embedded_folder, embedded, tmp_path, weights, name):
-    folder = with_unet(embedded_folder, tmp_path / 'm', name, lambda path: WRITERS[name](weights, path))
-    assert torch.equal(latents_of(build(folder, steps=2, num_frames=3), seed=1), latents_of(embedded, seed=1))
+def test_every_format_gives_the_same_video(stage_1_folder, stage_1, tmp_path, weights, name):
+    folder = with_unet(stage_1_folder, tmp_path / 'm', name, lambda path: WRITERS[name](weights, path))
+    assert torch.equal(latents_of(build(folder, steps=2, num_frames=3), seed=1), latents_of(stage_1, seed=1))
 
 
 def assert_refused(folder, *parts):
@@ -165,18 +165,18 @@ def assert_refused(folder, *parts):
 
 @pytest.mark.parametrize('name', WRITERS)
 @pytest.mark.parametrize('kept', [0, 7, 0.1, 0.5, 0.99])
-def test_missing_bytes(embedded_folder, tmp_path, weights, name, kept):
+def test_missing_bytes(stage_1_folder, tmp_path, weights, name, kept):
     def write(path):
         WRITERS[name](weights, path)
         whole = path.read_bytes()
         path.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
 
-    folder = with_unet(embedded_folder, tmp_path / 'm', name, write)
+    folder = with_unet(stage_1_folder, tmp_path / 'm', name, write)
     assert_refused(folder, str(folder / name))
 
 
-def test_missing_file(embedded_folder, tmp_path):
-    folder = with_unet(embedded_folder, tmp_path / 'm', 'unet.pth', None)
+def test_missing_file(stage_1_folder, tmp_path):
+    folder = with_unet(stage_1_folder, tmp_path / 'm', 'unet.pth', None)
     assert_refused(folder, f'weight file {folder / "unet.pth"} does not exist', 'Check the name in configuration.json')
 
 
@@ -191,17 +191,17 @@ def test_missing_file(embedded_folder, tmp_path):
         ),
     ],
 )
-def test_keys_that_do_not_fit(embedded_folder, tmp_path, weights, change, said):
+def test_keys_that_do_not_fit(stage_1_folder, tmp_path, weights, change, said):
     change(weights)
-    folder = with_unet(embedded_folder, tmp_path / 'm', 'unet.safetensors', lambda path: save_file(weights, path))
+    folder = with_unet(stage_1_folder, tmp_path / 'm', 'unet.safetensors', lambda path: save_file(weights, path))
     assert_refused(folder, str(folder / 'unet.safetensors'), 'do not fit ImageToVideoUNet', said)
 
 
-def test_weights_of_another_size_and_of_another_network(embedded_folder, tmp_path):
-    wider = variant(embedded_folder, tmp_path / 'a', {'model.model_cfg.unet.model_channels': 96})
+def test_weights_of_another_size_and_of_another_network(stage_1_folder, tmp_path):
+    wider = variant(stage_1_folder, tmp_path / 'a', {'model.model_cfg.unet.model_channels': 96})
     assert_refused(wider, str(wider / 'unet.safetensors'), 'of another shape', 'conv_in.weight is [64, 4, 3, 3]')
     swapped = {'model.model_args.ckpt_unet': 'autoencoder.safetensors'}
-    swapped = variant(embedded_folder, tmp_path / 'b', swapped)
+    swapped = variant(stage_1_folder, tmp_path / 'b', swapped)
     assert_refused(
         swapped, str(swapped / 'autoencoder.safetensors'), 'missing', 'unexpected', 'the one for this network'
     )
@@ -209,13 +209,13 @@ def test_weights_of_another_size_and_of_another_network(embedded_folder, tmp_pat
 
 # ModelScope's own temporary file goes missing when it cannot parse JSON.
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-def test_a_good_load_after_failed_ones(embedded_folder, embedded, tmp_path):
-    no_file = with_unet(embedded_folder, tmp_path / 'a', 'unet.pth', None)
-    no_json = variant(embedded_folder, tmp_path / 'b', text='{')
+def test_a_good_load_after_failed_ones(stage_1_folder, stage_1, tmp_path):
+    no_file = with_unet(stage_1_folder, tmp_path / 'a', 'unet.pth', None)
+    no_json = variant(stage_1_folder, tmp_path / 'b', text='{')
     for folder, door in ((no_file, build), (no_json, load), (no_json, build)):
         with pytest.raises(Exception):  # noqa: B017  what kind is tested above
             door(folder)
-    assert torch.equal(latents_of(load(embedded_folder, steps=2, num_frames=3), seed=1), latents_of(embedded, seed=1))
+    assert torch.equal(latents_of(load(stage_1_folder, steps=2, num_frames=3), seed=1), latents_of(stage_1, seed=1))
 
 
 # The network
@@ -248,10 +248,10 @@ assert asked == []
 """
 
 
-def test_folders_and_caches_need_no_network(embedded_folder, tmp_path, monkeypatch):
+def test_folders_and_caches_need_no_network(stage_1_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    variant(embedded_folder, tmp_path / 'owner' / 'name')
-    variant(embedded_folder, tmp_path / 'cache' / 'models' / 'cached--name' / 'snapshots' / 'v1.1.0')
+    variant(stage_1_folder, tmp_path / 'owner' / 'name')
+    variant(stage_1_folder, tmp_path / 'cache' / 'models' / 'cached--name' / 'snapshots' / 'v1.1.0')
     run_python(OFFLINE, IMAGE, MODELSCOPE_CACHE=str(tmp_path / 'cache'))
 
 
@@ -285,18 +285,18 @@ def test_embedded_model_refuses():
         modelscope_i2v.embedded_model('image-to-vide')
 
 
-def test_a_page_with_code_of_its_own_is_loaded_without_running_it(embedded_folder, tmp_path):
-    folder = variant(embedded_folder, tmp_path / 'page', {'allow_remote': True, 'plugins': ['modelscope_i2v']})
+def test_a_page_with_code_of_its_own_is_loaded_without_running_it(stage_1_folder, tmp_path):
+    folder = variant(stage_1_folder, tmp_path / 'page', {'allow_remote': True, 'plugins': ['modelscope_i2v']})
     (folder / 'ms_wrapper.py').write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
     assert type(load(folder, device='cpu', show_progress=False)).__name__ == 'ImageToVideoPipeline'
     assert not (tmp_path / 'executed').exists()
 
 
-def test_a_folder_has_no_revisions(embedded_folder):
+def test_a_folder_has_no_revisions(stage_1_folder):
     with pytest.raises(InputError, match="is a folder, which has no revisions; leave out 'v1'"):
-        modelscope_i2v.load(embedded_folder, 'v1')
+        modelscope_i2v.load(stage_1_folder, 'v1')
 
 
-def test_a_preprocessor_of_another_kind_is_refused(embedded_folder):
+def test_a_preprocessor_of_another_kind_is_refused(stage_1_folder):
     with pytest.raises(InputError, match="'preprocessor' must be a ImageToVideoPreprocessor or None, found int"):
-        load(embedded_folder, device='cpu', show_progress=False, preprocessor=3)
+        load(stage_1_folder, device='cpu', show_progress=False, preprocessor=3)

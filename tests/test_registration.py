@@ -71,22 +71,22 @@ COMPLAINTS = ('missing', 'No preprocessor', 'not found in ast index', 'WARNING')
 
 
 @pytest.fixture(scope='module')
-def like_the_hub(embedded_folder, tmp_path_factory):
+def like_the_hub(stage_1_folder, tmp_path_factory):
     """The hub's own configuration.json has no section for the preprocessor."""
     folder = tmp_path_factory.mktemp('like_the_hub') / 'Image-to-Video'
-    return variant(embedded_folder, folder, {'preprocessor': ABSENT})
+    return variant(stage_1_folder, folder, {'preprocessor': ABSENT})
 
 
 @pytest.fixture(scope='module')
-def like_the_hub_2(embedded_2_folder, tmp_path_factory):
+def like_the_hub_2(stage_2_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp('like_the_hub') / 'Video-to-Video'
-    return variant(embedded_2_folder, folder, {'preprocessor': ABSENT})
+    return variant(stage_2_folder, folder, {'preprocessor': ABSENT})
 
 
 @pytest.mark.parametrize('order', ORDERS.values(), ids=ORDERS)
-def test_import_order(order, embedded_folder, like_the_hub, like_the_hub_2):
+def test_import_order(order, stage_1_folder, like_the_hub, like_the_hub_2):
     header = 'import sys; folder, like_the_hub, folder_2, image = sys.argv[1:]\n'
-    done = run_python(header + order + USE, embedded_folder, like_the_hub, like_the_hub_2, IMAGE)
+    done = run_python(header + order + USE, stage_1_folder, like_the_hub, like_the_hub_2, IMAGE)
     assert done.stdout.split()[-1] == 'DONE'
     said = done.stderr.partition('ORDER DONE')[2]
     assert 'a line of its log' in said  # so ModelScope's warnings would arrive here
@@ -127,8 +127,8 @@ assert latents.shape == (1, 4, 2, 4, 4) and latents.isfinite().all()
 """
 
 
-def test_load_and_from_pretrained(embedded_folder, like_the_hub, embedded_2_folder, like_the_hub_2):
-    folders = embedded_folder, like_the_hub, IMAGE, embedded_2_folder, like_the_hub_2
+def test_load_and_from_pretrained(stage_1_folder, like_the_hub, stage_2_folder, like_the_hub_2):
+    folders = stage_1_folder, like_the_hub, IMAGE, stage_2_folder, like_the_hub_2
     _, first, second = run_python(FROM_PRETRAINED, *folders).stderr.split('IMPORTED')
     # ModelScope warns about the second folder without the section, too.
     said = first.partition('initialize model')[0] + second

@@ -115,7 +115,7 @@ class AutoencoderParameters:
         channel_mult: width of each level as a multiple of ``channels``; each level but the last halves the size.
         num_res_blocks: residual blocks per level of the encoder (one more in the decoder).
         norm_num_groups: groups of every GroupNorm.
-        scale_factor: latents = ``scale_factor`` x what the encoder gives, so that they have about unit variance.
+        scale_factor: latents = ``scale_factor`` x what the encoder gives, which decides how soon noise drowns them.
     """
 
     z_channels: int = 4

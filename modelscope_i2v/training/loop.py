@@ -74,6 +74,8 @@ def fit(
         cpu=cpu,
     )
     _check_parallelism(accelerator)
+    if settings.precision == 'fp16' and accelerator.device.type == 'cpu':
+        raise ConfigurationError("'precision' must be 'bf16' or 'fp32' on the CPU, found 'fp16'. Change it.")
     model, optimizer = accelerator.prepare(model, _optimizer(model, settings))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     average = MovingAverage(model, settings.ema_decay)
@@ -86,6 +88,8 @@ def fit(
     log = TrainingLog(folder, first) if accelerator.is_main_process else None
     loader = iter(_loader(batches, settings, first, accelerator.num_processes, accelerator.process_index))
     saved = started = time.monotonic()
+    if 0 < first < settings.steps and settings.validate_every and first % settings.validate_every == 0:
+        _validate(validate, first, model, average, log, accelerator)
     model.train()
     for step in range(first, settings.steps):
         for group in optimizer.param_groups:
@@ -109,9 +113,10 @@ def fit(
         average.update(step)
         done = step + 1
         last = done == settings.steps
-        if log is not None and (last or done % settings.log_every == 0):
-            seconds = time.monotonic() - started
-            log.scalars(done, {**sums, 'grad_norm': norm, 'learning_rate': settings.rate(step), 'seconds': seconds})
+        if last or done % settings.log_every == 0:
+            report = {**_mean(accelerator, sums), 'grad_norm': norm, 'learning_rate': settings.rate(step)}
+            if log is not None:
+                log.scalars(done, {**report, 'seconds': time.monotonic() - started})
         if last or _agreed(accelerator, time.monotonic() - saved >= settings.checkpoint_seconds):
             state = {} if accelerator.scaler is None else {'scaler': accelerator.scaler.state_dict()}
             save_checkpoint(folder, done, model, optimizer.optimizer, average, {**state, 'identity': whole})
@@ -188,6 +193,14 @@ def _loader(batches: Dataset[Any], settings: LoopSettings, first: int, processes
     # Its workers get seeds from a generator, by default the global one.
     generator = torch.Generator().manual_seed(settings.seed)
     return DataLoader(batches, batch_size=None, sampler=numbers, num_workers=settings.num_workers, generator=generator)
+
+
+def _mean(accelerator: Any, values: Mapping[str, float]) -> dict[str, float]:
+    """Means over the processes, each of which has seen batches of its own."""
+    if accelerator.num_processes == 1:
+        return dict(values)
+    own = torch.tensor(list(values.values()), device=accelerator.device)
+    return dict(zip(values, accelerator.reduce(own, 'mean').tolist(), strict=True))
 
 
 def _agreed(accelerator: Any, due: bool) -> bool:

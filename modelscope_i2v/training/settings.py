@@ -66,9 +66,11 @@ class LoopSettings:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a training that goes on must have as it was: all but its length and how it reports."""
-        free = ('steps', 'checkpoint_seconds', 'validate_every', 'log_every', 'num_workers')
-        return {name: value for name, value in asdict(self).items() if name not in free}
+        """What a training that goes on must have as it was: not how it reports, nor a constant rate's length."""
+        free = ('checkpoint_seconds', 'validate_every', 'log_every', 'num_workers')
+        # A cosine's rates depend on where it ends.
+        length = ('steps',) if self.schedule == 'constant' else ()
+        return {name: value for name, value in asdict(self).items() if name not in (*free, *length)}
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step``, 0..steps-1."""

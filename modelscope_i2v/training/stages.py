@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -15,12 +14,15 @@ from modelscope_i2v.arguments import (
     VideoToVideoArguments,
     merge_arguments,
 )
+from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.media.conditioning import pixel_values
+from modelscope_i2v.media.video_reader import open_video
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.metrics.image_encoder import image_encoder, load_image_encoder
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
 from modelscope_i2v.training.clips import Clip, to_pixels
+from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.latent_cache import EncodedClip
 from modelscope_i2v.training.objective import Objective
 
@@ -51,6 +53,10 @@ class TrainableStage(ABC):
     def generate(self, clip: Clip, **arguments: Any) -> torch.Tensor:
         """A video for a clip's condition (stage 2: and its frames): ``[F, 3, H, W]`` float32 in 0..1 on the CPU."""
 
+    @abstractmethod
+    def reference(self, clip: Clip) -> dict[str, Any]:
+        """What a generated video is held against, as arguments of :func:`~modelscope_i2v.metrics.evaluate`."""
+
     @torch.no_grad()
     def encode(self, clip: Clip) -> EncodedClip:
         """Posterior and condition of ``clip``."""
@@ -69,21 +75,20 @@ class TrainableStage(ABC):
             takes_fps=self.takes_fps,
             offset_noise=offset_noise,
             conditioning_dropout=conditioning_dropout,
+            num_timesteps=self.num_timesteps(),
         )
+
+    def num_timesteps(self) -> int:
+        """How many of the 1000 timesteps generation visits."""
+        return NUM_TRAIN_TIMESTEPS
 
     def image_encoder(self) -> Encoder:
         """What tells how much frames resemble a picture; stage 2, which has no image tower, takes the embedded one."""
         return load_image_encoder(device=str(self.model.device))
 
     def fingerprint(self) -> str:
-        """Of the frozen encoders: a digest of the sum of each of their weights, and of a part."""
-        digest = hashlib.sha256(repr(self.model.configuration).encode())
-        for network in (self.model.clip, self.model.autoencoder):
-            for name, tensor in network.state_dict().items():
-                digest.update(name.encode())
-                part = torch.cat([tensor.double().sum().view(1).cpu(), tensor.flatten()[:64].double().cpu()])
-                digest.update(part.numpy().tobytes())
-        return digest.hexdigest()
+        """Of the encoders, which are frozen: what a latent cache depends on."""
+        return fingerprint(self.model.configuration, self.model.clip, self.model.autoencoder)
 
     def resolve(self, arguments: dict[str, Any]) -> Any:
         """The arguments of a call; InputError unless the networks can take them."""
@@ -113,6 +118,9 @@ class ImageToVideoStage(TrainableStage):
         resolved = self.resolve({'height': height, 'width': width, 'fps': clip.fps, **arguments})
         return self._decoded(self.model(self._pixel_values(clip), resolved)['latents'])
 
+    def reference(self, clip: Clip) -> dict[str, Any]:
+        return {'image': Image.fromarray(clip.frames[0])}
+
     def image_encoder(self) -> Encoder:
         return image_encoder(self.model.clip, clip_image_size(self.model.configuration.clip))
 
@@ -122,7 +130,10 @@ class ImageToVideoStage(TrainableStage):
 
 
 class VideoToVideoStage(TrainableStage):
-    """Stage 2: conditioned on a clip's text, with the words around it that generation adds too."""
+    """Stage 2: conditioned on a clip's text, with the words around it that generation adds too.
+
+    It learns to denoise what the clips show, up to the noise level that generation starts at.
+    """
 
     stage = VIDEO_TO_VIDEO
     arguments = VideoToVideoArguments
@@ -138,8 +149,13 @@ class VideoToVideoStage(TrainableStage):
 
     def generate(self, clip: Clip, **arguments: Any) -> torch.Tensor:
         resolved = self.resolve({'text': clip.text, **arguments})
-        frames = to_pixels(clip.frames if clip.source is None else clip.source)
-        return self._decoded(self.model(iter(frames), resolved)['latents'])
+        return self._decoded(self.model(iter(to_pixels(clip.frames)), resolved)['latents'])
+
+    def reference(self, clip: Clip) -> dict[str, Any]:
+        return {'source': open_video(clip.frames)}
+
+    def num_timesteps(self) -> int:
+        return int(self.resolve({}).noise_level)
 
 
 STAGES: tuple[type[TrainableStage], ...] = (ImageToVideoStage, VideoToVideoStage)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from modelscope_i2v.configuration_file import read_configuration
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
@@ -17,6 +18,7 @@ from modelscope_i2v.runtime.device import memory_errors
 from modelscope_i2v.training.cached_clips import CachedClips
 from modelscope_i2v.training.configuration import TrainingConfiguration
 from modelscope_i2v.training.datasets import ClipDataset, usable_examples
+from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.latent_cache import LatentCache
 from modelscope_i2v.training.loop import fit
 from modelscope_i2v.training.lora import add_lora, save_lora
@@ -60,6 +62,7 @@ def train(configuration: TrainingConfiguration) -> Path:
         validator = build_validator(configuration, trained, dataset)
         unet = trained.model.unet
         unet.activation_checkpointing = configuration.activation_checkpointing
+        identity = _identity(configuration, dataset, unet, trained.fingerprint())
         if configuration.lora is None:
             unet.requires_grad_(True)
         else:
@@ -76,7 +79,7 @@ def train(configuration: TrainingConfiguration) -> Path:
             configuration.loop,
             output / 'training',
             validate=validator,
-            identity=_identity(configuration),
+            identity=identity,
             cpu=configuration.cpu,
         )
     result = result_path(configuration)
@@ -180,11 +183,17 @@ def _check(trained: TrainableStage, configuration: TrainingConfiguration) -> Non
         )
 
 
-def _identity(configuration: TrainingConfiguration) -> dict[str, Any]:
+def _identity(
+    configuration: TrainingConfiguration, dataset: ClipDataset, unet: nn.Module, encoders: str
+) -> dict[str, Any]:
     """What makes a training what it is, beside the loop's own settings, as plain values."""
     named = dataclasses.asdict(configuration)
-    names = ('model', 'model_revision', 'lora', 'offset_noise', 'conditioning_dropout', 'dtype', 'variants')
-    return json.loads(json.dumps({name: named[name] for name in (*names, 'clips', 'mixture')}))
+    names = ('lora', 'offset_noise', 'conditioning_dropout', 'dtype', 'variants')
+    # Of files, not of paths: a training may be moved, and a folder may get other files.
+    sizes = [(each, each.path.stat().st_size) for each in dataset.examples]
+    examples = [(each.path.name, size, each.start, each.end, each.text) for each, size in sizes]
+    digests = {'data': fingerprint(examples), 'model': fingerprint(unet, encoders)}
+    return json.loads(json.dumps({**{name: named[name] for name in (*names, 'clips', 'mixture')}, **digests}))
 
 
 def _save(trained: TrainableStage, configuration: TrainingConfiguration, result: Path) -> None:

@@ -41,8 +41,8 @@ class Validator:
         for index, clip in enumerate(self.clips):
             video = self.trained.generate(clip, **self.arguments)
             frames = video.mul(255).round().byte().permute(0, 2, 3, 1).numpy()
-            image = Image.fromarray(clip.frames[0])
-            for name, value in measures(evaluate(open_video(frames), self.encoder, image=image)).items():
+            evaluation = evaluate(open_video(frames), self.encoder, **self.trained.reference(clip))
+            for name, value in measures(evaluation).items():
                 found.setdefault(name, []).append(value)
             if log is not None:
                 log.picture(step, f'sample/{index}', strip(clip, frames))
@@ -51,9 +51,12 @@ class Validator:
 
 def measures(evaluation: Evaluation) -> dict[str, float]:
     """The numbers of an evaluation that make sense on their own."""
-    similarity, motion = evaluation.image_video_similarity, evaluation.motion
+    similarity, comparison, motion = evaluation.image_video_similarity, evaluation.comparison, evaluation.motion
     values = {
         'image_video_similarity': None if similarity is None else similarity.mean,
+        'video_video_similarity': None if comparison is None else comparison.similarity.mean,
+        'psnr': None if comparison is None else comparison.psnr,
+        'ssim': None if comparison is None else comparison.ssim,
         'temporal_consistency': evaluation.temporal_consistency,
         'motion': None if motion is None else motion.flow,
         'flicker': evaluation.flicker,

@@ -37,7 +37,9 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Map
         draft.chmod(mode)  # safetensors makes a file of its own, which nobody else may read
 
 
-def save_weights(module: nn.Module, path: Path, dtype: torch.dtype | None = None) -> None:
+def save_weights(
+    module: nn.Module, path: Path, dtype: torch.dtype | None = None, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write the state dict of ``module``, floating-point tensors as ``dtype`` (None: as they are).
 
     Raises:
@@ -50,7 +52,7 @@ def save_weights(module: nn.Module, path: Path, dtype: torch.dtype | None = None
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"'{key}' is not finite as {tensor.dtype}. Save it as float32, or train again.")
-    write_tensors(tensors, path)
+    write_tensors(tensors, path, metadata)
 
 
 def save_model(

@@ -46,7 +46,7 @@ def test_real_clips_reach_everything(truth):
     assert measures['still clips'] == 0
 
 
-def test_real_sprites_are_as_fast_as_the_issue_says():
+def test_real_sprites_are_as_fast_as_the_specification_says():
     clips = judge_clips(64, 1_000_000, 8)
     measures = judge_sprites(clips.clips, clips)
     assert measures['sprite speed'] == pytest.approx(2.7, abs=0.1)

@@ -108,11 +108,11 @@ def test_bad_usage(tmp_path, monkeypatch, capsys, options, said):
     assert re.search(said, printed.err)
 
 
-def test_models_by_folder(embedded_folder, embedded_2_folder, tmp_path):
+def test_models_by_folder(stage_1_folder, stage_2_folder, tmp_path):
     out = tmp_path / 'out.mp4'
-    models = ['--model', str(embedded_folder), '--stage2-model', str(embedded_2_folder)]
+    models = ['--model', str(stage_1_folder), '--stage2-model', str(stage_2_folder)]
     assert main(['chain', IMAGE, '-o', str(out), *OPTIONS[:6], '--steps', '1', *models, *COMMON]) == 0
-    assert probe_video(out).height * probe_video(out).width < 2 * 32 * 32  # the configured size of embedded_2
+    assert probe_video(out).height * probe_video(out).width < 2 * 32 * 32  # the configured size of stage_2
 
 
 def test_video_to_video(tmp_path, capsys):
@@ -130,19 +130,19 @@ def test_video_to_video(tmp_path, capsys):
     assert 'stage 1: video-to-video' in capsys.readouterr().out
 
 
-def test_the_same_autoencoder_is_shared(embedded_folder, embedded_2_folder, tmp_path):
+def test_the_same_autoencoder_is_shared(stage_1_folder, stage_2_folder, tmp_path):
     # The scale of latents is the UNets' business, not the autoencoder's.
-    scaled = variant(embedded_folder, tmp_path / 'scaled', {'model.model_cfg.autoencoder.scale_factor': 0.1})
-    first, second = build(scaled), build_2(embedded_2_folder, steps=1)
+    scaled = variant(stage_1_folder, tmp_path / 'scaled', {'model.model_cfg.autoencoder.scale_factor': 0.1})
+    first, second = build(scaled), build_2(stage_2_folder, steps=1)
     before = latents_of(second, seed=1)
     assert second.model.share_autoencoder(first.model) is True
     assert second.model.autoencoder is first.model.autoencoder
     assert bool((latents_of(second, seed=1) == before).all())
 
-    weights = load_file(embedded_2_folder / 'autoencoder.safetensors')
+    weights = load_file(stage_2_folder / 'autoencoder.safetensors')
     name = next(iter(weights))
     weights[name] = weights[name] + 1
-    folder = variant(embedded_2_folder, tmp_path / 'other')
+    folder = variant(stage_2_folder, tmp_path / 'other')
     (folder / 'autoencoder.safetensors').unlink()
     save_file(weights, folder / 'autoencoder.safetensors')
     other = build_2(folder)
@@ -151,6 +151,6 @@ def test_the_same_autoencoder_is_shared(embedded_folder, embedded_2_folder, tmp_
     assert other.model.autoencoder is own
 
 
-def test_autoencoders_of_other_sizes_are_not_shared(embedded, golden_model_2):
+def test_autoencoders_of_other_sizes_are_not_shared(stage_1, golden_model_2):
     other = build_2(golden_model_2)
-    assert other.model.share_autoencoder(embedded.model) is False
+    assert other.model.share_autoencoder(stage_1.model) is False

@@ -133,25 +133,25 @@ def test_other_errors_stay_as_they_are():
         ({'device': 'cpu', 'attention': 'xformers'}, DeviceError, "attention='xformers' does not work on cpu"),
     ],
 )
-def test_type_and_message_survive_modelscope(embedded_folder, options, error, message):
+def test_type_and_message_survive_modelscope(stage_1_folder, options, error, message):
     from modelscope.pipelines import pipeline
 
     import modelscope_i2v  # noqa: F401
 
     with pytest.raises(error) as caught:
-        pipeline('image-to-video', model=str(embedded_folder), show_progress=False, **options)
+        pipeline('image-to-video', model=str(stage_1_folder), show_progress=False, **options)
     assert type(caught.value) is error
     assert message in str(caught.value)
 
 
 @without_cuda
 @pytest.mark.parametrize('options', [{'device': 'gpu'}, {}])
-def test_pipeline_falls_back_with_one_warning(embedded_folder, options, caplog):
+def test_pipeline_falls_back_with_one_warning(stage_1_folder, options, caplog):
     from modelscope.pipelines import pipeline
 
     import modelscope_i2v  # noqa: F401
 
-    made = pipeline('image-to-video', model=str(embedded_folder), show_progress=False, **options)
+    made = pipeline('image-to-video', model=str(stage_1_folder), show_progress=False, **options)
     assert made.device == made.model.device == CPU
     assert made.device_name == 'cpu'
     assert {parameter.device for parameter in made.model.parameters()} == {CPU}
@@ -162,24 +162,24 @@ def test_pipeline_falls_back_with_one_warning(embedded_folder, options, caplog):
 @pytest.mark.parametrize(
     ('name', 'dtype'), [('auto', torch.float32), ('bf16', torch.bfloat16), ('fp16', torch.float16)]
 )
-def test_dtype_of_the_networks(embedded_folder, name, dtype):
+def test_dtype_of_the_networks(stage_1_folder, name, dtype):
     from modelscope.models import Model
 
     import modelscope_i2v  # noqa: F401
 
-    model = Model.from_pretrained(str(embedded_folder), device='cpu', dtype=name, show_progress=False)
+    model = Model.from_pretrained(str(stage_1_folder), device='cpu', dtype=name, show_progress=False)
     assert {parameter.dtype for parameter in [*model.unet.parameters(), *model.clip.parameters()]} == {dtype}
     assert {parameter.dtype for parameter in model.autoencoder.parameters()} == {torch.float32}
 
 
-def test_attention_back_ends_agree_and_are_set(embedded_folder):
+def test_attention_back_ends_agree_and_are_set(stage_1_folder):
     from modelscope.models import Model
 
     import modelscope_i2v  # noqa: F401
 
     found = {}
     for name in ('sdpa', 'math'):
-        model = Model.from_pretrained(str(embedded_folder), device='cpu', attention=name, show_progress=False)
+        model = Model.from_pretrained(str(stage_1_folder), device='cpu', attention=name, show_progress=False)
         assert {module.backend for module in model.unet.modules() if hasattr(module, 'backend')} == {name}
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(1, 4, 2, 8, 8, generator=generator)

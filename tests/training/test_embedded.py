@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from modelscope_i2v import load
 from modelscope_i2v.errors import ConfigurationError
@@ -16,6 +18,7 @@ from modelscope_i2v.training.embedded.architecture import IMAGE_TO_VIDEO_UNET
 from modelscope_i2v.training.embedded.clip import BATCH, CaptionedPictures, Trainee
 from modelscope_i2v.training.embedded.image_to_video import new_unet
 from modelscope_i2v.training.embedded.latents import STRIDE, PoolBatches
+from modelscope_i2v.training.embedded.pools import kept_pool
 from modelscope_i2v.training.embedded.recipe import Recipe
 from modelscope_i2v.training.embedded.video_to_video import degrade
 from tests.calls import VIDEO
@@ -91,13 +94,24 @@ def test_degraded_frames_have_lost_their_detail_and_kept_their_colours():
         assert abs(float(degrade(flat, rng).mean()) - 0.3) < 0.02
 
 
-def run(folder, output):
+def run(folder, output, fails=False):
     command = [sys.executable, '-m', 'modelscope_i2v.training.embedded', '--scale', '0.001']
     done = subprocess.run(
         [*command, '--folder', str(folder), '--output', str(output)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == int(fails), done.stderr
     return done.stderr
+
+
+def test_a_pool_of_other_seeds_or_encoders_is_not_taken(tmp_path):
+    path, encoder, encode = tmp_path / 'pool.safetensors', torch.nn.Linear(2, 2), lambda seed: {'x': torch.tensor(seed)}
+    made = kept_pool(path, range(3), encode, encoder)
+    assert torch.equal(kept_pool(path, range(3), encode, encoder)['x'], made['x'])
+    with pytest.raises(ConfigurationError, match='other weights, seeds or settings.*Remove it'):
+        kept_pool(path, range(4), encode, encoder)
+    torch.nn.init.ones_(encoder.bias)
+    with pytest.raises(ConfigurationError, match='other weights, seeds or settings'):
+        kept_pool(path, range(3), encode, encoder)
 
 
 def test_a_trial_is_not_taken_for_the_training(tmp_path):
@@ -127,3 +141,11 @@ def test_one_command_makes_both_folders_and_goes_on_where_it_stopped(tmp_path):
     assert 'training stage-1' not in log
     assert {path: path.read_bytes() for path in output.rglob('*.safetensors')} == weights
     assert json.loads((output / 'Image-to-Video' / 'configuration.json').read_text())['task'] == 'image-to-video'
+    # Another autoencoder makes useless what was made from it.
+    path = folder / 'autoencoder.safetensors'
+    with safe_open(path, 'pt') as file:
+        metadata = file.metadata()
+    save_file({name: tensor * 1.01 for name, tensor in load_file(path).items()}, path, metadata)
+    last = run(folder, output, fails=True).splitlines()[-1]
+    assert 'stage-1.safetensors' in last
+    assert 'was made from other weights' in last

@@ -200,6 +200,17 @@ def test_other_settings_do_not_go_on_but_a_longer_training_does(tmp_path):
     assert [entry['step'] for entry in read_log(tmp_path)] == [1, 2, 4]
 
 
+def test_a_cosine_that_would_end_elsewhere_does_not_go_on(tmp_path):
+    fit(network(), squared_error, Numbers(), settings(steps=2, schedule='cosine'), tmp_path)
+    with pytest.raises(CheckpointError, match="'steps' was 2 and is 4"):
+        fit(network(), squared_error, Numbers(), settings(steps=4, schedule='cosine'), tmp_path)
+
+
+def test_half_precision_is_refused_where_it_would_be_ignored(tmp_path):
+    with pytest.raises(ConfigurationError, match="'bf16' or 'fp32' on the CPU, found 'fp16'"):
+        fit(network(), squared_error, Numbers(), settings(precision='fp16'), tmp_path, cpu=True)
+
+
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog):
     whole = tmp_path / 'whole'
     fit(network(), squared_error, Numbers(), settings(steps=8), whole)
@@ -244,6 +255,18 @@ def test_a_validation_that_failed_at_the_end_is_made_up_for(tmp_path):
         fit(network(), squared_error, Numbers(), settings(), tmp_path, validate=counting)
     assert seen == [30]
     assert len(losses(tmp_path)) == 30
+
+
+def test_a_validation_that_an_interruption_left_out_is_made_up_for(tmp_path):
+    def failing(step, log):
+        raise DeviceError('Out of memory')
+
+    wanted = settings(steps=10, validate_every=5, checkpoint_seconds=0)
+    with pytest.raises(DeviceError):
+        fit(network(), squared_error, Numbers(), wanted, tmp_path, validate=failing)
+    seen = []
+    fit(network(), squared_error, Numbers(), wanted, tmp_path, validate=lambda step, log: seen.append(step) or {})
+    assert seen == [5, 10]
 
 
 def test_the_global_random_state_is_left_alone(tmp_path):

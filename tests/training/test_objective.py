@@ -81,6 +81,33 @@ def test_a_single_frame_has_no_motion_to_weigh():
     assert torch.equal(*losses)
 
 
+CHECKED = [[1.0, -1.0], [-1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'pooling', 'expected'),
+    [
+        (torch.ones(4, 4), (2, 4), 1 + 2 + 4),
+        (torch.tensor(CHECKED).repeat(2, 2), (2, 4), 1),  # averages to nothing
+        (torch.tensor(CHECKED).repeat_interleave(2, 0).repeat_interleave(2, 1), (2, 4), 1 + 2),
+    ],
+)
+def test_pooling_makes_errors_that_neighbours_share_cost_more(pattern, pooling, expected):
+    batch, loss = batch_of(), objective(pooling=pooling)
+    exact = knows(loss.schedule, SCALE * batch['mean'])
+    found = loss(Recorder(lambda x, t: exact(x, t) + pattern), batch, torch.Generator().manual_seed(0))['loss']
+    assert float(found) == pytest.approx(expected, abs=2e-2)
+
+
+def test_pooling_weighs_motion_too():
+    """A frame wholly wrong by 1 and a right one: squared error 1/2, difference 1, each times 1 and 2."""
+    batch, loss = batch_of(frames=2), objective(pooling=(2,), motion_weight=3.0)
+    exact = knows(loss.schedule, SCALE * batch['mean'])
+    network = Recorder(lambda x, t: exact(x, t) + torch.tensor([1.0, 0.0]).view(2, 1, 1))
+    found = loss(network, batch, torch.Generator().manual_seed(0))['loss']
+    assert float(found) == pytest.approx((0.5 + 3.0 * 0.5) * 3, abs=2e-2)
+
+
 def test_predicting_nothing_costs_the_variance_of_v():
     """For clean latents of zero, v is alpha times the noise, whose variance is 1 + offset_noise^2."""
     batch = batch_of(count=4000, frames=2, side=4)
@@ -123,6 +150,13 @@ def test_a_power_prefers_noisy_timesteps(power, mean):
     assert 0 <= int(t.min()) <= int(t.max()) <= 999
 
 
+def test_no_timestep_above_those_that_are_trained_on():
+    loss, network = objective(num_timesteps=600), Recorder(lambda x, t: x)
+    loss(network, batch_of(count=4000, frames=1, side=1), torch.Generator().manual_seed(0))
+    assert 590 < int(network.seen[1].max()) < 600
+    assert float(network.seen[1].float().mean()) == pytest.approx(299.5, rel=0.03)
+
+
 def test_the_frame_rate_goes_to_stage_1_alone():
     network = Recorder(lambda x, t: torch.zeros_like(x))
     objective()(network, batch_of(2), torch.Generator())
@@ -160,6 +194,11 @@ def test_the_same_generator_gives_the_same_loss_and_the_global_one_is_left_alone
     ]
     assert losses[0] == losses[1] != losses[2]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_squares_of_one_latent_are_no_pooling():
+    with pytest.raises(ConfigurationError, match="'pooling' must be"):
+        objective(pooling=(1,))
 
 
 def test_impossible_levels_are_refused():

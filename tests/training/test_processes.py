@@ -60,6 +60,7 @@ def test_two_processes_train_as_one_that_accumulates(paths, tmp_path):
     launch(DATA_PARALLEL, *paths, tmp_path / 'two')
     path = train(configuration(*paths, tmp_path / 'one', loop={'gradient_accumulation': 2}))
     two = load_file(tmp_path / 'two' / 'lora.safetensors')
+    assert losses(tmp_path / 'two') == pytest.approx(losses(tmp_path / 'one'), rel=1e-4)
     assert_alike(load_file(path), two)
     assert any(tensor.abs().max() > 1e-3 for key, tensor in two.items() if key.endswith('B.weight'))
     names = sorted(file.name for file in (tmp_path / 'two' / 'training').glob('checkpoint-*'))

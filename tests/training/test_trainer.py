@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import time
 from dataclasses import replace
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from modelscope_i2v import load
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
@@ -16,6 +17,7 @@ from modelscope_i2v.training.datasets import ClipDataset
 from modelscope_i2v.training.log import read_log
 from modelscope_i2v.training.sources import find_examples
 from modelscope_i2v.training.trainer import evaluate, load_stage, train
+from modelscope_i2v.weights.save import WEIGHT_FILES
 from tests.training.tiny import NUM_FRAMES, SIZE, configuration, losses, write_clip
 
 PICTURE = Image.fromarray(np.full((64, 64, 3), (20, 80, 120), np.uint8))
@@ -161,6 +163,22 @@ def test_validation_reports_metrics_and_shows_strips(model, data, tmp_path):
     ]
 
 
+def test_stage_2_is_held_against_its_source(model_2, data, tmp_path):
+    found = evaluate(configuration(model_2, data, tmp_path, validation={'count': 1, 'steps': 1}), 'cpu')
+    fidelity = {'video_video_similarity', 'psnr', 'ssim'}
+    assert set(found) == fidelity | {'temporal_consistency', 'motion', 'flicker', 'sharpness'}
+    stage = load_stage(configuration(model_2, data, tmp_path), 'cpu')
+    clip = ClipDataset(find_examples(data), configuration(model_2, data, tmp_path).clips).clip(0)
+    pixels = stage.generate(clip, steps=1, seed=0, num_frames=NUM_FRAMES).mul(255).round()
+    difference = pixels - torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
+    assert found['psnr'] == pytest.approx(10 * math.log10(255**2 / float(difference.square().mean())), abs=1e-3)
+
+
+def test_stage_2_learns_the_noise_levels_that_it_starts_from(model_2, data, tmp_path):
+    stage = load_stage(configuration(model_2, data, tmp_path), 'cpu')
+    assert stage.objective(offset_noise=0.0, conditioning_dropout=0.0).num_timesteps == 600
+
+
 def test_pictures_among_the_validated_are_no_obstacle(model_2, data, tmp_path):
     """A picture becomes a video of one frame, which has no motion to take the mean of."""
     mixed = tmp_path / 'mixed'
@@ -216,6 +234,23 @@ def test_the_checkpoint_of_another_training_is_refused(model, data, tmp_path):
     train(configuration(model, data, tmp_path))
     with pytest.raises(CheckpointError, match='another network'):
         train(configuration(model, data, tmp_path, lora=None))
+
+
+def test_other_videos_or_another_model_do_not_go_on(model, data, tmp_path):
+    copies = {'data': tmp_path / 'data', 'model': tmp_path / 'model'}
+    shutil.copytree(data, copies['data'])
+    shutil.copytree(model, copies['model'])
+    settings = configuration(copies['model'], copies['data'], tmp_path / 'out', loop={'steps': 1})
+    train(settings)
+    longer = replace(settings, loop=replace(settings.loop, steps=2))
+    (copies['data'] / '0.txt').write_text('a blue square')
+    with pytest.raises(CheckpointError, match="other settings: 'data' was"):
+        train(longer)
+    shutil.copy(data / '0.txt', copies['data'])
+    weights = load_file(copies['model'] / WEIGHT_FILES['ckpt_unet'])
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, copies['model'] / WEIGHT_FILES['ckpt_unet'])
+    with pytest.raises(CheckpointError, match="other settings: 'model' was"):
+        train(longer)
 
 
 def test_a_model_that_is_not_there(data, tmp_path):

@@ -25,8 +25,8 @@ def with_max_frames(folder, place, max_frames, **options):
 
 @pytest.mark.parametrize('num_frames', [1, 5, 6])
 @pytest.mark.parametrize('solver', ['heun', 'dpmpp_2m_sde'])
-def test_up_to_max_frames_there_is_one_window(embedded_2_folder, tmp_path, num_frames, solver):
-    pipelines = [with_max_frames(embedded_2_folder, tmp_path / str(size), size, solver=solver) for size in (6, 1000)]
+def test_up_to_max_frames_there_is_one_window(stage_2_folder, tmp_path, num_frames, solver):
+    pipelines = [with_max_frames(stage_2_folder, tmp_path / str(size), size, solver=solver) for size in (6, 1000)]
     clip = moving(num_frames)
     with unet_calls(pipelines[0]) as calls:
         found = latents_of(pipelines[0], clip, seed=1)
@@ -37,32 +37,32 @@ def test_up_to_max_frames_there_is_one_window(embedded_2_folder, tmp_path, num_f
 
 
 @pytest.mark.parametrize(('overlap', 'windows'), [(None, 5), (8, 5), (0, 3), (12, 9)])
-def test_the_network_never_sees_more_than_max_frames(embedded_2, overlap, windows):
+def test_the_network_never_sees_more_than_max_frames(stage_2, overlap, windows):
     """max_frames is 16; None is 8."""
-    with unet_calls(embedded_2) as calls:
-        found = latents_of(embedded_2, moving(48), window_overlap=overlap, guidance_scale=1.0, solver='dpmpp_2m')
+    with unet_calls(stage_2) as calls:
+        found = latents_of(stage_2, moving(48), window_overlap=overlap, guidance_scale=1.0, solver='dpmpp_2m')
     assert found.shape[2] == 48
     assert {x.shape[2] for x, *_ in calls} == {16}
     assert len(calls) == 2 * windows
     assert len(window_starts(48, 16, 8 if overlap is None else overlap)) == windows
 
 
-def test_windows_see_each_others_results(embedded_2):
+def test_windows_see_each_others_results(stage_2):
     """The last frames depend on the first ones, which no window shows together with them."""
     clip = moving(40)
     other = clip.copy()
     other[0] = 255 - other[0]
     call = {'seed': 1, 'steps': 3, 'solver': 'dpmpp_2m', 'guidance_scale': 1.0}
-    first, second = (latents_of(embedded_2, source, **call) for source in (clip, other))
+    first, second = (latents_of(stage_2, source, **call) for source in (clip, other))
     changed = (first - second).abs().amax(dim=(0, 1, 3, 4))
     assert changed[0] > 0.01
     assert changed[24:].max() > 0
 
 
 @pytest.mark.parametrize('overlap', [-1, 16, 40, 'x', 1.5])
-def test_impossible_overlaps(embedded_2, overlap):
+def test_impossible_overlaps(stage_2, overlap):
     with pytest.raises(InputError, match="'window_overlap'"):
-        latents_of(embedded_2, moving(17), window_overlap=overlap)
+        latents_of(stage_2, moving(17), window_overlap=overlap)
 
 
 def seams(frames, window, overlap):
@@ -74,8 +74,8 @@ def seams(frames, window, overlap):
 
 
 @pytest.fixture(scope='module')
-def pipeline_32(embedded_2_folder, tmp_path_factory):
-    return with_max_frames(embedded_2_folder, tmp_path_factory.mktemp('models') / 'model', 32, solver='heun')
+def pipeline_32(stage_2_folder, tmp_path_factory):
+    return with_max_frames(stage_2_folder, tmp_path_factory.mktemp('models') / 'model', 32, solver='heun')
 
 
 def test_no_seams_on_a_smooth_video(pipeline_32):
@@ -106,16 +106,16 @@ def test_memory_does_not_grow_with_the_length(pipeline_32):
     assert peaks[0] > 2**20
 
 
-def test_the_autoencoder_takes_a_few_frames_at_a_time(embedded_2):
+def test_the_autoencoder_takes_a_few_frames_at_a_time(stage_2):
     sizes = {'encode': [], 'decode': []}
-    autoencoder = embedded_2.model.autoencoder
+    autoencoder = stage_2.model.autoencoder
     handles = [
         module.register_forward_pre_hook(lambda _, inputs, name=name: sizes[name].append(inputs[0].shape))
         for name, module in (('encode', autoencoder.encoder), ('decode', autoencoder.decoder))
     ]
     try:
         clip = np.zeros((5, 24, 32, 3), np.uint8) + 99
-        embedded_2(clip, height=256, width=448, output_type='np', steps=1, guidance_scale=1.0, solver='dpmpp_2m')
+        stage_2(clip, height=256, width=448, output_type='np', steps=1, guidance_scale=1.0, solver='dpmpp_2m')
     finally:
         for handle in handles:
             handle.remove()
@@ -124,10 +124,10 @@ def test_the_autoencoder_takes_a_few_frames_at_a_time(embedded_2):
 
 
 @pytest.mark.slow
-def test_ten_thousand_frames(embedded_2, tmp_path):
+def test_ten_thousand_frames(stage_2, tmp_path):
     """An SDE solver, whose noise could pile up, and windows that could be many; only the size is tiny."""
     frames = np.random.default_rng(0).integers(0, 256, (10_000, 1, 1, 3), dtype=np.uint8)
     call = {'height': 16, 'width': 16, 'steps': 2, 'solver': 'dpmpp_2m_sde', 'guidance_scale': 1.0, 'output_fps': 100}
-    out = embedded_2(frames, output_video=tmp_path / 'long.mp4', **call)[VIDEO]
+    out = stage_2(frames, output_video=tmp_path / 'long.mp4', **call)[VIDEO]
     info = probe_video(out)
     assert (info.frames, info.fps, info.width, info.height) == (10_000, 100, 16, 16)

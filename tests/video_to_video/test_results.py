@@ -23,60 +23,60 @@ def contexts(pipeline, source=None, **arguments):
     return [context for _, _, context in calls]
 
 
-def test_text_of_a_call_and_of_the_input(embedded_2, embedded_2_folder):
-    features = [embedded_2.model.encode_text(text, POSITIVE_PROMPT) for text in ('a fox', 'a cat', '')]
-    assert torch.equal(contexts(embedded_2, text='a fox')[0], features[0])
-    assert torch.equal(contexts(embedded_2, {'video_path': CLIP, 'text': 'a fox'})[0], features[0])
-    assert torch.equal(contexts(embedded_2, {'video_path': CLIP, 'text': 'a fox'}, text='a cat')[0], features[1])
+def test_text_of_a_call_and_of_the_input(stage_2, stage_2_folder):
+    features = [stage_2.model.encode_text(text, POSITIVE_PROMPT) for text in ('a fox', 'a cat', '')]
+    assert torch.equal(contexts(stage_2, text='a fox')[0], features[0])
+    assert torch.equal(contexts(stage_2, {'video_path': CLIP, 'text': 'a fox'})[0], features[0])
+    assert torch.equal(contexts(stage_2, {'video_path': CLIP, 'text': 'a fox'}, text='a cat')[0], features[1])
     for source in (CLIP, {'video_path': CLIP}, {'video_path': CLIP, 'text': None}, {'video_path': CLIP, 'text': ''}):
-        assert torch.equal(contexts(embedded_2, source)[0], features[2])
-    made = build_2(embedded_2_folder, text='a cat')
+        assert torch.equal(contexts(stage_2, source)[0], features[2])
+    made = build_2(stage_2_folder, text='a cat')
     assert torch.equal(contexts(made)[0], features[1])
     assert torch.equal(contexts(made, {'video_path': CLIP, 'text': 'a fox'})[0], features[0])
     assert not torch.equal(features[0], features[1])
 
 
-def test_text_changes_the_video(embedded_2):
-    found = [latents_of(embedded_2, seed=1, text=text) for text in ('', 'a fox')]
-    found.append(latents_of(embedded_2, seed=1, negative_prompt='a fox'))
-    found.append(latents_of(embedded_2, seed=1, negative_prompt=''))
+def test_text_changes_the_video(stage_2):
+    found = [latents_of(stage_2, seed=1, text=text) for text in ('', 'a fox')]
+    found.append(latents_of(stage_2, seed=1, negative_prompt='a fox'))
+    found.append(latents_of(stage_2, seed=1, negative_prompt=''))
     for index, first in enumerate(found):
         assert all((first - second).abs().max() > 1e-4 for second in found[index + 1 :])
 
 
-def test_prompts_come_from_the_configuration(embedded_2, embedded_2_folder, tmp_path):
-    assert torch.equal(contexts(embedded_2)[1], embedded_2.model.encode_text(NEGATIVE_PROMPT))
+def test_prompts_come_from_the_configuration(stage_2, stage_2_folder, tmp_path):
+    assert torch.equal(contexts(stage_2)[1], stage_2.model.encode_text(NEGATIVE_PROMPT))
     changes = {'model.model_cfg.positive_prompt': ', sharp', 'model.model_cfg.negative_prompt': 'fog'}
-    made = build_2(variant(embedded_2_folder, tmp_path / 'a', changes))
+    made = build_2(variant(stage_2_folder, tmp_path / 'a', changes))
     text, negative = contexts(made, text='a fox')
     assert torch.equal(text, made.model.encode_text('a fox, sharp'))
     assert torch.equal(negative, made.model.encode_text('fog'))
     assert torch.equal(contexts(made, negative_prompt='rain')[1], made.model.encode_text('rain'))
 
 
-def test_long_text_is_cut_with_a_warning(embedded_2, caplog):
+def test_long_text_is_cut_with_a_warning(stage_2, caplog):
     with caplog.at_level(logging.WARNING):
-        latents_of(embedded_2, steps=1, num_frames=1, text='one two three ' * 30)
+        latents_of(stage_2, steps=1, num_frames=1, text='one two three ' * 30)
     assert [entry for entry in caplog.records if '90 tokens' in entry.getMessage()]
 
 
 @pytest.mark.parametrize('text', [3, ['a fox'], b'a fox', True])
-def test_text_that_is_none(embedded_2, text):
+def test_text_that_is_none(stage_2, text):
     for call in ({'source': {'video_path': CLIP, 'text': text}}, {'text': text}, {'negative_prompt': text}):
         with pytest.raises(InputError, match="'(text|negative_prompt)'"):
-            latents_of(embedded_2, **call)
+            latents_of(stage_2, **call)
 
 
 # Types of output
 
 
 @pytest.fixture(scope='module')
-def outputs(embedded_2):
+def outputs(stage_2):
     kinds = ('np', 'pt', 'pil', 'latent', 'mp4')
-    return {kind: embedded_2(CLIP, seed=2, output_type=kind)[VIDEO] for kind in kinds}
+    return {kind: stage_2(CLIP, seed=2, output_type=kind)[VIDEO] for kind in kinds}
 
 
-def test_all_types_are_one_video(embedded_2, outputs, tmp_path):
+def test_all_types_are_one_video(stage_2, outputs, tmp_path):
     assert outputs['np'].shape == (3, 32, 42, 3)
     assert outputs['np'].dtype == np.uint8
     assert outputs['pt'].shape == (3, 3, 32, 42)
@@ -88,31 +88,31 @@ def test_all_types_are_one_video(embedded_2, outputs, tmp_path):
     assert np.array_equal(outputs['np'], truncated)
     assert np.array_equal(outputs['np'], np.stack([np.asarray(frame) for frame in outputs['pil']]))
     with torch.no_grad():
-        whole = embedded_2.model.autoencoder.decode(outputs['latent'][0].transpose(0, 1) / 0.18215)
+        whole = stage_2.model.autoencoder.decode(outputs['latent'][0].transpose(0, 1) / 0.18215)
     content = (whole[..., 3:45] / 2 + 0.5).clamp(0, 1)  # 42 columns in the middle of 48
     torch.testing.assert_close(outputs['pt'], content, atol=1e-5, rtol=0)
-    written = embedded_2(CLIP, seed=2, output_video=tmp_path / 'new' / 'a.mp4')
+    written = stage_2(CLIP, seed=2, output_video=tmp_path / 'new' / 'a.mp4')
     assert written[VIDEO] == str(tmp_path / 'new' / 'a.mp4')
     assert Path(written[VIDEO]).read_bytes() == outputs['mp4']
 
 
-def test_list_of_inputs(embedded_2, outputs):
-    results = embedded_2([CLIP, {'video_path': CLIP, 'text': 'a fox'}], seed=2, output_type='latent')
+def test_list_of_inputs(stage_2, outputs):
+    results = stage_2([CLIP, {'video_path': CLIP, 'text': 'a fox'}], seed=2, output_type='latent')
     assert [result['seed'] for result in results] == [2, 3]
     assert torch.equal(results[0][VIDEO], outputs['latent'])
-    assert torch.equal(results[1][VIDEO], latents_of(embedded_2, seed=3, text='a fox'))
+    assert torch.equal(results[1][VIDEO], latents_of(stage_2, seed=3, text='a fox'))
 
 
 # What is known about a video
 
 
-def test_the_recipe_follows_that_of_the_input(embedded, embedded_2, tmp_path):
+def test_the_recipe_follows_that_of_the_input(stage_1, stage_2, tmp_path):
     from tests.folders import IMAGE
 
     first, second, third = (tmp_path / f'{index}.mp4' for index in range(3))
-    embedded(str(IMAGE), output_video=first, num_frames=2, seed=4)
+    stage_1(str(IMAGE), output_video=first, num_frames=2, seed=4)
     given = {'seed': 9, 'solver': 'unipc', 'guidance_scale': 2.5, 'noise_level': 400, 'text': 'a fox', 'steps': 1}
-    embedded_2({'video_path': first, 'text': 'a cat'}, output_video=second, **given)
+    stage_2({'video_path': first, 'text': 'a cat'}, output_video=second, **given)
     entries = read_recipe(second)
     assert entries[0] == read_recipe(first)[0]
     assert len(entries) == 2
@@ -121,7 +121,7 @@ def test_the_recipe_follows_that_of_the_input(embedded, embedded_2, tmp_path):
     ].items()
     assert [entries[1][side] for side in ('height', 'width')] == [32, 32]
     assert entries[1]['latents_given'] is False
-    embedded_2(second, output_video=third, steps=1)
+    stage_2(second, output_video=third, steps=1)
     assert [entry['stage'] for entry in read_recipe(third)] == ['image-to-video', 'video-to-video', 'video-to-video']
 
 
@@ -132,9 +132,9 @@ def test_the_recipe_follows_that_of_the_input(embedded, embedded_2, tmp_path):
         ('my/Video-to-Video', 'Video-to-Video', None),
     ],
 )
-def test_revision_in_result_and_recipe(embedded_2_folder, tmp_path, place, model, revision):
+def test_revision_in_result_and_recipe(stage_2_folder, tmp_path, place, model, revision):
     # The hub's own file has no section for the preprocessor.
-    made = build_2(variant(embedded_2_folder, tmp_path / place, {'preprocessor': ABSENT}), steps=1)
+    made = build_2(variant(stage_2_folder, tmp_path / place, {'preprocessor': ABSENT}), steps=1)
     result = made(CLIP, output_video=tmp_path / 'video.mp4')
     assert result['model_revision'] == revision
     (entry,) = read_recipe(tmp_path / 'video.mp4')
@@ -145,27 +145,27 @@ def test_revision_in_result_and_recipe(embedded_2_folder, tmp_path, place, model
 
 
 @pytest.mark.parametrize('solver', ['heun', 'dpmpp_2m_sde', 'dpmpp_2m', 'unipc'])
-def test_callbacks(embedded_2, solver):
+def test_callbacks(stage_2, solver):
     seen = []
 
     def callback(pipeline, step, timestep, state):
         seen.append((step, timestep))
-        assert pipeline is embedded_2
+        assert pipeline is stage_2
         assert state['latents'].shape == (1, 4, 3, 4, 6)
         return {'latents': torch.full_like(state['latents'], 0.25)} if step == 2 else None
 
-    found = latents_of(embedded_2, seed=1, steps=3, solver=solver, callback_on_step_end=callback)
+    found = latents_of(stage_2, seed=1, steps=3, solver=solver, callback_on_step_end=callback)
     assert (found - 0.25).abs().max() < 1e-6
     timesteps = [599, 449, 299] if solver == 'dpmpp_2m_sde' else [599, 399, 199]
     assert seen == list(enumerate(timesteps))
 
 
-def test_interrupted_call_leaves_nothing_and_the_pipeline_usable(embedded_2, tmp_path):
+def test_interrupted_call_leaves_nothing_and_the_pipeline_usable(stage_2, tmp_path):
     def stop(pipeline, step, timestep, state):
         raise Interrupted('enough')
 
-    before = embedded_2(CLIP, seed=1)[VIDEO]
+    before = stage_2(CLIP, seed=1)[VIDEO]
     with pytest.raises(Interrupted, match='^enough$'):
-        embedded_2(CLIP, seed=1, output_video=tmp_path / 'video.mp4', callback_on_step_end=stop)
+        stage_2(CLIP, seed=1, output_video=tmp_path / 'video.mp4', callback_on_step_end=stop)
     assert list(tmp_path.iterdir()) == []
-    assert embedded_2(CLIP, seed=1)[VIDEO] == before
+    assert stage_2(CLIP, seed=1)[VIDEO] == before

@@ -49,8 +49,8 @@ def test_the_full_networks_sizes(full_size, height, width):
 
 
 @pytest.mark.parametrize(('height', 'width'), SIZES)
-def test_aspect_and_borders_of_the_result(embedded_2, height, width):
-    frame = embedded_2(textured(height, width), output_type='pt', steps=1, seed=1)[VIDEO][0]
+def test_aspect_and_borders_of_the_result(stage_2, height, width):
+    frame = stage_2(textured(height, width), output_type='pt', steps=1, seed=1)[VIDEO][0]
     rows, columns = frame.shape[1:]
     assert abs(rows * width / height - columns) <= 1 + width / height
     assert 0.5 < rows * columns / 32**2 < 2
@@ -60,8 +60,8 @@ def test_aspect_and_borders_of_the_result(embedded_2, height, width):
 
 
 @pytest.mark.parametrize(('height', 'width'), SIZES)
-def test_what_surrounds_the_content_continues_it(embedded_2, height, width):
-    video = embedded_2.preprocessor(textured(height, width))['video']
+def test_what_surrounds_the_content_continues_it(stage_2, height, width):
+    video = stage_2.preprocessor(textured(height, width))['video']
     (frame,) = video.frames()
     content = video.placement.cut(frame)
     assert frame.min() == content.min() > -0.4
@@ -74,15 +74,15 @@ def shape_of(pipeline, source=CLIP, **arguments):
     return pipeline(source, output_type='np', steps=1, num_frames=1, **arguments)[VIDEO].shape[1:3]
 
 
-def test_given_sizes(embedded_2):
+def test_given_sizes(stage_2):
     """CLIP is 64 x 48."""
-    assert shape_of(embedded_2) == (32, 42)
-    assert shape_of(embedded_2, height=48) == (48, 64)
-    assert shape_of(embedded_2, width=32) == (24, 32)
-    assert shape_of(embedded_2, height=48, width=32) == (48, 32)
-    assert shape_of(embedded_2, fit='stretch') == (32, 32)
-    assert shape_of(embedded_2, fit='stretch', height=64) == (64, 32)
-    assert latents_of(embedded_2, steps=1, num_frames=1, width=32).shape == (1, 4, 1, 4, 4)
+    assert shape_of(stage_2) == (32, 42)
+    assert shape_of(stage_2, height=48) == (48, 64)
+    assert shape_of(stage_2, width=32) == (24, 32)
+    assert shape_of(stage_2, height=48, width=32) == (48, 32)
+    assert shape_of(stage_2, fit='stretch') == (32, 32)
+    assert shape_of(stage_2, fit='stretch', height=64) == (64, 32)
+    assert latents_of(stage_2, steps=1, num_frames=1, width=32).shape == (1, 4, 1, 4, 4)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_given_sizes(embedded_2):
         ({'fit': 'crop'}, "'fit'.*keep.*stretch"),
     ],
 )
-def test_illegal_sizes(embedded_2, size, nearest):
+def test_illegal_sizes(stage_2, size, nearest):
     with pytest.raises(InputError, match=nearest):
-        shape_of(embedded_2, **size)
+        shape_of(stage_2, **size)
 
 
 def test_illegal_sizes_of_a_deeper_network(full_size):
@@ -108,16 +108,16 @@ def test_illegal_sizes_of_a_deeper_network(full_size):
 
 
 @pytest.mark.parametrize(('shape', 'expected'), [('1/1', (32, 42)), ('3/2', (24, 48)), ('1/2', (48, 32))])
-def test_pixels_that_are_not_square(embedded_2, tmp_path, shape, expected):
+def test_pixels_that_are_not_square(stage_2, tmp_path, shape, expected):
     path = record(tmp_path / 'a.mkv', gradient(1), sample_aspect_ratio=Fraction(shape))
-    rows, columns = shape_of(embedded_2, str(path))
+    rows, columns = shape_of(stage_2, str(path))
     numerator, denominator = map(int, shape.split('/'))
     assert abs(columns / rows - 64 / 48 * numerator / denominator) < 0.05
     assert (rows, columns) == expected
 
 
-def test_one_pixel_and_slivers(embedded_2):
-    assert shape_of(embedded_2, np.full((1, 1, 1, 3), 99, np.uint8)) == (32, 32)
+def test_one_pixel_and_slivers(stage_2):
+    assert shape_of(stage_2, np.full((1, 1, 1, 3), 99, np.uint8)) == (32, 32)
     for height, width in ((1, 40), (40, 1), (2, 2000)):
-        rows, columns = shape_of(embedded_2, np.full((1, height, width, 3), 99, np.uint8))
+        rows, columns = shape_of(stage_2, np.full((1, height, width, 3), 99, np.uint8))
         assert (rows < columns) == (height < width)

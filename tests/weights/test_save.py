@@ -16,13 +16,13 @@ def parts(pipeline):
     return {'ckpt_unet': model.unet, 'ckpt_clip': model.clip, 'ckpt_autoencoder': model.autoencoder}
 
 
-def test_what_is_saved_is_what_is_loaded(embedded, embedded_folder, tmp_path):
-    model_cfg = json.loads((embedded_folder / 'configuration.json').read_text())['model']['model_cfg']
-    save_model(tmp_path, IMAGE_TO_VIDEO, parts(embedded), model_cfg, model_args={'seed': 5}, dtype=None)
+def test_what_is_saved_is_what_is_loaded(stage_1, stage_1_folder, tmp_path):
+    model_cfg = json.loads((stage_1_folder / 'configuration.json').read_text())['model']['model_cfg']
+    save_model(tmp_path, IMAGE_TO_VIDEO, parts(stage_1), model_cfg, model_args={'seed': 5}, dtype=None)
     again = load(tmp_path, device='cpu', show_progress=False)
-    assert again.model.configuration == embedded.model.configuration
+    assert again.model.configuration == stage_1.model.configuration
     assert again.model.model_args.seed == 5
-    for one, other in zip(parts(embedded).values(), parts(again).values(), strict=True):
+    for one, other in zip(parts(stage_1).values(), parts(again).values(), strict=True):
         assert all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import sys
 from pathlib import Path
 
-from modelscope_i2v.training.embedded.recipe import Recipe
+from modelscope_i2v.cli.terminal import complain
+from modelscope_i2v.configuration_file import FILE_NAME
+from modelscope_i2v.embedded import folder_name
+from modelscope_i2v.errors import ModelScopeI2VError
+from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.training.requirements import check_requirements
+from modelscope_i2v.weights.save import WEIGHT_FILES, write_json
 
 PACKAGE = Path(__file__).parents[2]
 
 
-def main() -> None:
-    """Parse and run."""
+def main() -> int:
+    """Parse and run; the exit code."""
     parser = argparse.ArgumentParser(prog='python -m modelscope_i2v.training.embedded', description=__doc__)
     parser.add_argument('--folder', type=Path, default=Path('embedded-training'), help='for checkpoints, logs, pools')
     parser.add_argument('--output', type=Path, help='gets the two model folders (default: the package itself)')
@@ -21,8 +29,30 @@ def main() -> None:
     if arguments.output is None and arguments.scale < 1:
         parser.error('--scale is for trying: say with --output where the models are to go')
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
-    Recipe(arguments.folder, arguments.output or PACKAGE / 'embedded', arguments.scale).run()
+    try:
+        check_requirements('skimage')
+        from modelscope_i2v.training.embedded.recipe import Recipe
+
+        Recipe(arguments.folder, arguments.output or PACKAGE / 'embedded', arguments.scale).run()
+        if arguments.output is None and (PACKAGE.parent / 'setup.py').exists():
+            write_checkout_configuration(PACKAGE.parent)
+    except ModelScopeI2VError as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        complain('interrupted; the same command goes on from the last checkpoint.')
+        return 130
+    return 0
+
+
+def write_checkout_configuration(checkout: Path) -> None:
+    """Make ``checkout`` itself a model folder: the embedded stage 1, with the weights where they are."""
+    folder = PACKAGE / 'embedded' / folder_name(IMAGE_TO_VIDEO)
+    content = json.loads((folder / FILE_NAME).read_text(encoding='utf-8'))
+    place = folder.relative_to(PACKAGE.parent).as_posix()
+    content['model']['model_args'].update({key: f'{place}/{name}' for key, name in WEIGHT_FILES.items()})
+    write_json(content, checkout / FILE_NAME)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -20,7 +20,7 @@ from modelscope_i2v.training.settings import LoopSettings
 
 #: Different pictures teach shapes, so there are many; clips teach motion.
 PICTURES_IN_POOL = 60_000
-CLIPS, CLIP_FRAMES = 4000, 20
+CLIPS, CLIP_FRAMES = 8000, 20
 NUM_FRAMES = 16
 #: In a batch.
 VIDEOS_AT_A_TIME, IMAGES = 5, 64
@@ -65,8 +65,9 @@ def objective(scale_factor: float) -> Objective:
         unconditional=torch.zeros(1, IMAGE_TO_VIDEO_UNET['image_embed_dim']),
         scale_factor=scale_factor,
         takes_fps=True,
-        timestep_power=1.5,
+        timestep_power=1.2,
         motion_weight=5.0,
+        pooling=(2, 4),
     )
 
 
@@ -77,6 +78,7 @@ def train(
     folder: Path,
     pictures: LoopSettings = PICTURES,
     videos: LoopSettings = VIDEOS,
+    made_from: str = '',
 ) -> None:
     """Train a new ``unet`` on the first pool, of pictures, then on the second, of clips.
 
@@ -86,4 +88,5 @@ def train(
         PoolBatches(pool, videos=count, num_frames=NUM_FRAMES, images=IMAGES)
         for pool, count in zip(pools, (0, VIDEOS_AT_A_TIME), strict=True)
     ]
-    train_in_phases(unet, objective(scale_factor), (batches[0], pictures), (batches[1], videos), folder)
+    phases = (batches[0], pictures), (batches[1], videos)
+    train_in_phases(unet, objective(scale_factor), *phases, folder, made_from)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
+from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
 from modelscope_i2v.weights.save import write_tensors
 
 Pool = dict[str, torch.Tensor]
 
 
 @torch.no_grad()
-def kept_pool(path: Path, seeds: Iterable[int], encode: Callable[[int], Pool]) -> Pool:
-    """What ``encode`` makes of each of ``seeds``, stacked; kept in ``path``."""
+def kept_pool(path: Path, seeds: range, encode: Callable[[int], Pool], *encoders: object) -> Pool:
+    """What ``encode`` makes of each of ``seeds``, stacked; kept in ``path``.
+
+    Args:
+        encoders: the networks that ``encode`` uses, and whatever else it depends on.
+
+    Raises:
+        ConfigurationError: if the pool in ``path`` is of other seeds or encoders.
+    """
+    made_from = fingerprint(seeds, *encoders)
     if path.exists():
+        check_made_from(path, made_from)
         return load_file(path)
     examples = [encode(seed) for seed in seeds]
     pool = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
-    write_tensors(pool, path)
+    write_tensors(pool, path, {MADE_FROM: made_from})
     return pool
 
 

@@ -30,6 +30,7 @@ from modelscope_i2v.training.embedded.architecture import (
 from modelscope_i2v.training.embedded.autoencoder import latent_scale, train_autoencoder
 from modelscope_i2v.training.embedded.clip import Trainee, train_pair
 from modelscope_i2v.training.embedded.latents import encode_pool
+from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
 from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.world import make_clip
 from modelscope_i2v.weights import build_on_meta, load_weights
@@ -64,7 +65,8 @@ class Recipe:
         """Train what is not trained yet and write both folders.
 
         Raises:
-            ConfigurationError: if ``folder`` holds a training of another scale.
+            ConfigurationError: if ``folder`` holds a training of another scale, or something that was made with other
+                settings or from other networks.
         """
         self._claim()
         network, scale_factor = self.autoencoder()
@@ -74,32 +76,31 @@ class Recipe:
 
     def autoencoder(self) -> tuple[AutoencoderKL, float]:
         """The autoencoder, and the factor that gives its latents unit variance."""
+        settings = (
+            self._scaled(autoencoder.SETTINGS),
+            self._scaled(autoencoder.DECODER),
+            self._share(autoencoder.POOL, autoencoder.BATCH),
+        )
         network = self._kept(
             'autoencoder',
             lambda: AutoencoderKL(**AUTOENCODER),
-            lambda: train_autoencoder(
-                self.folder / 'autoencoder',
-                self._scaled(autoencoder.SETTINGS),
-                self._scaled(autoencoder.DECODER),
-                self._share(autoencoder.POOL, autoencoder.BATCH),
-            ),
+            lambda _: train_autoencoder(self.folder / 'autoencoder', *settings),
+            *settings,
         )
         frames = np.concatenate([make_clip(seed, num_frames=1).frames for seed in range(256)])
         return network, round(latent_scale(network, to_pixels(frames)), 5)
 
     def pair(self) -> Trainee:
         """Both CLIP towers and the projection that stage 1 starts with."""
-        return self._kept(
-            'pair',
-            Trainee,
-            lambda: train_pair(self.folder / 'pair', self._scaled(clip.SETTINGS), self._share(clip.POOL, clip.BATCH)),
-        )
+        settings = self._scaled(clip.SETTINGS), self._share(clip.POOL, clip.BATCH)
+        return self._kept('pair', Trainee, lambda _: train_pair(self.folder / 'pair', *settings), *settings)
 
     def stage_1(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
         """Train stage 1 and write its folder."""
         scale_factor = round(scale_factor * image_to_video.INPUT_SCALE, 5)
+        settings = self._scaled(image_to_video.PICTURES), self._scaled(image_to_video.VIDEOS)
 
-        def train() -> ImageToVideoUNet:
+        def train(made_from: str) -> ImageToVideoUNet:
             pools = [
                 encode_pool(
                     self.folder / f'pool-1-{name}.safetensors',
@@ -114,27 +115,32 @@ class Recipe:
                 )
             ]
             unet = image_to_video.new_unet(pair)
-            settings = self._scaled(image_to_video.PICTURES), self._scaled(image_to_video.VIDEOS)
-            image_to_video.train(unet, (pools[0], pools[1]), scale_factor, self.folder / 'stage-1', *settings)
+            folder = self.folder / 'stage-1'
+            image_to_video.train(unet, (pools[0], pools[1]), scale_factor, folder, *settings, made_from)
             return unet
 
-        unet = self._kept('stage-1', lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), train)
+        batches = (image_to_video.VIDEOS_AT_A_TIME, image_to_video.NUM_FRAMES, image_to_video.IMAGES)
+        inputs = (network, pair, image_to_video.objective(scale_factor).identity, *settings, *batches)
+        unet = self._kept('stage-1', lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), train, *inputs)
         networks = {'ckpt_unet': unet, 'ckpt_clip': pair.image, 'ckpt_autoencoder': network}
         self._write(IMAGE_TO_VIDEO, networks, {**image_to_video.CALL, 'unet': IMAGE_TO_VIDEO_UNET}, scale_factor)
 
     def stage_2(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
         """Train stage 2 and write its folder."""
 
-        def train() -> VideoToVideoUNet:
+        settings = self._scaled(video_to_video.PICTURES), self._scaled(video_to_video.VIDEOS)
+        loss = video_to_video.objective(pair.text, scale_factor)
+
+        def train(made_from: str) -> VideoToVideoUNet:
             seeds = range(FIRST_SEED_2, FIRST_SEED_2 + self._share(video_to_video.CLIPS, 32))
             pool = video_to_video.encode_pool(self.folder / 'pool-2.safetensors', network, pair.text, seeds)
             unet = video_to_video.new_unet()
-            loss = video_to_video.objective(pair.text, scale_factor)
-            settings = self._scaled(video_to_video.PICTURES), self._scaled(video_to_video.VIDEOS)
-            video_to_video.train(unet, pool, loss, self.folder / 'stage-2', *settings)
+            video_to_video.train(unet, pool, loss, self.folder / 'stage-2', *settings, made_from)
             return unet
 
-        unet = self._kept('stage-2', lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), train)
+        batches = (video_to_video.PICTURES_AT_A_TIME, video_to_video.VIDEOS_AT_A_TIME)
+        inputs = (network, pair, loss.identity, *settings, *batches)
+        unet = self._kept('stage-2', lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), train, *inputs)
         networks = {'ckpt_unet': unet, 'ckpt_clip': pair.text, 'ckpt_autoencoder': network}
         self._write(VIDEO_TO_VIDEO, networks, {**video_to_video.CALL, 'unet': VIDEO_TO_VIDEO_UNET}, scale_factor)
 
@@ -165,11 +171,18 @@ class Recipe:
     def _share(self, count: int, least: int) -> int:
         return max(least, round(self.scale * count))
 
-    def _kept(self, name: str, build: Callable[[], Module], train: Callable[[], Module]) -> Module:
-        """The network kept as ``name``, trained and kept if there is none."""
+    def _kept(self, name: str, build: Callable[[], Module], train: Callable[[str], Module], *inputs: object) -> Module:
+        """The network kept as ``name``, trained and kept if there is none.
+
+        Args:
+            train: takes a digest of ``inputs``, everything that the result depends on and that the code may change.
+        """
         path = self.folder / f'{name}.safetensors'
-        if not path.exists():
+        made_from = fingerprint(*inputs)
+        if path.exists():
+            check_made_from(path, made_from)
+        else:
             logger.info('training %s', name)
-            save_weights(train(), path)
+            save_weights(train(made_from), path, metadata={MADE_FROM: made_from})
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         return load_weights(build_on_meta(build), path).eval().requires_grad_(False).to(device)

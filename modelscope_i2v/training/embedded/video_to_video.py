@@ -25,7 +25,7 @@ from modelscope_i2v.training.world import make_clip
 CLIPS = 1200
 FRAMES = 8
 SIDE = 128
-PICTURES_AT_A_TIME = 16
+PICTURES_AT_A_TIME, VIDEOS_AT_A_TIME = 16, 3
 PICTURES = LoopSettings(
     steps=2100,
     learning_rate=1e-3,
@@ -78,7 +78,7 @@ def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipTextEncoder, 
             'condition': tower(tokenizer([clip.text]).to(device))[0].half().cpu(),
         }
 
-    return kept_pool(path, seeds, encode)
+    return kept_pool(path, seeds, encode, autoencoder, tower)
 
 
 class SourceBatches(Dataset[dict[str, torch.Tensor]]):
@@ -135,7 +135,8 @@ def train(
     folder: Path,
     pictures: LoopSettings = PICTURES,
     videos: LoopSettings = VIDEOS,
+    made_from: str = '',
 ) -> None:
     """Train a new ``unet`` on single frames of the pool, then on videos and, in one batch of eight, on frames."""
-    batches = [SourceBatches(pool, count) for count in (0, 3)]
-    train_in_phases(unet, loss, (batches[0], pictures), (batches[1], videos), folder)
+    batches = [SourceBatches(pool, count) for count in (0, VIDEOS_AT_A_TIME)]
+    train_in_phases(unet, loss, (batches[0], pictures), (batches[1], videos), folder, made_from)

@@ -1,4 +1,4 @@
-"""Simple landscapes: a sky with a sun or a moon and drifting clouds, over hills or water that move with the camera."""
+"""Simple landscapes: a sky with a sun or a moon and drifting clouds, over hills that the camera passes or water."""
 
 from __future__ import annotations
 
