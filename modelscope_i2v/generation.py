@@ -24,6 +24,7 @@ from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError, nearest
+from modelscope_i2v.hub.snapshots import snapshot_identity
 from modelscope_i2v.media.frames import frames_to_float, frames_to_uint8
 from modelscope_i2v.media.video_writer import check_output, encode_video, write_video
 from modelscope_i2v.registration import Stage
@@ -34,25 +35,11 @@ SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16'
 #: Arguments of the constructor that belong to the model.
 MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
 #: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
-MODELSCOPE_OPTIONS = frozenset(
-    [
-        'auto_collate',
-        'compile',
-        'compile_options',
-        'config_file',
-        'device_map',
-        'external_engine_for_llm',
-        'group_key',
-        'ignore_file_pattern',
-        'invoked_by',
-        'llm_framework',
-        'model_prefetched',
-        'third_party',
-        'trust_remote_code',
-        'type',
-        'use_hf',
-    ]
-)
+MODELSCOPE_OPTIONS = frozenset([
+    'auto_collate', 'compile', 'compile_options', 'config_file', 'device_map', 'external_engine_for_llm', 'group_key',
+    'ignore_file_pattern', 'invoked_by', 'llm_framework', 'model_prefetched', 'third_party', 'trust_remote_code',
+    'type', 'use_hf',
+])  # fmt: skip
 #: Arguments that say what to do with a video, not how it was made: they are no part of a recipe.
 NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')
 
@@ -201,14 +188,15 @@ class GenerationPipeline(Pipeline):
     @property
     def model_revision(self) -> str | None:
         """The revision that the model's folder is a snapshot of, None for any other folder."""
-        folder = Path(self.model.model_dir).resolve()
-        return folder.name if folder.parent.name == 'snapshots' else None
+        found = snapshot_identity(Path(self.model.model_dir).resolve())
+        return found[1] if found else None
 
     @property
     def model_name(self) -> str:
         """The hub id of a snapshot, else the name of the folder."""
         folder = Path(self.model.model_dir).resolve()
-        return folder.parent.parent.name.replace('--', '/', 1) if self.model_revision else folder.name
+        found = snapshot_identity(folder)
+        return found[0] if found else folder.name
 
     def recipe(self, arguments: GenerationArguments) -> dict[str, Any]:
         """How a video was made, as plain values."""

@@ -41,11 +41,23 @@ def load(
     return getattr(module, stage.pipeline_class)(model=str(folder.resolve()), **pipeline_arguments)
 
 
+def is_folder(model: str | os.PathLike[str]) -> bool:
+    """Whether ``model`` is there as a folder (or a file, which is then refused), and so no hub id.
+
+    Raises:
+        ConfigurationError: for a path that the system refuses to look at.
+    """
+    try:
+        return Path(model).exists()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The model '{model}' cannot be found: {error}. Name a folder or a hub id.") from error
+
+
 def model_folder(model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False) -> Path:
     """The folder of ``model``, downloaded if it is a hub id that is not in the cache; see :func:`load`."""
     if not isinstance(model, (str, os.PathLike)):
         raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
-    local = Path(model).exists()
+    local = is_folder(model)
     if local and revision is not None:
         raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
     if local:

@@ -107,6 +107,8 @@ def test_folders_that_are_none(tmp_path, monkeypatch):
         with pytest.raises(ConfigurationError, match='There is no model folder') as caught:
             load(name)
         assert str(name) in str(caught.value)
+    with pytest.raises(ConfigurationError, match='cannot be found.*Name a folder or a hub id'):
+        load('x' * 300)
     for name in ('empty', tmp_path / 'empty'):
         with pytest.raises(
             ConfigurationError, match=r"'.*empty' has no configuration\.json, so it is not a ModelScope"

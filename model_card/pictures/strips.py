@@ -12,7 +12,8 @@ from skimage import data
 from modelscope_i2v import embedded_model, load
 
 SIDE, GAP, FRAMES = 128, 4, 6
-PHOTOGRAPHS = (data.chelsea, data.astronaut, data.coffee)
+#: None of them was trained on.
+PHOTOGRAPHS = (data.chelsea, data.astronaut, data.hubble_deep_field)
 
 
 def square(photograph: np.ndarray) -> Image.Image:

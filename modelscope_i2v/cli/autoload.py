@@ -18,10 +18,10 @@ def register(subparsers: Any) -> None:
             'one program by MODELSCOPE_I2V_AUTOLOAD=0.'
         ),
     )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('--enable', dest='what', action='store_const', const='enable', help='install the start-up hook')
-    what.add_argument('--disable', dest='what', action='store_const', const='disable', help='remove it')
-    what.add_argument('--status', dest='what', action='store_const', const='status', help='say whether it is there')
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument('--enable', dest='action', action='store_const', const='enable', help='install the hook')
+    group.add_argument('--disable', dest='action', action='store_const', const='disable', help='remove it')
+    group.add_argument('--status', dest='action', action='store_const', const='status', help='say whether it is there')
     parser.set_defaults(run=run)
 
 
@@ -29,9 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Change or tell."""
     from modelscope_i2v.autoload import installation
 
-    if arguments.what == 'enable':
+    if arguments.action == 'enable':
         say(f"Autoload is enabled: the hook is in '{installation.enable()}'.")
-    elif arguments.what == 'disable':
+    elif arguments.action == 'disable':
         removed = installation.disable()
         say(
             f'Autoload is disabled: removed {", ".join(map(str, removed))}.' if removed else 'Autoload was not enabled.'

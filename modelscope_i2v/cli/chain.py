@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
-from modelscope_i2v.cli.generate import check_call, find_model, load_stage, report
+from modelscope_i2v.cli.generate import check_arguments, check_call, find_model, load_stage, report
 from modelscope_i2v.cli.options import (
     add_generation_options,
     add_lora_options,
@@ -22,6 +22,7 @@ from modelscope_i2v.cli.options import (
     given,
 )
 from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.loading import is_folder
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
 if TYPE_CHECKING:
@@ -68,12 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     second_call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
     second_model = _second_model(arguments)
     _check_places(arguments)
-    # All that can be found out beforehand is found out before minutes of loading and of stage 1.
+    # All that can be found out beforehand is found out before downloads, minutes of loading, and stage 1.
+    check_arguments(IMAGE_TO_VIDEO, first_call)
+    check_arguments(VIDEO_TO_VIDEO, second_call)
+    image = load_image(arguments.image)
     first_folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
-    second_folder = find_model(arguments, VIDEO_TO_VIDEO, *second_model)
+    second_folder = find_model(arguments, VIDEO_TO_VIDEO, *second_model, prefix='stage2-')
     check_call(first_folder, IMAGE_TO_VIDEO, first_call, **given(arguments, *LORA))
     check_call(second_folder, VIDEO_TO_VIDEO, second_call, **given(arguments, *LORA, prefix='stage2_'))
-    image = load_image(arguments.image)
     first = load_stage(arguments, first_folder)
     low = _first_stage(first, image, first_call)
     if arguments.keep_stage1:
@@ -91,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_places(arguments: argparse.Namespace) -> None:
-    """Raise OutputError, InputError or DeviceError for files and devices that cannot be used."""
+    """Resolve the devices; raise OutputError, InputError or DeviceError for those, or files, that cannot be used."""
     from modelscope_i2v.media.video_writer import check_output
     from modelscope_i2v.runtime.device import resolve_device
 
@@ -99,15 +102,16 @@ def _check_places(arguments: argparse.Namespace) -> None:
         raise InputError(f"'--keep-stage1' and '--output' are the same file, '{arguments.output}'. Name two.")
     for path in filter(None, (arguments.output, arguments.keep_stage1)):
         check_output(path)
-    for device in filter(None, (arguments.device, arguments.stage2_device)):
-        resolve_device(device)
+    for option in ('device', 'stage2_device'):
+        if getattr(arguments, option) is not None:
+            setattr(arguments, option, str(resolve_device(getattr(arguments, option))))
 
 
 def _second_model(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
     """Model and revision of stage 2: those that were named, else the counterpart of stage 1's."""
     revision = arguments.stage2_model_revision
     if arguments.stage2_model or not arguments.model:
-        if arguments.stage2_model and not Path(arguments.stage2_model).exists():
+        if arguments.stage2_model and not is_folder(arguments.stage2_model):
             revision = revision or arguments.model_revision
         return arguments.stage2_model, revision
     if arguments.model == IMAGE_TO_VIDEO.default_hub_model:

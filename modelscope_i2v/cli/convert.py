@@ -14,7 +14,8 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'convert',
         help="make a model's files small and safe",
-        description='Write what a model uses of its files as safetensors, in half precision: about 15 GB become 4.3.',
+        description='Write what a model uses of its files as safetensors, in half precision: of about 15 GB remain 4.3 '
+        'for stage 1 and 3.6 for stage 2.',
     )
     parser.add_argument('model', metavar='MODEL', help="a model's folder or a hub id")
     parser.add_argument('-o', '--output', required=True, metavar='FOLDER', help='a new folder for the model')
@@ -31,8 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, and say what that saved."""
     from modelscope_i2v.loading import model_folder
     from modelscope_i2v.runtime.device import DTYPES
-    from modelscope_i2v.weights.convert import convert_model
+    from modelscope_i2v.weights.convert import check_new, convert_model
 
+    check_new(Path(arguments.output))
     source = model_folder(arguments.model, arguments.model_revision, offline=arguments.offline)
     files = []
     for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype]):
@@ -44,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         written = {file.path.name: file.size for file in files}
         say_json({'folder': arguments.output, 'files': written, 'size': after, 'source_size': before})
     else:
-        say(f'{arguments.output}: {_size(after)} instead of {_size(before)}, {1 - after / before:.0%} saved')
+        saved = f', {1 - after / before:.0%} saved' if after <= before else ''
+        say(f'{arguments.output}: {_size(after)} instead of {_size(before)}{saved}')
     return 0
 
 

@@ -13,6 +13,7 @@ from modelscope_i2v.cli.options import PIPELINE_OPTIONS, given, option_names
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.configuration import parse_model_arguments, parse_stage
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
+from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
@@ -25,8 +26,17 @@ PARTS: dict[Stage, tuple[type[Any], type[Any]]] = {
 }
 
 
-def find_model(arguments: argparse.Namespace, stage: Stage, model: str | None, revision: str | None) -> Path:
+#: Where a model's own default decides whether another argument is allowed: what allows most.
+LOOSEST: dict[Stage, dict[str, Any]] = {VIDEO_TO_VIDEO: {'noise_level': NUM_TRAIN_TIMESTEPS - 1}}
+
+
+def find_model(
+    arguments: argparse.Namespace, stage: Stage, model: str | None, revision: str | None, prefix: str = ''
+) -> Path:
     """The folder of ``model``, the embedded one of ``stage`` if None.
+
+    Args:
+        prefix: of the options that named them.
 
     Raises:
         InputError: for a revision without a model. ConfigurationError, CheckpointError: if there is no such model.
@@ -35,8 +45,19 @@ def find_model(arguments: argparse.Namespace, stage: Stage, model: str | None, r
     from modelscope_i2v.loading import model_folder
 
     if model is None and revision is not None:
-        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
+        raise InputError(
+            f"'--{prefix}model-revision' goes with '--{prefix}model': the embedded model has no revisions."
+        )
     return model_folder(model or embedded_model(stage.task), revision, offline=arguments.offline)
+
+
+def check_arguments(stage: Stage, call: dict[str, Any]) -> None:
+    """Find out before gigabytes are downloaded what no model of ``stage`` takes.
+
+    Raises:
+        InputError: for values that are not allowed.
+    """
+    merge_arguments(PARTS[stage][0], LOOSEST.get(stage, {}), call)
 
 
 def check_call(
@@ -84,10 +105,11 @@ def generate(arguments: argparse.Namespace, stage: Stage, input: str, open_input
     call = given(arguments, *option_names(PARTS[stage][0]), 'show_progress')
     check_output(arguments.output)
     if arguments.device is not None:
-        resolve_device(arguments.device)
+        arguments.device = str(resolve_device(arguments.device))
+    check_arguments(stage, call)
+    opened = open_input(input)
     folder = find_model(arguments, stage, arguments.model, arguments.model_revision)
     check_call(folder, stage, call, arguments.lora, arguments.lora_scale)
-    opened = open_input(input)
     report(arguments, load_stage(arguments, folder)(opened, output_video=arguments.output, **call))
     return 0
 

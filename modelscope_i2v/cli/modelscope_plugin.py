@@ -9,6 +9,7 @@ import argparse
 from typing import Any
 
 from modelscope_i2v.cli.main import add_verbs, run_verb
+from modelscope_i2v.cli.terminal import complain
 
 
 class I2VCommand:
@@ -28,4 +29,10 @@ class I2VCommand:
 
     def execute(self) -> None:
         """Run the verb; leaves through SystemExit with its exit code."""
+        if getattr(self.args, 'token', None) or getattr(self.args, 'endpoint', None):
+            complain(
+                "'modelscope --token' and '--endpoint' do not reach i2v. Run 'modelscope login', or set "
+                'MODELSCOPE_API_TOKEN and MODELSCOPE_ENDPOINT.'
+            )
+            raise SystemExit(2)
         raise SystemExit(run_verb(self.args))

@@ -9,12 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
-from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, needed_files, snapshot_folder, twins
-from modelscope_i2v.hub.verified import changed_since_verified, has_verified, record_verified
+from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, holders, needed_files, snapshot_folder
+from modelscope_i2v.hub.verified import (
+    changed_since_verified,
+    has_record,
+    has_verified,
+    record_verified,
+    verified_hash,
+)
 from modelscope_i2v.media.atomic_file import output_errors
 
 logger = logging.getLogger(__name__)
@@ -24,7 +30,7 @@ BRANCHES = (DEFAULT_REVISION, 'main')
 #: Beside the snapshots: files that are on their way, and the lock of a revision.
 STAGING = '.modelscope_i2v'
 #: What a full or protected disk says.
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 #: Path -> size and SHA-256 (None where the hub does not say) of the files of a revision.
 Listing = Mapping[str, tuple[int, 'str | None']]
@@ -92,7 +98,11 @@ def _locked(staging: Path) -> Iterator[None]:
     with output_errors(staging):
         staging.mkdir(parents=True, exist_ok=True)
         lock = FileLock(staging.with_name(f'{staging.name}.lock'))
-        lock.acquire()
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            logger.warning("Another process is downloading to '%s'; waiting for it.", staging)
+            lock.acquire()
     try:
         yield
     finally:
@@ -136,19 +146,20 @@ def _link_twin(target: Path, name: str, size: int, sha256: str | None) -> None:
     """
     if sha256 is None:
         return
-    for twin in twins(name):
-        if twin.stat().st_size == size:
+    hashes = {folder: verified_hash(folder, name) for folder in holders(name) if (folder / name).stat().st_size == size}
+    for folder in sorted(hashes, key=lambda folder: hashes[folder] is None):  # what is known comes first
+        if hashes[folder] in (sha256, None):
             with suppress(OSError):  # another file system, or one without links: then it is downloaded
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.hardlink_to(twin.resolve())
-                logger.info("'%s' may be the one in '%s'.", name, twin.parent)
+                target.hardlink_to((folder / name).resolve())
+                logger.info("'%s' may be the one in '%s'.", name, folder)
             return
 
 
 def _explained(model: str, revision: str | None, folder: Path, error: Exception) -> ModelScopeI2VError:
     """What the client raised, in words that help."""
     failed: dict[str, Any] = getattr(error, 'failed_files', None) or {}
-    causes = [error, *failed.values()]
+    causes = [cause for raised in (error, *failed.values()) for cause in _chain(raised)]
     if any(getattr(cause, 'errno', None) in _DISK_ERRORS for cause in causes):
         reasons = '; '.join(str(cause) for cause in failed.values()) or str(error)
         return OutputError(
@@ -162,11 +173,23 @@ def _explained(model: str, revision: str | None, folder: Path, error: Exception)
     known = ', '.join(_revisions(model)) if answered else ''
     advice = f'Its revisions are {known}.' if known else 'Check the id, the revision and the network, and try again.'
     with suppress(ModelScopeI2VError):
-        cached_snapshot(model, revision)
-        advice += ' All its files are in the cache, not verified: offline=True (--offline) takes them.'
+        cached = cached_snapshot(model, revision)
+        if cached == folder:
+            state = 'not verified' if not has_record(folder) else 'verified, as they were once'
+            advice += f' All its files are in the cache, {state}: offline=True (--offline) takes them.'
+        else:
+            there = cached.relative_to(snapshot_folder(model, None).parent).as_posix()
+            advice += f" The cache has revision '{there}': name it."
     return CheckpointError(
         f'The model {named} could not be downloaded: {summary}.{details} {advice} What is there already is kept.'
     )
+
+
+def _chain(error: Any) -> Iterator[BaseException]:
+    """An error and what it was raised from: the client wraps some in its own."""
+    while isinstance(error, BaseException):
+        yield error
+        error = error.__cause__
 
 
 def _revisions(model: str) -> list[str]:

@@ -37,6 +37,14 @@ def snapshot_folder(model: str, revision: str | None) -> Path:
     return cache_root() / 'models' / model.replace('/', '--', 1) / 'snapshots' / name
 
 
+def snapshot_identity(folder: Path) -> tuple[str, str] | None:
+    """Hub id and revision of what a client keeps in ``folder``, None for any other folder."""
+    for parent in folder.parents:
+        if parent.name == 'snapshots' and '--' in parent.parent.name:
+            return parent.parent.name.replace('--', '/', 1), folder.relative_to(parent).as_posix()
+    return None
+
+
 def cached_snapshot(model: str, revision: str | None) -> Path:
     """The whole snapshot of a model in the cache, found without network.
 
@@ -47,14 +55,14 @@ def cached_snapshot(model: str, revision: str | None) -> Path:
         ConfigurationError: if its configuration is damaged.
     """
     folder = snapshot_folder(model, revision)
-    found = sorted(path.name for path in folder.parent.glob('*') if (path / FILE_NAME).exists())
+    found = _revisions(snapshot_folder(model, None).parent)
     if revision is None and not (folder / FILE_NAME).exists() and len(found) == 1:
-        folder = folder.with_name(found[0])
+        folder = snapshot_folder(model, found[0])
     if not (folder / FILE_NAME).exists():
         wanted = f"revision '{revision}' of '{model}'" if revision else f"'{model}'"
         there = f'It has {", ".join(found)}: name one. ' if found else ''
         raise CheckpointError(
-            f"The cache '{folder.parent}' has no {wanted}. {there}Run once without offline to download it."
+            f"The cache '{cache_root()}' has no {wanted}. {there}Run once without offline to download it."
         )
     names = needed_files(folder)
     missing = [name for name in names if not (folder / name).is_file()]
@@ -67,6 +75,12 @@ def cached_snapshot(model: str, revision: str | None) -> Path:
             'change a model, copy its folder first.)'
         )
     return folder
+
+
+def _revisions(snapshots: Path) -> list[str]:
+    """The revisions in a model's folder of snapshots; names of branches may have slashes."""
+    folders = sorted(path.parent.relative_to(snapshots) for path in snapshots.rglob(FILE_NAME))
+    return [folder.as_posix() for folder in folders if not set(folder.parents) & set(folders)]
 
 
 def needed_files(folder: Path) -> list[str]:
@@ -86,9 +100,9 @@ def needed_files(folder: Path) -> list[str]:
     return [FILE_NAME, *sorted(names)]
 
 
-def twins(name: str) -> Iterator[Path]:
-    """Files called ``name`` of all models in the cache, whatever the version of the client that put them there."""
+def holders(name: str) -> Iterator[Path]:
+    """Folders of models in the cache that have a file ``name``, whatever version of the client put it there."""
     for layout in _LAYOUTS:
         for folder in sorted(cache_root().glob(layout)):
             if (folder / name).is_file():
-                yield folder / name
+                yield folder

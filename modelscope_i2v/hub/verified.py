@@ -46,6 +46,15 @@ def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool
     return entry['sha256'] == sha256 and entry['state'][0] == size
 
 
+def verified_hash(folder: Path, name: str) -> str | None:
+    """The SHA-256 that the file ``name`` was verified against, None if it never was or has changed since."""
+    entry = _read(folder).get(name)
+    if entry is None or entry['state'] is None or entry['state'] != _state(folder / name):
+        return None
+    found: str | None = entry['sha256']
+    return found
+
+
 def _read(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         content = json.loads((folder / RECORD).read_text(encoding='utf-8'))

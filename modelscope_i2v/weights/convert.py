@@ -22,6 +22,7 @@ from modelscope_i2v.weights.save import WEIGHT_FILES, save_weights, write_json
 
 #: In a folder that is being converted to: what from, so that it can go on.
 NOTE = '.converting.json'
+_OCCUPIED = "'{output}' already has {what}, and nothing is overwritten. Name a new folder."
 #: Sections that let a page run code of its own, which a converted folder does not have.
 PAGE_CODE = ('allow_remote', 'plugins')
 
@@ -71,6 +72,14 @@ def convert_model(source: Path, output: Path, dtype: torch.dtype) -> Iterator[Co
         (output / NOTE).unlink()
 
 
+def check_new(output: Path) -> None:
+    """Raise OutputError if ``output`` cannot be a new folder, nor one whose conversion was interrupted."""
+    with output_errors(output):
+        others = output.exists() and any(output.iterdir()) and not (output / NOTE).exists()
+    if others:
+        raise OutputError(_OCCUPIED.format(output=output, what='files'))
+
+
 def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> None:
     """Take ``output`` for this conversion, unless it holds something else."""
     for path in sources.values():
@@ -89,7 +98,7 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
             found = None
         if found != identity and others:
             what = 'the beginning of another conversion' if note.exists() else 'files'
-            raise OutputError(f"'{output}' already has {what}, and nothing is overwritten. Name a new folder.")
+            raise OutputError(_OCCUPIED.format(output=output, what=what))
         for path in partial:
             path.unlink()
     if found is None:

@@ -7,6 +7,7 @@ import re
 import av
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 import modelscope_i2v
@@ -106,6 +107,18 @@ def test_bad_usage(tmp_path, monkeypatch, capsys, options, said):
     assert printed.out == ''
 
     assert re.search(said, printed.err)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU here')
+def test_stages_on_two_devices(stage_1_folder, stage_2_folder, tmp_path):
+    out, models = tmp_path / 'out.mp4', ['--model', str(stage_1_folder), '--stage2-model', str(stage_2_folder)]
+    devices = ['--device', 'cpu', '--stage2-device', 'cuda:0']
+    assert main(['chain', IMAGE, '-o', str(out), *OPTIONS[:6], '--steps', '1', *models, *COMMON, *devices]) == 0
+    assert [entry['stage'] for entry in read_recipe(out)] == ['image-to-video', 'video-to-video']
+    first = modelscope_i2v.load(stage_1_folder, device='cpu', show_progress=False)
+    second = modelscope_i2v.load(stage_2_folder, device='cuda:0', show_progress=False)
+    assert second.model.share_autoencoder(first.model) is False
+    assert next(second.model.autoencoder.parameters()).device.type == 'cuda'
 
 
 def test_models_by_folder(stage_1_folder, stage_2_folder, tmp_path):

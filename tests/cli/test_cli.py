@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,9 @@ def test_modelscopes_own_command_line_has_the_verbs(tmp_path):
 
     parser = _build_parser()
     subparsers = next(action for action in parser._actions if hasattr(action, 'add_parser'))
-    if I2VCommand.name not in subparsers.choices:  # found through its entry point once the package is installed
+    installed = any(entry.name == I2VCommand.name for entry in entry_points(group='modelscope_hub.cli_plugins'))
+    assert (I2VCommand.name in subparsers.choices) == installed
+    if not installed:  # a checkout on the path
         I2VCommand.register(subparsers)
     arguments = parser.parse_args(['i2v', 'info', str(tmp_path / 'none.mp4')])
     with pytest.raises(SystemExit) as caught:

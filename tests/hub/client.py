@@ -7,6 +7,27 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+MODEL, SECOND = 'damo/Image-to-Video', 'damo/Video-to-Video'
+UNET, CLIP, AUTOENCODER = 'unet.pth', 'open_clip_pytorch_model.bin', 'v2-1_512-ema-pruned.ckpt'
+WEIGHTS = sorted([UNET, CLIP, AUTOENCODER])
+
+#: Fetches model, revision (or '') and offline (or '') of each argument; what came of each.
+FETCH = """
+import json, sys, time
+from modelscope_i2v import ModelScopeI2VError
+from modelscope_i2v.hub.download import fetch_snapshot
+
+found = []
+for argument in sys.argv[1:]:
+    model, revision, offline = argument.split(',')
+    start = time.monotonic()
+    try:
+        folder = str(fetch_snapshot(model, revision or None, offline=bool(offline)))
+        found.append({'folder': folder, 'seconds': time.monotonic() - start})
+    except ModelScopeI2VError as error:
+        found.append({'error': type(error).__name__, 'message': str(error)})
+print(json.dumps(found))
+"""
 
 
 def environment(hub, cache):
@@ -42,3 +63,11 @@ def python(hub, cache, code, *arguments, timeout=300):
     done = run(hub, cache, '-c', code, *arguments, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def fetch(hub, cache, *wanted, timeout=300):
+    return python(hub, cache, FETCH, *wanted, timeout=timeout)
+
+
+def snapshot(tmp_path, model=MODEL, revision='v1.1.0'):
+    return tmp_path / 'cache' / 'models' / model.replace('/', '--') / 'snapshots' / revision

@@ -93,3 +93,43 @@ def test_what_goes_wrong_is_one_line(options, message, folders, tmp_path):
     assert message in done.stderr
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'out.mp4').exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['image-to-video', 'none.png', '-o', 'out.mp4'], 'none.png'),
+        (['image-to-video', IMAGE, '-o', 'out.mp4', '--steps', '0'], "'steps'"),
+        (['chain', IMAGE, '-o', 'out.mp4', '--noise-level', '1000'], "'noise_level'"),
+        (['convert', '-o', '.'], 'nothing is overwritten'),
+    ],
+)
+def test_nothing_is_downloaded_for_a_call_that_cannot_succeed(arguments, message, folders, tmp_path):
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work' / 'mine.txt').write_text('')
+    verb, *rest = arguments
+    model = [FIRST] if verb == 'convert' else ['--model', FIRST]
+    with serving() as hub:
+        hub.serve(FIRST, 'v1.1.0', folders[FIRST])
+        command_line = ['-m', 'modelscope_i2v.cli.main', verb, *rest, *model, '--model-revision', 'v1.1.0']
+        done = run(hub, tmp_path / 'cache', *command_line, cwd=tmp_path / 'work')
+        assert hub.requests == []
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_convert_takes_a_hub_id(folders, tmp_path):
+    model = ['convert', FIRST, '--model-revision', 'v1.1.0', '--json']
+    with serving() as hub:
+        hub.serve(FIRST, 'v1.1.0', folders[FIRST])
+        done = command(hub, tmp_path / 'cache', *model, '-o', tmp_path / 'small')
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)['folder'] == str(tmp_path / 'small')
+    done = command(hub, tmp_path / 'cache', *model, '-o', tmp_path / 'again', '--offline')
+    assert done.returncode == 0, done.stderr
+    for path in (tmp_path / 'small').iterdir():
+        assert path.read_bytes() == (tmp_path / 'again' / path.name).read_bytes()
+    options = ['--model', tmp_path / 'small', '--num-frames', 1, '--device', 'cpu']
+    done = command(hub, tmp_path / 'cache', 'image-to-video', IMAGE, '-o', tmp_path / 'out.mp4', *options)
+    assert done.returncode == 0, done.stderr

@@ -112,3 +112,23 @@ def test_the_pictures_are_made_by_the_scripts(tmp_path):
         made, kept = (np.asarray(Image.open(file).convert('L'), np.float32) for file in files)
         assert made.shape == kept.shape
         assert np.abs(made - kept).mean() < 1.0  # of 255: one other number in a box is 5 times as much in its place
+
+
+def test_what_pages_share_is_the_same_file():
+    first, second = (ROOT / 'model_card' / name / 'assets' for name in ('Image-to-Video', 'Video-to-Video'))
+    assert (first / 'framework.png').read_bytes() == (second / 'framework.png').read_bytes()
+    assert (first / 'example.jpg').read_bytes() == (ROOT / 'examples' / 'cat.jpg').read_bytes()
+
+
+@pytest.mark.slow
+def test_the_strips_are_of_these_weights(tmp_path):
+    code = (
+        'import sys; from pathlib import Path; from model_card.pictures.strips import save_strips\n'
+        "save_strips(Path(sys.argv[1], 'Image-to-Video.jpg'), Path(sys.argv[1], 'Video-to-Video.jpg'))"
+    )
+    subprocess.run([sys.executable, '-c', code, tmp_path], cwd=ROOT, check=True, timeout=300)
+    for name in ('Image-to-Video', 'Video-to-Video'):
+        files = tmp_path / f'{name}.jpg', ROOT / 'model_card' / name / 'assets' / 'strips.jpg'
+        made, kept = (np.asarray(Image.open(file), np.float32) for file in files)
+        assert made.shape == kept.shape
+        assert np.abs(made - kept).mean() < 3.0  # of 255: other weights make other videos

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from modelscope_i2v.networks import AutoencoderKL
 from modelscope_i2v.training.clips import to_pixels
 from modelscope_i2v.training.embedded.architecture import AUTOENCODER
 from modelscope_i2v.training.log import TrainingLog
-from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.loop import Loss, fit
 from modelscope_i2v.training.seeding import seeded
 from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_clip
@@ -34,6 +35,9 @@ SETTINGS = LoopSettings(
 )
 #: A second run for the decoder alone, with the encoder as it is: sharper outlines, the same latents.
 DECODER = dataclasses.replace(SETTINGS, steps=3500, learning_rate=6e-4)
+#: Largest standard deviation of the noise that this run adds to latents, which vary by about 1.6. What UNets make is
+#: never exact, and a decoder that knows only exact latents shows that as flicker.
+LATENT_NOISE = 0.15
 BATCH = 16
 POOL = 16_000
 SIDE = 64
@@ -74,17 +78,23 @@ class Reconstruction(nn.Module):
         super().__init__()
         self.autoencoder = autoencoder
 
-    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, noise: torch.Tensor, levels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pictures decoded from latents with noise of standard deviations ``levels [N, 1, 1, 1]`` beside their own."""
         mean, logvar = self.autoencoder.encode(x)
-        z = mean + (0.5 * logvar).exp() * noise.to(mean)
+        z = mean + (logvar.exp() + levels.to(mean).square()).sqrt() * noise.to(mean)
         return self.autoencoder.decode(z), mean, logvar
 
 
-def reconstruction_loss(model: nn.Module, x: torch.Tensor, generator: torch.Generator) -> Mapping[str, torch.Tensor]:
+def reconstruction_loss(
+    model: nn.Module, x: torch.Tensor, generator: torch.Generator, latent_noise: float = 0.0
+) -> Mapping[str, torch.Tensor]:
     """Absolute plus squared error plus a little of the divergence from the standard normal distribution."""
     side = SIDE // 4
     noise = torch.randn((len(x), 4, side, side), generator=generator).to(x.device)
-    decoded, mean, logvar = model(x, noise)
+    levels = latent_noise * torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
+    decoded, mean, logvar = model(x, noise, levels)
     error = decoded - x
     divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
     squared = error.square().mean()
@@ -110,7 +120,7 @@ def train_autoencoder(
     bias: Any = autoencoder.quant_conv.bias
     bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
     pictures = Pictures(pool)
-    _fit(autoencoder, pictures, settings, folder / 'both')
+    _fit(autoencoder, reconstruction_loss, pictures, settings, folder / 'both')
     return train_decoder(autoencoder, pictures, folder / 'decoder', decoder)
 
 
@@ -120,10 +130,13 @@ def train_decoder(
     """Train the decoder of a trained autoencoder further; latents stay what they are."""
     for part in (autoencoder.encoder, autoencoder.quant_conv):
         part.requires_grad_(False)
-    return _fit(autoencoder, pictures, settings, folder)
+    loss = partial(reconstruction_loss, latent_noise=LATENT_NOISE)
+    return _fit(autoencoder, loss, pictures, settings, folder)
 
 
-def _fit(autoencoder: AutoencoderKL, pictures: Pictures, settings: LoopSettings, folder: Path) -> AutoencoderKL:
+def _fit(
+    autoencoder: AutoencoderKL, loss: Loss, pictures: Pictures, settings: LoopSettings, folder: Path
+) -> AutoencoderKL:
     held_out = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, kind='sprite').frames for n in range(32)]
     larger = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, size=2 * SIDE, kind='sprite').frames for n in range(8)]
     sets = {'psnr_64': to_pixels(np.concatenate(held_out)), 'psnr_128': to_pixels(np.concatenate(larger))}
@@ -132,7 +145,7 @@ def _fit(autoencoder: AutoencoderKL, pictures: Pictures, settings: LoopSettings,
         return {name: psnr(autoencoder, images) for name, images in sets.items()}
 
     model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
-    fit(model, reconstruction_loss, pictures, settings, folder, validate=validate)
+    fit(model, loss, pictures, settings, folder, validate=validate)
     return autoencoder.eval()
 
 

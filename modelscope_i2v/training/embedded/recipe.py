@@ -86,6 +86,7 @@ class Recipe:
             lambda: AutoencoderKL(**AUTOENCODER),
             lambda _: train_autoencoder(self.folder / 'autoencoder', *settings),
             *settings,
+            autoencoder.LATENT_NOISE,
         )
         frames = np.concatenate([make_clip(seed, num_frames=1).frames for seed in range(256)])
         return network, round(latent_scale(network, to_pixels(frames)), 5)

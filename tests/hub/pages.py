@@ -1,0 +1,23 @@
+"""Pages of models as hubs have them."""
+
+import torch
+
+from tests.folders import variant
+from tests.hub.client import UNET
+
+
+def page(source, folder, changes=None):
+    """A model's page on the hub: the model in ``source`` and what no task needs."""
+    variant(source, folder, changes)
+    (folder / 'README.md').write_text('# A page')
+    (folder / 'samples').mkdir()
+    (folder / 'samples' / 'demo.mp4').write_bytes(b'video' * 1000)
+    return folder
+
+
+def other_unet(folder):
+    """Change the UNet of a page."""
+    weights = torch.load(folder / UNET, weights_only=True)
+    weights['state_dict']['out.2.bias'] += 1
+    (folder / UNET).unlink()
+    torch.save(weights, folder / UNET)
