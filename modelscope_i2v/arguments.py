@@ -56,6 +56,7 @@ class GenerationArguments:
     )
     guidance_scale: float = option(1.0, 'classifier-free guidance; 1 skips the unconditional pass', cli=float)
     guidance_rescale: float = option(0.0, 'pull the contrast of guided predictions back, 0..1', cli=float)
+    guidance_min_timestep: int = option(0, 'no guidance at timesteps below this one of 0..999: faster', cli=int)
     num_frames: int | None = option(None, 'frames of the video', cli=int)
     height: int | None = option(None, 'height in pixels', cli=int)
     width: int | None = option(None, 'width in pixels', cli=int)
@@ -79,6 +80,10 @@ class GenerationArguments:
                 self.put(name, integer(name, getattr(self, name), low, high, error=InputError))
         self.put('guidance_scale', number('guidance_scale', self.guidance_scale, 0, 1000, error=InputError))
         self.put('guidance_rescale', number('guidance_rescale', self.guidance_rescale, 0, 1, error=InputError))
+        self.put(
+            'guidance_min_timestep',
+            integer('guidance_min_timestep', self.guidance_min_timestep, 0, 1000, error=InputError),
+        )
         if self.timestep_spacing is not None:
             choice('timestep_spacing', self.timestep_spacing, ('leading', 'trailing'), error=InputError)
         for name in ('height', 'width'):

@@ -62,8 +62,8 @@ class StageConfiguration:
         batch_size: kept for the hub's files; one call makes one video.
         target_fps: frames per second of a video that says nothing itself; stage 1's network is conditioned on it.
         max_frames: frames of a video of stage 1; frames that stage 2's network sees at a time.
-        steps, guidance_scale, guidance_rescale, solver: defaults of the call's arguments; None means the solver's own
-            number of steps, or the stage's own solver.
+        steps, guidance_scale, guidance_rescale, guidance_min_timestep, solver: defaults of the call's arguments; None
+            means the solver's own number of steps, or the stage's own solver.
         clip: an open_clip architecture name, or an open_clip model configuration.
     """
 
@@ -73,6 +73,7 @@ class StageConfiguration:
     steps: int | None = None
     guidance_scale: float = 3.0
     guidance_rescale: float = 0.0
+    guidance_min_timestep: int = 0
     solver: str | None = None
     unet: UNetParameters = field(default_factory=UNetParameters)
     autoencoder: AutoencoderParameters = field(default_factory=AutoencoderParameters)
@@ -86,6 +87,7 @@ class StageConfiguration:
         number('target_fps', self.target_fps, MIN_FPS, MAX_FPS)
         number('guidance_scale', self.guidance_scale, 0, 1000)
         number('guidance_rescale', self.guidance_rescale, 0, 1)
+        integer('guidance_min_timestep', self.guidance_min_timestep, 0, 1000)
         if self.solver is not None:
             choice('solver', self.solver, self.solvers)
         if self.steps is not None:
@@ -104,7 +106,7 @@ class StageConfiguration:
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
         """What the model's folder says about the arguments of a call."""
-        names = ('steps', 'guidance_scale', 'guidance_rescale', 'solver')
+        names = ('steps', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'solver')
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return given if model_args is None or model_args.seed is None else {**given, 'seed': model_args.seed}
 

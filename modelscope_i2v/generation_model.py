@@ -119,6 +119,7 @@ class GenerationModel(TorchModel):
             unconditional,
             guidance_scale=arguments.guidance_scale,
             guidance_rescale=arguments.guidance_rescale,
+            guidance_min_timestep=arguments.guidance_min_timestep,
         )
         return v_prediction_denoiser(guided, self.schedule)
 

@@ -26,7 +26,7 @@ FILES = {
 def test_hub_minimal_file_means_the_full_size_networks(section):
     configuration = dataclasses.asdict(parse_image_to_video(section, FILE))
     unet, autoencoder = configuration.pop('unet'), configuration.pop('autoencoder')
-    guidance = {'guidance_scale': 3.0, 'guidance_rescale': 0.0}
+    guidance = {'guidance_scale': 3.0, 'guidance_rescale': 0.0, 'guidance_min_timestep': 0}
     solver = {'solver': 'ddim', 'timestep_spacing': None}
     assert configuration == {**HUB, **guidance, 'steps': None, **solver, 'clip': 'ViT-H-14'}
     assert unet == {
@@ -56,7 +56,8 @@ def test_hub_minimal_file_means_the_full_size_networks(section):
 
 def test_what_the_hub_file_says_about_calls():
     sizes = {'num_frames': 32, 'height': 256, 'width': 448, 'fps': 8}
-    defaults = {'guidance_scale': 3.0, 'guidance_rescale': 0.0, 'solver': 'ddim', **sizes}
+    guidance = {'guidance_scale': 3.0, 'guidance_rescale': 0.0, 'guidance_min_timestep': 0}
+    defaults = {**guidance, 'solver': 'ddim', **sizes}
     assert parse_image_to_video(HUB, FILE).call_defaults() == defaults
     for given in ({'steps': 30}, {'timestep_spacing': 'trailing'}):
         assert parse_image_to_video({**HUB, **given}, FILE).call_defaults() == {**defaults, **given}

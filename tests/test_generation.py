@@ -192,6 +192,17 @@ def test_guidance_of_one_skips_the_unconditional_pass(stage_1, guidance_scale, p
     assert sum(unconditional) == passes - 4
 
 
+def test_no_guidance_at_the_least_noisy_timesteps(stage_1):
+    """Four steps, at 999, 749, 499 and 249: the last two without."""
+    with unet_calls(stage_1) as calls:
+        found = latents_of(stage_1, seed=1, steps=4, timestep_spacing='trailing', guidance_min_timestep=500)
+    seen = [(int(t), bool(embedding.abs().max() > 0)) for _, t, embedding, _ in calls]
+    assert seen == [(999, True), (999, False), (749, True), (749, False), (499, True), (249, True)]
+    never = latents_of(stage_1, seed=1, steps=4, timestep_spacing='trailing', guidance_min_timestep=1000)
+    assert torch.equal(never, latents_of(stage_1, seed=1, steps=4, timestep_spacing='trailing', guidance_scale=1))
+    assert not torch.equal(found, never)
+
+
 def test_guidance_changes_the_video(stage_1):
     found = [latents_of(stage_1, seed=1, guidance_scale=scale) for scale in (1.0, 3.0)]
     found.append(latents_of(stage_1, seed=1, guidance_rescale=0.7))

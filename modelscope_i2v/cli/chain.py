@@ -33,7 +33,7 @@ BOTH = ('seed', 'steps', 'show_progress')
 FIRST = ('num_frames', 'fps', 'eta', 'noise_strength')
 SECOND = ('text', 'negative_prompt', 'noise_level', 'solver_mode', 'window_overlap', 'height', 'width', 'output_fps')
 #: Options that mean something else in each stage, with the prefix --stage1- or --stage2-; they win.
-EACH = ('steps', 'solver', 'guidance_scale', 'guidance_rescale', 'timestep_spacing', 'fit')
+EACH = ('steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit')
 LORA = ('lora', 'lora_scale')
 EACH_FIRST = (*EACH, 'height', 'width')
 

@@ -11,19 +11,28 @@ Network = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 def classifier_free_guidance(
-    conditional: Network, unconditional: Network, *, guidance_scale: float, guidance_rescale: float = 0.0
+    conditional: Network,
+    unconditional: Network,
+    *,
+    guidance_scale: float,
+    guidance_rescale: float = 0.0,
+    guidance_min_timestep: int = 0,
 ) -> Network:
     """A network that gives ``u + guidance_scale * (c - u)``.
 
     With ``guidance_rescale`` above 0 the result's standard deviation is pulled that far towards that of ``c`` (Lin et
     al. 2023, arXiv 2305.08891, equations 15 and 16), per batch element over all other dimensions. A
-    ``guidance_scale`` of exactly 1 is ``conditional`` itself: the unconditional pass and the rescale are skipped.
+    ``guidance_scale`` of exactly 1 is ``conditional`` itself: the unconditional pass and the rescale are skipped. They
+    are skipped, too, at timesteps below ``guidance_min_timestep``, where guidance decides little and sharpens flicker
+    (Kynkaanniemi et al. 2024, arXiv 2404.07724).
     """
     if guidance_scale == 1:
         return conditional
 
     def guided(latents: torch.Tensor, timestep: int) -> torch.Tensor:
         cond = conditional(latents, timestep)
+        if timestep < guidance_min_timestep:
+            return cond
         uncond = unconditional(latents, timestep)
         out = uncond + guidance_scale * (cond - uncond)
         if guidance_rescale == 0:
