@@ -13,11 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from modelscope_i2v import load
 from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.networks import ClipImageEncoder
 from modelscope_i2v.networks.temporal import zero_temporal_outputs
-from modelscope_i2v.training.embedded.architecture import IMAGE_TO_VIDEO_UNET
+from modelscope_i2v.training.embedded.architecture import CLIP, IMAGE_TO_VIDEO_UNET
 from modelscope_i2v.training.embedded.clip import BATCH, CaptionedPictures, Trainee
 from modelscope_i2v.training.embedded.image_to_video import new_unet
 from modelscope_i2v.training.embedded.latents import STRIDE, PoolBatches
+from modelscope_i2v.training.embedded.photographs import COUNT, Adaptation, Photographs, adaptation_loss
 from modelscope_i2v.training.embedded.pools import kept_pool
 from modelscope_i2v.training.embedded.recipe import Recipe
 from modelscope_i2v.training.embedded.video_to_video import degrade
@@ -92,6 +94,25 @@ def test_degraded_frames_have_lost_their_detail_and_kept_their_colours():
     for _ in range(8):
         assert degrade(board, rng).std() < 0.2
         assert abs(float(degrade(flat, rng).mean()) - 0.3) < 0.02
+
+
+def test_the_tower_learns_that_sharp_pictures_are_blurred_ones_and_that_the_world_is_as_it_was():
+    batch = Photographs(COUNT)[0]
+    known, sharp, blurred = (batch[name] for name in ('known', 'sharp', 'blurred'))
+    assert torch.allclose(sharp.mean(dim=(2, 3)), blurred.mean(dim=(2, 3)), atol=0.02)
+    detail = [pictures.diff(dim=-1).abs().mean() for pictures in (sharp, blurred)]
+    assert detail[0] > 2 * detail[1]
+    assert torch.equal(known[:, :, 0, 0].sort(dim=0)[0], Photographs(COUNT)[1]['known'][:, :, 0, 0].sort(dim=0)[0])
+    torch.manual_seed(0)
+    model = Adaptation(ClipImageEncoder(CLIP)).train()
+    same = adaptation_loss(model, {**batch, 'blurred': sharp}, torch.Generator())
+    assert float(same['loss']) == 0
+    found = adaptation_loss(model, batch, torch.Generator())
+    assert found['known'] == 0
+    assert found['loss'] == found['sharp'] > 0
+    found['loss'].backward()
+    assert all(parameter.grad is None for parameter in model.before.parameters())
+    assert any(parameter.grad is not None for parameter in model.tower.parameters())
 
 
 def run(folder, output, fails=False):

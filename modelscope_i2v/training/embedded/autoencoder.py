@@ -34,7 +34,7 @@ SETTINGS = LoopSettings(
     num_workers=0,
 )
 #: A second run for the decoder alone, with the encoder as it is: sharper outlines, the same latents.
-DECODER = dataclasses.replace(SETTINGS, steps=3500, learning_rate=6e-4)
+DECODER = dataclasses.replace(SETTINGS, steps=6000, learning_rate=6e-4)
 #: Largest standard deviation of the noise that this run adds to latents, which vary by about 1.6. What UNets make is
 #: never exact, and a decoder that knows only exact latents shows that as flicker.
 LATENT_NOISE = 0.15

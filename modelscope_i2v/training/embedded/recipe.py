@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
@@ -17,10 +18,10 @@ from modelscope_i2v.checks import number
 from modelscope_i2v.embedded import folder_name
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.media.atomic_file import output_errors
-from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
 from modelscope_i2v.training.clips import to_pixels
-from modelscope_i2v.training.embedded import autoencoder, clip, image_to_video, video_to_video
+from modelscope_i2v.training.embedded import autoencoder, clip, image_to_video, photographs, video_to_video
 from modelscope_i2v.training.embedded.architecture import (
     AUTOENCODER,
     CLIP,
@@ -92,9 +93,18 @@ class Recipe:
         return network, round(latent_scale(network, to_pixels(frames)), 5)
 
     def pair(self) -> Trainee:
-        """Both CLIP towers and the projection that stage 1 starts with."""
+        """Both CLIP towers, the image tower used to photographs, and the projection that stage 1 starts with."""
         settings = self._scaled(clip.SETTINGS), self._share(clip.POOL, clip.BATCH)
-        return self._kept('pair', Trainee, lambda _: train_pair(self.folder / 'pair', *settings), *settings)
+        pair = self._kept('pair', Trainee, lambda _: train_pair(self.folder / 'pair', *settings), *settings)
+        settings = self._scaled(photographs.SETTINGS), self._share(photographs.POOL, photographs.COUNT)
+        pair.image = self._kept(
+            'tower',
+            lambda: ClipImageEncoder(CLIP),
+            lambda _: photographs.adapt_tower(copy.deepcopy(pair.image), self.folder / 'tower', *settings),
+            pair,
+            *settings,
+        )
+        return pair
 
     def stage_1(self, network: AutoencoderKL, pair: Trainee, scale_factor: float) -> None:
         """Train stage 1 and write its folder."""

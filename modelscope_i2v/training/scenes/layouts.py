@@ -45,7 +45,7 @@ def _pixels(loaded: np.ndarray | tuple[np.ndarray, ...]) -> np.ndarray:
 
 def render_layout(rng: np.random.Generator, times: np.ndarray, size: int) -> tuple[np.ndarray, str]:
     """Frames uint8 ``[F, size, size, 3]`` and a caption."""
-    canvas = _photograph(rng) if rng.uniform() < 0.6 else _field(rng)
+    canvas = photograph(rng) if rng.uniform() < 0.6 else field(rng)
     blur = rng.uniform(0, 0.04) * min(canvas.size)
     canvas = canvas.filter(ImageFilter.GaussianBlur(blur))
     side = rng.uniform(0.6, 0.85) * min(canvas.size)
@@ -63,12 +63,12 @@ def render_layout(rng: np.random.Generator, times: np.ndarray, size: int) -> tup
     return frames, 'a blurred picture, the camera moving slowly'
 
 
-def _photograph(rng: np.random.Generator) -> Image.Image:
-    """A crop of a picture, flipped, turned and recoloured at random."""
+def photograph(rng: np.random.Generator, size: int = 160) -> Image.Image:
+    """A crop of a picture in ``size`` x ``size`` pixels, flipped, turned and recoloured at random."""
     image = picture(str(rng.choice(TRAINING_PICTURES)))
     side = int(rng.uniform(0.3, 1.0) * min(image.size))
     left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
-    crop = image.crop((left, top, left + side, top + side)).resize((160, 160), Image.Resampling.BILINEAR)
+    crop = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
     crop = crop.transpose(Image.Transpose(int(rng.integers(0, 7))))
     hue, saturation, value = crop.convert('HSV').split()
     turn = int(rng.integers(0, 256))
@@ -78,11 +78,11 @@ def _photograph(rng: np.random.Generator) -> Image.Image:
     return ImageEnhance.Brightness(crop).enhance(rng.uniform(0.6, 1.4))
 
 
-def _field(rng: np.random.Generator) -> Image.Image:
-    """Random colours on a coarse grid, interpolated smoothly."""
+def field(rng: np.random.Generator, size: int = 160) -> Image.Image:
+    """Random colours on a coarse grid, interpolated smoothly to ``size`` x ``size`` pixels."""
     rows, columns = rng.integers(2, 7, size=2)
     palette = [hsv(rng.uniform(), rng.uniform(0, 1), rng.uniform(0.05, 1)) for _ in range(rng.integers(2, 6))]
     cells = np.array([[palette[rng.integers(len(palette))] for _ in range(columns)] for _ in range(rows)])
     grid = Image.fromarray((cells * 255).astype(np.uint8))
     smooth = Image.Resampling.BICUBIC if rng.uniform() < 0.8 else Image.Resampling.BILINEAR
-    return grid.resize((160, 160), smooth)
+    return grid.resize((size, size), smooth)
