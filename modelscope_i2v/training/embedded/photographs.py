@@ -24,10 +24,10 @@ from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.world import make_clip
 
 SETTINGS = LoopSettings(
-    steps=2500, learning_rate=4e-4, schedule='cosine', weight_decay=0.0, ema_decay=0.995, precision='bf16', log_every=50
+    steps=4000, learning_rate=4e-4, schedule='cosine', weight_decay=0.0, ema_decay=0.995, precision='bf16', log_every=50
 )
 #: Pictures of each kind: in a batch, and drawn once.
-COUNT, POOL = 48, 9000
+COUNT, POOL = 48, 16_000
 #: Standard deviation of the blur, in pixels of what the tower sees.
 BLUR = 3.2
 #: How much more it matters that the world stays what it was.
