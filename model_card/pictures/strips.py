@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
 
 from modelscope_i2v import embedded_model, load
+from modelscope_i2v.training.scenes.layouts import picture
 
 SIDE, GAP, FRAMES = 128, 4, 6
 #: None of them was trained on.
-PHOTOGRAPHS = (data.chelsea, data.astronaut, data.hubble_deep_field)
+PHOTOGRAPHS = ('chelsea', 'astronaut', 'stereo_motorcycle')
 
 
-def square(photograph: np.ndarray) -> Image.Image:
-    """The central square of an RGB picture."""
-    side = min(photograph.shape[:2])
-    top, left = ((extent - side) // 2 for extent in photograph.shape[:2])
-    return Image.fromarray(photograph[top : top + side, left : left + side])
+def square(photograph: Image.Image) -> Image.Image:
+    """The central square of a picture."""
+    side = min(photograph.size)
+    left, top = ((extent - side) // 2 for extent in photograph.size)
+    return photograph.crop((left, top, left + side, top + side))
 
 
 def paste_rows(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
@@ -28,9 +28,9 @@ def paste_rows(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     step = SIDE + GAP
     sheet = Image.new('RGB', (step * max(map(len, rows)) - GAP, step * len(rows) - GAP), 'white')
     for y, row in enumerate(rows):
-        for x, picture in enumerate(row):
-            resample = Image.Resampling.NEAREST if picture.width < SIDE else Image.Resampling.LANCZOS
-            sheet.paste(picture.resize((SIDE, SIDE), resample), (x * step, y * step))
+        for x, cell in enumerate(row):
+            resample = Image.Resampling.NEAREST if cell.width < SIDE else Image.Resampling.LANCZOS
+            sheet.paste(cell.resize((SIDE, SIDE), resample), (x * step, y * step))
     return sheet
 
 
@@ -39,11 +39,11 @@ def save_strips(first: Path, second: Path) -> None:
     stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
     stage2 = load(embedded_model('video-to-video'), device='cpu', show_progress=False)
     rows, pairs = [], []
-    for seed, photograph in enumerate(PHOTOGRAPHS):
-        picture = square(photograph())
-        video = stage1(picture, seed=seed, output_type='pil')['output_video']
+    for seed, name in enumerate(PHOTOGRAPHS):
+        photograph = square(picture(name))
+        video = stage1(photograph, seed=seed, output_type='pil')['output_video']
         chosen = np.linspace(0, len(video) - 1, FRAMES).round().astype(int)
-        rows.append([picture, *(video[index] for index in chosen)])
+        rows.append([photograph, *(video[index] for index in chosen)])
         sharper = stage2({'video_path': video, 'text': ''}, seed=seed, output_type='pil')['output_video']
         pairs += [[video[index] for index in chosen], [sharper[index] for index in chosen]]
     for path, sheet in ((first, paste_rows(rows)), (second, paste_rows(pairs))):
