@@ -103,11 +103,16 @@ def test_heun_without_guidance_equals_reference(unet, data):
     assert difference(out, data['gs1.heun2']) < SAMPLER_BOUND
 
 
+def recorded_sigmas(steps):
+    """Of the machine that made the golden numbers: another one's last digit differs, and a tree is rough."""
+    return golden('schedules')[f'v2v.sigmas.dpmpp_2m_sde.{steps}.trailing']
+
+
 @pytest.mark.parametrize('steps', [2, 4, 10])
 @pytest.mark.parametrize('source', ['given', 'tree'])
 @torch.no_grad()
 def test_dpmpp_2m_sde_equals_reference(unet, data, steps, source):
-    sigmas = sigmas_for(steps, drop_penultimate=True)
+    sigmas = sigmas_for(steps, drop_penultimate=True) if source == 'given' else recorded_sigmas(steps)
     key = f'sample.dpmpp_2m_sde.{steps}'
     if source == 'given':
         noises, expected = data[f'{key}.step_noises'], data[f'{key}.out_given_noises']
@@ -122,7 +127,7 @@ def test_dpmpp_2m_sde_equals_reference(unet, data, steps, source):
 
 @pytest.mark.parametrize('steps', [2, 4, 10])
 def test_brownian_noise_equals_reference(data, steps):
-    sigmas = sigmas_for(steps, drop_penultimate=True)
+    sigmas = recorded_sigmas(steps)
     noise = brownian_noise(data['x0'].shape, sigmas, BROWNIAN_SEED)
     expected = data[f'sample.dpmpp_2m_sde.{steps}.brownian_noises_seed1234']
     for index, reference in enumerate(expected):
