@@ -40,19 +40,22 @@ def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
 
 def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool:
     """Whether the file ``name`` was verified against ``size`` and ``sha256`` and has not changed since."""
-    entry = _read(folder).get(name)
-    if entry is None or entry['state'] is None or entry['state'] != _state(folder / name):
-        return False
-    return entry['sha256'] == sha256 and entry['state'][0] == size
+    entry = _unchanged(folder, name)
+    return entry is not None and entry['sha256'] == sha256 and entry['state'][0] == size
 
 
 def verified_hash(folder: Path, name: str) -> str | None:
     """The SHA-256 that the file ``name`` was verified against, None if it never was or has changed since."""
+    entry = _unchanged(folder, name)
+    return None if entry is None else entry['sha256']
+
+
+def _unchanged(folder: Path, name: str) -> dict[str, Any] | None:
+    """The record of a file that is what it was when it was verified."""
     entry = _read(folder).get(name)
     if entry is None or entry['state'] is None or entry['state'] != _state(folder / name):
         return None
-    found: str | None = entry['sha256']
-    return found
+    return entry
 
 
 def _read(folder: Path) -> dict[str, dict[str, Any]]:

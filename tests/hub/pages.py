@@ -3,7 +3,7 @@
 import torch
 
 from tests.folders import variant
-from tests.hub.client import UNET
+from tests.hub.client import AUTOENCODER, UNET
 
 
 def page(source, folder, changes=None):
@@ -21,3 +21,12 @@ def other_unet(folder):
     weights['state_dict']['out.2.bias'] += 1
     (folder / UNET).unlink()
     torch.save(weights, folder / UNET)
+
+
+def other_autoencoder(model, folder):
+    """Give a page the autoencoder of ``model``, of the same size but with another last byte; what it holds now."""
+    content = bytearray((model / AUTOENCODER).read_bytes())
+    content[-1] ^= 1
+    (folder / AUTOENCODER).unlink()
+    (folder / AUTOENCODER).write_bytes(content)
+    return content

@@ -9,7 +9,7 @@ import pytest
 
 from tests.folders import variant
 from tests.hub.client import AUTOENCODER, CLIP, MODEL, SECOND, UNET, WEIGHTS, fetch, python, snapshot
-from tests.hub.pages import other_unet, page
+from tests.hub.pages import other_autoencoder, other_unet, page
 from tests.hub.server import Fault, serving
 
 #: Every stage and revision in one process; how a pipeline is made comes in from outside.
@@ -201,10 +201,7 @@ def test_what_both_stages_share_is_downloaded_once(hub, golden_model, golden_mod
 
 def test_a_file_of_the_same_name_and_size_is_not_taken_for_the_same(hub, golden_model, golden_model_2, tmp_path):
     second = page(golden_model_2, tmp_path / 'hub' / 'second')
-    content = bytearray((golden_model / AUTOENCODER).read_bytes())
-    content[-1] ^= 1
-    (second / AUTOENCODER).unlink()
-    (second / AUTOENCODER).write_bytes(content)
+    content = other_autoencoder(golden_model, second)
     hub.serve(SECOND, 'v1.1.0', second)
     fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,', f'{SECOND},v1.1.0,')
     assert (snapshot(tmp_path) / AUTOENCODER).read_bytes() == (golden_model / AUTOENCODER).read_bytes()
@@ -214,10 +211,7 @@ def test_a_file_of_the_same_name_and_size_is_not_taken_for_the_same(hub, golden_
 def test_of_several_files_of_one_name_and_size_the_right_one_is_taken(hub, golden_model, golden_model_2, tmp_path):
     """UNets of two revisions have one size; what was verified says which is which."""
     other = page(golden_model_2, tmp_path / 'hub' / 'other')
-    content = bytearray((golden_model / AUTOENCODER).read_bytes())
-    content[-1] ^= 1
-    (other / AUTOENCODER).unlink()
-    (other / AUTOENCODER).write_bytes(content)
+    other_autoencoder(golden_model, other)
     last = page(golden_model_2, tmp_path / 'hub' / 'last')
     (last / AUTOENCODER).unlink()
     os.link(golden_model / AUTOENCODER, last / AUTOENCODER)
