@@ -23,23 +23,16 @@ from modelscope_i2v.configuration import MAX_SEED
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, read_configuration
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
-from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError, nearest
+from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
 from modelscope_i2v.hub.snapshots import snapshot_identity
 from modelscope_i2v.media.frames import frames_to_float, frames_to_uint8
 from modelscope_i2v.media.video_writer import check_output, encode_video, write_video
+from modelscope_i2v.preflight import MODEL_OPTIONS, call_options
 from modelscope_i2v.registration import Stage
 from modelscope_i2v.runtime.device import memory_errors, resolve_device
 from modelscope_i2v.runtime.progress import progress_bar
 
 SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
-#: Arguments of the constructor that belong to the model.
-MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
-#: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
-MODELSCOPE_OPTIONS = frozenset([
-    'auto_collate', 'compile', 'compile_options', 'config_file', 'device_map', 'external_engine_for_llm', 'group_key',
-    'ignore_file_pattern', 'invoked_by', 'llm_framework', 'model_prefetched', 'third_party', 'trust_remote_code',
-    'type', 'use_hf',
-])  # fmt: skip
 #: Arguments that say what to do with a video, not how it was made: they are no part of a recipe.
 NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')
 
@@ -64,12 +57,7 @@ class GenerationPipeline(Pipeline):
     arguments_type: ClassVar[type[GenerationArguments]]
 
     def __init__(self, model: Any, preprocessor: Any = None, device: str | None = 'gpu', **options: Any) -> None:
-        names = {item.name for item in dataclasses.fields(self.arguments_type)}
-        for name in options:
-            if name not in names and name not in MODEL_OPTIONS and name not in MODELSCOPE_OPTIONS:
-                known = [*names, *MODEL_OPTIONS, 'model', 'device', 'model_revision']
-                raise TypeError(f"Unknown argument '{name}' of pipeline().{nearest(name, known)}")
-        self._call_defaults = {name: value for name, value in options.items() if name in names}
+        self._call_defaults = {name: options[name] for name in call_options(self.arguments_type, options)}
         resolved = resolve_device(device)
         if isinstance(model, (str, os.PathLike)):
             model = self._build_model(os.fspath(model), str(resolved), options)

@@ -26,6 +26,15 @@ def test_load_is_the_pipeline(stage_1_folder, stage_1, as_type):
     assert torch.equal(latents_of(made, seed=1), latents_of(stage_1, seed=1))
 
 
+def test_an_apple_gpu_passes_modelscopes_own_check(stage_1, monkeypatch):
+    """Which knows no 'mps'. The model is there already, so none is needed here."""
+    from modelscope.pipelines import pipeline
+
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
+    made = pipeline('image-to-video', model=stage_1.model, device='mps')
+    assert type(made) is modelscope_i2v.ImageToVideoPipeline
+
+
 # configuration.json
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
-from modelscope_i2v.cli.generate import check_arguments, check_call, find_model, load_stage, report
+from modelscope_i2v.cli.generate import find_model, load_stage, report
 from modelscope_i2v.cli.options import (
     add_generation_options,
     add_lora_options,
@@ -23,6 +24,7 @@ from modelscope_i2v.cli.options import (
 )
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.loading import is_folder
+from modelscope_i2v.preflight import check_arguments, check_call
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
 if TYPE_CHECKING:
@@ -73,10 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_arguments(IMAGE_TO_VIDEO, first_call)
     check_arguments(VIDEO_TO_VIDEO, second_call)
     image = load_image(arguments.image)
-    first_folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
-    second_folder = find_model(arguments, VIDEO_TO_VIDEO, *second_model, prefix='stage2-')
-    check_call(first_folder, IMAGE_TO_VIDEO, first_call, **given(arguments, *LORA))
-    check_call(second_folder, VIDEO_TO_VIDEO, second_call, **given(arguments, *LORA, prefix='stage2_'))
+    find_first = partial(find_model, arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
+    find_second = partial(find_model, arguments, VIDEO_TO_VIDEO, *second_model, prefix='stage2-')
+    check_call(find_first(configuration_only=True), IMAGE_TO_VIDEO, first_call, **given(arguments, *LORA))
+    second_lora = given(arguments, *LORA, prefix='stage2_')
+    check_call(find_second(configuration_only=True), VIDEO_TO_VIDEO, second_call, **second_lora)
+    first_folder, second_folder = find_first(), find_second()
     first = load_stage(arguments, first_folder)
     low = _first_stage(first, image, first_call)
     if arguments.keep_stage1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,19 +14,14 @@ from filelock import FileLock, Timeout
 
 from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
-from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, holders, needed_files, snapshot_folder
-from modelscope_i2v.hub.verified import (
-    changed_since_verified,
-    has_record,
-    has_verified,
-    record_verified,
-    verified_hash,
-)
+from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, needed_files, snapshot_folder
+from modelscope_i2v.hub.twins import link_twin
+from modelscope_i2v.hub.verified import changed_since_verified, has_record, has_verified, record_verified, was_branch
 from modelscope_i2v.media.atomic_file import output_errors
 
 logger = logging.getLogger(__name__)
 
-#: Revisions that move; all others are taken for tags, which do not.
+#: Revisions that move, whatever the hub says; of others it is asked whether they are branches.
 BRANCHES = (DEFAULT_REVISION, 'main')
 #: Beside the snapshots: files that are on their way, and the lock of a revision.
 STAGING = '.modelscope_i2v'
@@ -36,11 +32,18 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACC
 Listing = Mapping[str, tuple[int, 'str | None']]
 
 
-def fetch_snapshot(model: str, revision: str | None = None, *, offline: bool = False) -> Path:
+def fetch_snapshot(
+    model: str, revision: str | None = None, *, offline: bool = False, configuration_only: bool = False
+) -> Path:
     """The folder of a revision of ``owner/name``, with its configuration and the weights that this names.
 
     A tag that is there and verified costs no request. For a branch, or without a revision, the hub is asked what is
-    new; if that fails, what is there is used, with a warning.
+    new; if that fails, what is there is used, with a warning. So is, if the hub cannot be reached, what ModelScope's
+    own client put there.
+
+    Args:
+        configuration_only: get no weights yet, so that what they would not fit is found before gigabytes; the
+            folder may be another one then.
 
     Raises:
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
@@ -50,19 +53,21 @@ def fetch_snapshot(model: str, revision: str | None = None, *, offline: bool = F
     folder = snapshot_folder(model, revision)
     if offline:
         return cached_snapshot(model, revision)
-    moves = revision is None or revision in BRANCHES
+    moves = revision is None or revision in BRANCHES or was_branch(folder)
     if not moves and _is_whole(folder):
         return folder
     try:
-        _update(model, revision or DEFAULT_REVISION, folder)
+        return _update(model, revision or DEFAULT_REVISION, folder, configuration_only)
     except Exception as error:  # the client's errors have no common base, neither within nor across its versions
         if moves and _is_whole(folder):
             logger.warning("What is new of '%s' could not be had (%s); using '%s'.", model, error, folder)
             return folder
         if isinstance(error, ModelScopeI2VError):
             raise
+        if _status(error) is None and not _failed_files(error) and _is_cached(model, revision, folder):
+            logger.warning("'%s' could not be verified (%s); using it as it is.", folder, error)
+            return folder
         raise _explained(model, revision, folder, error) from error
-    return folder
 
 
 def _is_whole(folder: Path) -> bool:
@@ -72,14 +77,28 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _update(model: str, revision: str, folder: Path) -> None:
-    """Make ``folder`` what the hub has; until all of it is there and verified it stays as it was."""
+def _is_cached(model: str, revision: str | None, folder: Path) -> bool:
+    """Whether another client left all files of a revision, so far as can be told without the hub."""
+    try:
+        return not has_record(folder) and cached_snapshot(model, revision) == folder
+    except ModelScopeI2VError:
+        return False
+
+
+def _update(model: str, revision: str, folder: Path, configuration_only: bool) -> Path:
+    """Make ``folder`` what the hub has; until all of it is there and verified it stays as it was.
+
+    Returns:
+        ``folder``, or where its new configuration is until the weights have come.
+    """
     staging = folder.parents[len(Path(revision).parts)] / STAGING / revision
     with _locked(staging):
         api, listing = _listing(model, revision)
         _get(api, model, revision, folder, staging, listing, [FILE_NAME])
         current = staging if (staging / FILE_NAME).exists() else folder
         names = needed_files(current)
+        if configuration_only:
+            return current
         _get(api, model, revision, folder, staging, listing, names[1:])
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +108,9 @@ def _update(model: str, revision: str, folder: Path) -> None:
                     (staging / name).replace(folder / name)
                     # Two names of one file: replacing one by the other changes nothing.
                     (staging / name).unlink(missing_ok=True)
-        record_verified(folder, {name: listing[name][1] for name in names})
+        branch = revision in BRANCHES or revision in _revisions(model)[0]
+        record_verified(folder, {name: listing[name][1] for name in names}, branch=branch)
+    return folder
 
 
 @contextmanager
@@ -133,32 +154,35 @@ def _get(api: Any, model: str, revision: str, folder: Path, staging: Path, listi
         if name not in wanted:
             (staging / name).unlink(missing_ok=True)  # of an update that was overtaken
         elif not (staging / name).exists():
-            _link_twin(staging / name, name, *listing[name])
+            link_twin(staging / name, name, *listing[name])
     if wanted:
         files = [{'Path': name, 'Size': listing[name][0], 'Sha256': listing[name][1]} for name in wanted]
-        api.download_repo(model, 'model', revision=revision, local_dir=staging, file_list=files)
+        _download(api, model, revision, staging, files)
 
 
-def _link_twin(target: Path, name: str, size: int, sha256: str | None) -> None:
-    """Put a file of the same name and size from the cache in place; the client will verify it as its own.
+def _download(api: Any, model: str, revision: str, staging: Path, files: list[dict[str, Any]]) -> None:
+    """Download ``files``, however long that takes: the client stops after an hour and, called again, goes on."""
+    from modelscope_hub.constants import DOWNLOAD_TOTAL_TIMEOUT
 
-    The client never writes to a file that is there: one that is wrong loses this name and keeps its others.
-    """
-    if sha256 is None:
-        return
-    hashes = {folder: verified_hash(folder, name) for folder in holders(name) if (folder / name).stat().st_size == size}
-    for folder in sorted(hashes, key=lambda folder: hashes[folder] is None):  # what is known comes first
-        if hashes[folder] in (sha256, None):
-            with suppress(OSError):  # another file system, or one without links: then it is downloaded
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.hardlink_to((folder / name).resolve())
-                logger.info("'%s' may be the one in '%s'.", name, folder)
+    while True:
+        started, before = time.monotonic(), _size(staging)
+        try:
+            api.download_repo(model, 'model', revision=revision, local_dir=staging, file_list=files)
             return
+        except Exception:
+            if time.monotonic() - started < DOWNLOAD_TOTAL_TIMEOUT or _size(staging) <= before:
+                raise
+        logger.warning("The download of '%s' is slow; going on.", model)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in ``folder``."""
+    return sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
 
 
 def _explained(model: str, revision: str | None, folder: Path, error: Exception) -> ModelScopeI2VError:
     """What the client raised, in words that help."""
-    failed: dict[str, Any] = getattr(error, 'failed_files', None) or {}
+    failed = _failed_files(error)
     causes = [cause for raised in (error, *failed.values()) for cause in _chain(raised)]
     if any(getattr(cause, 'errno', None) in _DISK_ERRORS for cause in causes):
         reasons = '; '.join(str(cause) for cause in failed.values()) or str(error)
@@ -169,9 +193,14 @@ def _explained(model: str, revision: str | None, folder: Path, error: Exception)
     named = f"'{model}'" + (f" (revision '{revision}')" if revision else '')
     details = ''.join(f' {name}: {str(reason).rstrip(".")}.' for name, reason in failed.items())
     summary = str(error).partition('\n')[0].rstrip('.:')  # the client repeats the details below it
-    answered = getattr(error, 'response', None) is not None  # else there is nobody to ask
-    known = ', '.join(_revisions(model)) if answered else ''
-    advice = f'Its revisions are {known}.' if known else 'Check the id, the revision and the network, and try again.'
+    status = _status(error)
+    known = ', '.join(name for names in _revisions(model) for name in names) if status == 404 else ''
+    if known:
+        advice = f'Its revisions are {known}.'
+    elif status is not None and status >= 500:
+        advice = 'That is a problem of the hub: try again later.'
+    else:
+        advice = 'Check the id, the revision and the network, and try again.'
     with suppress(ModelScopeI2VError):
         cached = cached_snapshot(model, revision)
         if cached == folder:
@@ -192,11 +221,21 @@ def _chain(error: Any) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _revisions(model: str) -> list[str]:
-    """What the hub has of a model, if it says so."""
+def _failed_files(error: Any) -> dict[str, Any]:
+    """Files that the hub listed and that could not be had, with the reasons."""
+    return getattr(error, 'failed_files', None) or {}
+
+
+def _status(error: Any) -> int | None:
+    """The HTTP status that the hub refused a request with; None if it was not reached, or for a file's failure."""
+    return getattr(getattr(error, 'response', None), 'status_code', None)
+
+
+def _revisions(model: str) -> tuple[list[str], list[str]]:
+    """Branches and tags that the hub has of a model, if it says so."""
     from modelscope.hub.api import HubApi
 
-    with suppress(Exception):  # this only helps another error's message
+    with suppress(Exception):  # without them a revision is taken for a tag, and an error's message is shorter
         branches, tags = HubApi().get_model_branches_and_tags(model)
-        return [*branches, *tags]
-    return []
+        return branches, tags
+    return [], []

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 #: What the hub takes no revision for.
 DEFAULT_REVISION = 'master'
 #: Where the client's older versions kept models, and where it keeps them, relative to the root of the cache.
-_LAYOUTS = ('models/*/snapshots/*', 'models/*/*', 'hub/models/*/*', 'hub/*/*', '*/*')
+_LAYOUTS = ('models/*/snapshots/*', 'models/*/snapshots/*/*', 'models/*/*', 'hub/models/*/*', 'hub/*/*', '*/*')
 
 
 def cache_root() -> Path:
@@ -100,9 +100,7 @@ def needed_files(folder: Path) -> list[str]:
     return [FILE_NAME, *sorted(names)]
 
 
-def holders(name: str) -> Iterator[Path]:
-    """Folders of models in the cache that have a file ``name``, whatever version of the client put it there."""
+def cached_folders() -> Iterator[Path]:
+    """Folders of models in the cache, whatever version of the client put them there."""
     for layout in _LAYOUTS:
-        for folder in sorted(cache_root().glob(layout)):
-            if (folder / name).is_file():
-                yield folder
+        yield from sorted(path for path in cache_root().glob(layout) if path.is_dir())

@@ -17,14 +17,17 @@ RECORD = '.modelscope_i2v.json'
 VERSION = 1
 
 
-def record_verified(folder: Path, hashes: Mapping[str, str | None]) -> None:
+def record_verified(folder: Path, hashes: Mapping[str, str | None], *, branch: bool) -> None:
     """Note that the files of ``folder`` that ``hashes`` names have been verified, against which SHA-256.
+
+    Args:
+        branch: whether the revision is one, and so may change.
 
     Raises:
         OutputError: if that cannot be written.
     """
     files = {name: {'state': _state(folder / name), 'sha256': sha256} for name, sha256 in hashes.items()}
-    write_json({'version': VERSION, 'files': files}, folder / RECORD)
+    write_json({'version': VERSION, 'branch': branch, 'files': files}, folder / RECORD)
 
 
 def has_record(folder: Path) -> bool:
@@ -34,7 +37,7 @@ def has_record(folder: Path) -> bool:
 
 def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
     """Those of ``names`` that are not what they were when they were verified, or never were."""
-    known = _read(folder)
+    known = _files(folder)
     return [name for name in names if name not in known or known[name]['state'] != _state(folder / name)]
 
 
@@ -44,27 +47,41 @@ def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool
     return entry is not None and entry['sha256'] == sha256 and entry['state'][0] == size
 
 
-def verified_hash(folder: Path, name: str) -> str | None:
-    """The SHA-256 that the file ``name`` was verified against, None if it never was or has changed since."""
-    entry = _unchanged(folder, name)
-    return None if entry is None else entry['sha256']
+def names_of_hash(folder: Path, sha256: str) -> list[str]:
+    """The files that were verified against this SHA-256 and have not changed since."""
+    known = _files(folder)
+    return [name for name in known if known[name]['sha256'] == sha256 and _unchanged(folder, name) is not None]
+
+
+def was_branch(folder: Path) -> bool:
+    """Whether what was verified is a branch."""
+    return _read(folder).get('branch') is True
 
 
 def _unchanged(folder: Path, name: str) -> dict[str, Any] | None:
     """The record of a file that is what it was when it was verified."""
-    entry = _read(folder).get(name)
+    entry = _files(folder).get(name)
     if entry is None or entry['state'] is None or entry['state'] != _state(folder / name):
         return None
     return entry
 
 
-def _read(folder: Path) -> dict[str, dict[str, Any]]:
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """State and hash of the verified files."""
+    try:
+        files = _read(folder)['files']
+        return {str(name): {'state': entry['state'], 'sha256': entry['sha256']} for name, entry in files.items()}
+    except (LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The record, empty if there is no readable one: then all is verified again."""
     try:
         content = json.loads((folder / RECORD).read_text(encoding='utf-8'))
-        files = content['files'] if content['version'] == VERSION else {}
-        return {str(name): {'state': entry['state'], 'sha256': entry['sha256']} for name, entry in files.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}  # no record, or no readable one: verify again
+        return dict(content) if content['version'] == VERSION else {}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
 
 
 def _state(path: Path) -> list[int] | None:

@@ -40,7 +40,7 @@ def resolve_device(name: str | torch.device | None) -> torch.device:
     if index is None and not torch.cuda.is_available():
         logger.warning('No CUDA GPU is available: running on the CPU, which is far slower.')
         return torch.device('cpu')
-    if int(index or 0) >= torch.cuda.device_count():
+    if int(index or 0) >= _gpus():
         raise DeviceError(f"Device 'cuda:{index}' is not there. {_available()}")
     return torch.device('cuda', int(index or 0))
 
@@ -62,10 +62,17 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
 
 
+def _gpus() -> int:
+    """GPUs that torch can use; it counts those, too, whose driver is too old for it."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def _available() -> str:
-    gpus = [f"'cuda:{index}' ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+    gpus = [f"'cuda:{index}' ({torch.cuda.get_device_name(index)})" for index in range(_gpus())]
     mps = ["'mps'"] if torch.backends.mps.is_available() else []
-    return f'Available here: {", ".join([*gpus, *mps, repr("cpu")])}.'
+    unusable = torch.cuda.device_count() - len(gpus)
+    why = f' The driver of {unusable} GPU(s) does not work with PyTorch {torch.__version__}.' if unusable else ''
+    return f'Available here: {", ".join([*gpus, *mps, repr("cpu")])}.{why}'
 
 
 @contextmanager

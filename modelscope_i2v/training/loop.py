@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from modelscope_i2v.errors import ConfigurationError, DeviceError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, DeviceError
 from modelscope_i2v.media.atomic_file import output_errors
 from modelscope_i2v.training.checkpoint import load_checkpoint, save_checkpoint
 from modelscope_i2v.training.ema import MovingAverage
@@ -60,7 +60,8 @@ def fit(
 
     Raises:
         DeviceError: if the loss or the gradients become NaN or infinite. CheckpointError: if ``folder`` holds another
-            training. ConfigurationError: under another parallelism. OutputError: if something cannot be written.
+            training, or one that is past ``settings.steps``. ConfigurationError: under another parallelism.
+            OutputError: if something cannot be written.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -83,6 +84,11 @@ def fit(
         folder.mkdir(parents=True, exist_ok=True)
     whole = {**settings.identity, **(identity or {}), 'processes': accelerator.num_processes}
     first, extra = load_checkpoint(folder, model, optimizer.optimizer, average, whole)
+    if first > settings.steps:
+        raise CheckpointError(
+            f"The training in '{folder}' is at step {first}, past the {settings.steps} steps that were asked for. Ask "
+            'for at least as many, or give another folder.'
+        )
     if accelerator.scaler is not None and 'scaler' in extra:
         accelerator.scaler.load_state_dict(extra['scaler'])
     log = TrainingLog(folder, first) if accelerator.is_main_process else None

@@ -13,17 +13,23 @@ WEIGHTS = sorted([UNET, CLIP, AUTOENCODER])
 
 #: Fetches model, revision (or '') and offline (or '') of each argument; what came of each.
 FETCH = """
-import json, sys, time
+import json, logging, sys, time
 from modelscope_i2v import ModelScopeI2VError
 from modelscope_i2v.hub.download import fetch_snapshot
 
-found = []
+class Warnings(logging.Handler):
+    def emit(self, record):
+        warnings.append(record.getMessage())
+
+found, warnings = [], []
+logging.getLogger('modelscope_i2v').addHandler(Warnings(logging.WARNING))
 for argument in sys.argv[1:]:
     model, revision, offline = argument.split(',')
     start = time.monotonic()
     try:
         folder = str(fetch_snapshot(model, revision or None, offline=bool(offline)))
-        found.append({'folder': folder, 'seconds': time.monotonic() - start})
+        found.append({'folder': folder, 'seconds': time.monotonic() - start, 'warnings': [*warnings]})
+        warnings.clear()
     except ModelScopeI2VError as error:
         found.append({'error': type(error).__name__, 'message': str(error)})
 print(json.dumps(found))

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,7 +29,8 @@ class Fault:
     Attributes:
         kind: ``'drop'`` closes the connection halfway, ``'content'`` serves other bytes than the listing promises,
             ``'size'`` other ones of another length, ``'missing'`` answers 404, ``'error'`` 500, ``'slow'`` waits
-            ``seconds`` first, ``'unlisted'`` leaves the file out of the listing.
+            ``seconds`` first, ``'trickle'`` takes them for the whole file, ``'unlisted'`` leaves the file out of the
+            listing, ``'unlistable'`` answers 500 instead of one.
         file: its path in the repository; None is every file.
         times: how often, before all is well; None is always.
     """
@@ -63,16 +64,22 @@ class Hub:
         self.requests: list[str] = []
         self.faults: list[Fault] = []
         self._folders: dict[tuple[str, str], Path] = {}
+        self._branches: set[tuple[str, str]] = set()
 
-    def serve(self, model: str, revision: str, folder: Path) -> None:
-        """Have ``folder`` be a revision of ``owner/name``."""
+    def serve(self, model: str, revision: str, folder: Path, *, branch: bool = False) -> None:
+        """Have ``folder`` be a revision of ``owner/name``, a tag or a branch."""
         self._folders[model, revision] = folder
+        if branch:
+            self._branches.add((model, revision))
 
     def folder(self, model: str, revision: str) -> Path | None:
         return self._folders.get((model, revision))
 
     def revisions(self, model: str) -> list[str]:
         return [revision for name, revision in self._folders if name == model]
+
+    def is_branch(self, model: str, revision: str) -> bool:
+        return (model, revision) in self._branches
 
     def fault(self, file: str, *kinds: str) -> Fault | None:
         return next((fault for fault in self.faults if fault.happens(kinds, file)), None)
@@ -145,8 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({'Code': 200, 'Success': True, 'Data': {'Name': name, 'Path': owner, 'Owner': owner}})
 
     def _revisions(self, model: str) -> None:
-        tags = [{'Revision': revision, 'CreatedAt': 1_700_000_000} for revision in self.hub.revisions(model)]
-        self._json({'Code': 200, 'Success': True, 'Data': {'RevisionMap': {'Branches': [], 'Tags': tags}}})
+        kinds: dict[str, list[dict[str, Any]]] = {'Branches': [], 'Tags': []}
+        for revision in self.hub.revisions(model):
+            kind = 'Branches' if self.hub.is_branch(model, revision) else 'Tags'
+            kinds[kind].append({'Revision': revision, 'CreatedAt': 1_700_000_000})
+        self._json({'Code': 200, 'Success': True, 'Data': {'RevisionMap': kinds}})
 
     def _region(self, model: str) -> None:
         self._json({'Code': 200, 'Success': True, 'Data': {'InternalRegionQueryAddress': ''}})
@@ -154,6 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _listing(self, model: str) -> None:
         folder = self._folder(model)
         if folder is None:
+            return
+        if self.hub.fault('', 'unlistable'):
+            self._refuse(500, 'internal error')
             return
         files = []
         for path in sorted(file for file in folder.rglob('*') if file.is_file()):
@@ -168,7 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         folder, name = self._folder(model), self.query.get('FilePath', '')
         if folder is None:
             return
-        path, fault = folder / name, self.hub.fault(name, 'drop', 'content', 'size', 'missing', 'error', 'slow')
+        path, fault = (
+            folder / name,
+            self.hub.fault(name, 'drop', 'content', 'size', 'missing', 'error', 'slow', 'trickle'),
+        )
         kind = None if fault is None else fault.kind
         if kind == 'missing' or not path.is_file():
             self._refuse(404, f'{name} not found in revision {self.query.get("Revision")}')
@@ -182,9 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
                 content = content[: len(content) // 2]
             elif kind == 'content':
                 content = bytes(255 - byte for byte in content)
-            self._bytes(content, drop=kind == 'drop')
+            seconds = fault.seconds if fault is not None and kind == 'trickle' else 0.0
+            self._bytes(content, drop=kind == 'drop', seconds=seconds)
 
-    def _bytes(self, content: bytes, *, drop: bool) -> None:
+    def _bytes(self, content: bytes, *, drop: bool, seconds: float) -> None:
         wanted = re.fullmatch(r'bytes=(\d+)-', self.headers.get('Range', ''))
         start = int(wanted[1]) if wanted else 0
         if start > len(content):
@@ -196,9 +213,20 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted:
             self.send_header('Content-Range', f'bytes {start}-{len(content) - 1}/{len(content)}')
         self.end_headers()
-        if self.command == 'GET':
+        if self.command == 'GET' and seconds:
+            self._trickle(content, start, seconds)
+        elif self.command == 'GET':
             self.wfile.write(content[start : start + (len(content) - start) // 2] if drop else content[start:])
         self.close_connection = self.close_connection or drop
+
+    def _trickle(self, content: bytes, start: int, seconds: float) -> None:
+        """From ``start`` on, as fast as would take ``seconds`` for all; until the client hangs up."""
+        piece = -(-len(content) // 20)
+        with suppress(ConnectionError):
+            for begin in range(start, len(content), piece):
+                time.sleep(seconds / 20)
+                self.wfile.write(content[begin : begin + piece])
+                self.wfile.flush()
 
     def _folder(self, model: str) -> Path | None:
         revision = self.query.get('Revision', 'master')

@@ -119,6 +119,29 @@ def test_nothing_is_downloaded_for_a_call_that_cannot_succeed(arguments, message
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['image-to-video', '--height', '250'], "'height' must be a multiple of"),
+        (['image-to-video', '--model', SECOND], 'is a model for video-to-video'),
+        (['image-to-video', '--lora', 'none.safetensors'], 'none.safetensors'),
+        (['image-to-video', '--lora-scale', '0.5'], "'lora_scale' goes with 'lora'"),
+        (['chain', '--stage2-model', SECOND, '--stage2-lora', 'none.safetensors'], 'none.safetensors'),
+    ],
+)
+def test_no_weights_are_downloaded_for_what_the_model_does_not_take(arguments, message, folders, tmp_path):
+    verb, *rest = arguments
+    with serving() as hub:
+        for model in (FIRST, SECOND):
+            hub.serve(model, 'v1.1.0', folders[model])
+        given = [IMAGE, '-o', tmp_path / 'out.mp4', '--model', FIRST, *rest, '--model-revision', 'v1.1.0']
+        done = command(hub, tmp_path / 'cache', verb, *given)
+        assert set(hub.downloads()) == {'configuration.json'}
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 def test_convert_takes_a_hub_id(folders, tmp_path):
     model = ['convert', FIRST, '--model-revision', 'v1.1.0', '--json']
     with serving() as hub:

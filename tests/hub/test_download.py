@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def test_two_revisions_of_both_stages_in_one_process_are_four_models(way, hub, g
     assert abs(made[2]['mean'] - made[3]['mean']) > 0.01
 
 
+def test_load_gets_no_weights_for_what_the_model_does_not_take(hub, tmp_path):
+    code = """
+import json
+import modelscope_i2v
+
+found = []
+for options in ({'dtype': 'fp8'}, {'attention': 'flash'}, {'height': 250}, {'stepps': 3}, {'lora': 'none.safetensors'}):
+    try:
+        modelscope_i2v.load('damo/Image-to-Video', 'v1.1.0', device='cpu', **options)
+    except (modelscope_i2v.ModelScopeI2VError, TypeError) as error:
+        found.append(str(error))
+print(json.dumps(found))
+"""
+    found = python(hub, tmp_path / 'cache', code)
+    for text, said in zip(
+        found, ["'dtype'", "'attention'", "'height'", "Did you mean 'steps'", 'none.safetensors'], strict=True
+    ):
+        assert said in text
+    assert set(hub.downloads()) == {'configuration.json'}
+
+
 def test_what_load_downloaded_modelscopes_own_pipeline_finds(hub, tmp_path):
     fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     hub.requests.clear()
@@ -75,9 +97,24 @@ print(json.dumps(made.model.model_dir))
     assert not {*WEIGHTS, 'configuration.json'} & set(hub.downloads())
 
 
+def test_branches_of_any_name_are_updated(golden_model, tmp_path):
+    source = page(golden_model, tmp_path / 'hub' / 'dev')
+    with serving() as hub:
+        hub.serve(MODEL, 'dev', source, branch=True)
+        fetch(hub, tmp_path / 'cache', f'{MODEL},dev,')
+        other_unet(source)
+        hub.requests.clear()
+        (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},dev,')
+        assert hub.downloads() == [UNET]
+    assert (Path(found['folder']) / UNET).read_bytes() == (source / UNET).read_bytes()
+    (gone,) = fetch(hub, tmp_path / 'cache', f'{MODEL},dev,')
+    assert gone['folder'] == found['folder']
+    assert 'What is new' in gone['warnings'][0]
+
+
 def test_branches_may_have_slashes(golden_model, tmp_path):
     with serving() as hub:
-        hub.serve(MODEL, 'feature/wide', page(golden_model, tmp_path / 'hub' / 'wide'))
+        hub.serve(MODEL, 'feature/wide', page(golden_model, tmp_path / 'hub' / 'wide'), branch=True)
         found = fetch(
             hub, tmp_path / 'cache', f'{MODEL},feature/wide,', f'{MODEL},feature/wide,offline', f'{MODEL},,offline'
         )
@@ -146,10 +183,12 @@ def test_new_weights_of_a_branch_come_whole_or_not_at_all(golden_model, tmp_path
 
 
 def test_processes_that_want_the_same_do_it_once(hub, tmp_path):
+    hub.faults.append(Fault('slow', UNET, times=1, seconds=8))
     with ThreadPoolExecutor(3) as pool:
         wanted = f'{MODEL},v1.1.0,'
         found = list(pool.map(lambda _: fetch(hub, tmp_path / 'cache', wanted), range(3)))
     assert [item['folder'] for (item,) in found] == [str(snapshot(tmp_path))] * 3
+    assert any('Another process is downloading' in text for (item,) in found for text in item['warnings'])
     assert sorted(hub.downloads()) == sorted(['configuration.json', *WEIGHTS])
 
 
@@ -166,14 +205,56 @@ def test_what_can_be_no_revision_is_refused(revision, hub, tmp_path):
     assert hub.requests == []
 
 
-def test_what_another_client_downloaded_is_offered_when_the_hub_is_gone(golden_model, tmp_path):
-    variant(golden_model, snapshot(tmp_path))
-    with serving() as hub:
+def test_what_another_client_downloaded_is_used_when_the_hub_is_gone(hub, golden_model, tmp_path):
+    download = """
+import json
+from modelscope import snapshot_download
+
+print(json.dumps(snapshot_download('damo/Image-to-Video', revision='v1.1.0')))
+"""
+    folder = python(hub, tmp_path / 'cache', download)
+    with serving() as gone:
         pass
-    lost, found, default = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,', f'{MODEL},v1.1.0,offline', f'{MODEL},,')
+    found, offline, default = fetch(
+        gone, tmp_path / 'cache', f'{MODEL},v1.1.0,', f'{MODEL},v1.1.0,offline', f'{MODEL},,'
+    )
+    assert [found['folder'], offline['folder']] == [folder, folder]
+    assert 'could not be verified' in found['warnings'][0]
     assert "The cache has revision 'v1.1.0': name it." in default['message']
-    assert 'All its files are in the cache, not verified: offline=True (--offline) takes them.' in lost['message']
-    assert found['folder'] == str(snapshot(tmp_path))
+    (Path(folder) / UNET).unlink()
+    (found,) = fetch(gone, tmp_path / 'cache', f'{MODEL},v1.1.0,')
+    assert found['error'] == 'CheckpointError'
+
+
+def test_what_another_client_downloaded_is_not_used_if_the_hub_has_something_else(hub, tmp_path):
+    shutil.copytree(tmp_path / 'hub' / 'v1.0.0', snapshot(tmp_path))
+    hub.faults.append(Fault('content', UNET))
+    (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
+    assert found['error'] == 'CheckpointError'
+    assert 'offline=True (--offline) takes them' in found['message']
+
+
+def test_half_a_snapshot_is_named(hub, tmp_path):
+    folder = snapshot(tmp_path)
+    shutil.copytree(tmp_path / 'hub' / 'v1.1.0', folder)
+    for name in (CLIP, AUTOENCODER):
+        (folder / name).unlink()
+    (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,offline')
+    assert f'missing: {CLIP}, {AUTOENCODER}. Run once without offline' in found['message']
+
+
+def test_the_same_file_under_another_name_is_downloaded_once(hub, golden_model_2, tmp_path):
+    second = page(golden_model_2, tmp_path / 'hub' / 'second')
+    configuration = json.loads((second / 'configuration.json').read_text())
+    configuration['model']['model_args']['ckpt_autoencoder'] = 'vae.ckpt'
+    (second / 'configuration.json').unlink()
+    (second / 'configuration.json').write_text(json.dumps(configuration))
+    (second / AUTOENCODER).unlink()
+    os.link(tmp_path / 'hub' / 'v1.1.0' / AUTOENCODER, second / 'vae.ckpt')
+    hub.serve(SECOND, 'v1.1.0', second)
+    fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,', f'{SECOND},v1.1.0,')
+    assert 'vae.ckpt' not in hub.downloads()
+    assert (snapshot(tmp_path, SECOND) / 'vae.ckpt').samefile(snapshot(tmp_path) / AUTOENCODER)
 
 
 def test_offline_without_a_revision_several_have_to_be_told_apart(hub, tmp_path):

@@ -67,6 +67,23 @@ def test_what_passes_is_waited_for(kind, hub, tmp_path):
     assert (Path(found['folder']) / UNET).read_bytes() == (tmp_path / 'hub' / 'v1.1.0' / UNET).read_bytes()
 
 
+def test_a_hub_that_cannot_list_its_files_is_to_blame(hub, tmp_path):
+    hub.faults.append(Fault('unlistable'))
+    (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
+    assert found['error'] == 'CheckpointError'
+    assert 'a problem of the hub: try again later' in found['message']
+    assert 'Its revisions' not in found['message']
+
+
+def test_a_slow_download_goes_on_beyond_the_clients_limit(hub, tmp_path):
+    """Which is an hour for a file, less than 15 GB take on many lines; here it is two seconds."""
+    hub.faults.append(Fault('trickle', UNET, seconds=4))
+    limited = f"import os\nos.environ['MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT'] = '2'\n{FETCH}"
+    (found,) = python(hub, tmp_path / 'cache', limited, f'{MODEL},v1.1.0,')
+    assert 'folder' in found, found
+    assert (Path(found['folder']) / UNET).read_bytes() == (tmp_path / 'hub' / 'v1.1.0' / UNET).read_bytes()
+
+
 def test_what_the_hub_does_not_have_is_said(hub, tmp_path):
     revision, model = fetch(hub, tmp_path / 'cache', f'{MODEL},v9.9.9,', 'damo/nothing,v1.1.0,')
     assert "(revision 'v9.9.9') could not be downloaded" in revision['message']

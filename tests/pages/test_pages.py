@@ -62,6 +62,10 @@ class TestPage:
             found = [re.findall(pattern, half, re.MULTILINE | re.DOTALL) for half in (chinese, english)]
             assert found[0] == found[1] != [], pattern
         for fact in (
+            'DAMO Academy',
+            'ModelScope 1.8.4',
+            'arxiv.org/abs/2306.02018',
+            '`steps`',
             '1280x720',
             'CLIP',
             'Apache-2.0',

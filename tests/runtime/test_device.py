@@ -48,6 +48,16 @@ def test_cuda_0_without_a_gpu():
         resolve_device('cuda:0')
 
 
+def test_a_gpu_whose_driver_is_too_old_is_none(monkeypatch, caplog):
+    """NVML counts it, CUDA does not start."""
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    for name in ('cuda:0', 'bogus'):
+        with pytest.raises(DeviceError, match=r"Available here: 'cpu'\. The driver of 1 GPU\(s\) does not work"):
+            resolve_device(name)
+    assert resolve_device('gpu') == CPU
+
+
 @without_mps
 def test_mps_without_an_apple_gpu():
     with pytest.raises(DeviceError, match="'mps' is not available.*'cpu'"):

@@ -200,6 +200,13 @@ def test_other_settings_do_not_go_on_but_a_longer_training_does(tmp_path):
     assert [entry['step'] for entry in read_log(tmp_path)] == [1, 2, 4]
 
 
+def test_fewer_steps_than_are_done_are_refused(tmp_path):
+    fit(network(), squared_error, Numbers(), settings(steps=4), tmp_path)
+    with pytest.raises(CheckpointError, match='is at step 4, past the 2 steps'):
+        fit(network(), squared_error, Numbers(), settings(steps=2), tmp_path)
+    assert [entry['step'] for entry in read_log(tmp_path)][-1] == 4
+
+
 def test_a_cosine_that_would_end_elsewhere_does_not_go_on(tmp_path):
     fit(network(), squared_error, Numbers(), settings(steps=2, schedule='cosine'), tmp_path)
     with pytest.raises(CheckpointError, match="'steps' was 2 and is 4"):

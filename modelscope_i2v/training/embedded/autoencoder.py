@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from modelscope_i2v.networks import AutoencoderKL
 from modelscope_i2v.training.clips import to_pixels
 from modelscope_i2v.training.embedded.architecture import AUTOENCODER
+from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.log import TrainingLog
 from modelscope_i2v.training.loop import Loss, fit
 from modelscope_i2v.training.seeding import seeded
@@ -113,29 +114,37 @@ def psnr(autoencoder: AutoencoderKL, pictures: torch.Tensor) -> float:
 
 
 def train_autoencoder(
-    folder: Path, settings: LoopSettings = SETTINGS, decoder: LoopSettings = DECODER, pool: int = POOL
+    folder: Path,
+    settings: LoopSettings = SETTINGS,
+    decoder: LoopSettings = DECODER,
+    pool: int = POOL,
+    made_from: str = '',
 ) -> AutoencoderKL:
-    """The trained autoencoder, from ``pool`` pictures; an interrupted training in ``folder`` goes on."""
+    """The trained autoencoder, from ``pool`` pictures.
+
+    An interrupted training in ``folder`` goes on if it was made from the same, see
+    :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
+    """
     autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)
     bias: Any = autoencoder.quant_conv.bias
     bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
     pictures = Pictures(pool)
-    _fit(autoencoder, reconstruction_loss, pictures, settings, folder / 'both')
-    return train_decoder(autoencoder, pictures, folder / 'decoder', decoder)
+    _fit(autoencoder, reconstruction_loss, pictures, settings, folder / 'both', made_from)
+    return train_decoder(autoencoder, pictures, folder / 'decoder', decoder, made_from)
 
 
 def train_decoder(
-    autoencoder: AutoencoderKL, pictures: Pictures, folder: Path, settings: LoopSettings = DECODER
+    autoencoder: AutoencoderKL, pictures: Pictures, folder: Path, settings: LoopSettings = DECODER, made_from: str = ''
 ) -> AutoencoderKL:
     """Train the decoder of a trained autoencoder further; latents stay what they are."""
     for part in (autoencoder.encoder, autoencoder.quant_conv):
         part.requires_grad_(False)
     loss = partial(reconstruction_loss, latent_noise=LATENT_NOISE)
-    return _fit(autoencoder, loss, pictures, settings, folder)
+    return _fit(autoencoder, loss, pictures, settings, folder, made_from)
 
 
 def _fit(
-    autoencoder: AutoencoderKL, loss: Loss, pictures: Pictures, settings: LoopSettings, folder: Path
+    autoencoder: AutoencoderKL, loss: Loss, pictures: Pictures, settings: LoopSettings, folder: Path, made_from: str
 ) -> AutoencoderKL:
     held_out = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, kind='sprite').frames for n in range(32)]
     larger = [make_clip(FIRST_HELD_OUT_SEED + n, num_frames=1, size=2 * SIDE, kind='sprite').frames for n in range(8)]
@@ -145,7 +154,7 @@ def _fit(
         return {name: psnr(autoencoder, images) for name, images in sets.items()}
 
     model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
-    fit(model, loss, pictures, settings, folder, validate=validate)
+    fit(model, loss, pictures, settings, folder, validate=validate, identity={MADE_FROM: made_from})
     return autoencoder.eval()
 
 

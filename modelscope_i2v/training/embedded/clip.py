@@ -26,6 +26,7 @@ from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD
 from modelscope_i2v.networks.layers import EmbeddingMLP
 from modelscope_i2v.prompts import build_tokenizer
 from modelscope_i2v.training.embedded.architecture import CLIP, IMAGE_TO_VIDEO_UNET
+from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.log import TrainingLog
 from modelscope_i2v.training.loop import fit
 from modelscope_i2v.training.scenes.shapes import SHAPES
@@ -191,8 +192,12 @@ def pair_loss(model: nn.Module, batch: dict[str, Any], generator: torch.Generato
     }
 
 
-def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL) -> Trainee:
-    """Both trained towers with their heads, from ``pool`` pictures; an interrupted training in ``folder`` goes on."""
+def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL, made_from: str = '') -> Trainee:
+    """Both trained towers with their heads, from ``pool`` pictures.
+
+    An interrupted training in ``folder`` goes on if it was made from the same, see
+    :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
+    """
     model = seeded(Trainee, settings.seed + 1)
     held_out = CaptionedPictures(FIRST_HELD_OUT_SEED, 4 * BATCH)
 
@@ -205,7 +210,8 @@ def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL
             ]
         return {name: float(torch.stack([values[name] for values in batches]).mean()) for name in batches[0]}
 
-    return fit(model, pair_loss, CaptionedPictures(0, pool), settings, folder, validate=validate)  # type: ignore[return-value]
+    pictures, identity = CaptionedPictures(0, pool), {MADE_FROM: made_from}
+    return fit(model, pair_loss, pictures, settings, folder, validate=validate, identity=identity)  # type: ignore[return-value]
 
 
 def _outline(sprite: Sprite | None) -> tuple[np.ndarray, np.ndarray]:

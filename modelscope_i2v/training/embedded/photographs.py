@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from modelscope_i2v.networks import ClipImageEncoder
 from modelscope_i2v.training.embedded.clip import SIDE, embed, seen_pixels
+from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.loop import fit
 from modelscope_i2v.training.scenes.layouts import field, photograph
 from modelscope_i2v.training.settings import LoopSettings
@@ -129,9 +130,13 @@ def adaptation_loss(
 
 
 def adapt_tower(
-    tower: ClipImageEncoder, folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL
+    tower: ClipImageEncoder, folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL, made_from: str = ''
 ) -> ClipImageEncoder:
-    """Train ``tower`` itself; an interrupted training in ``folder`` goes on."""
+    """Train ``tower`` itself.
+
+    An interrupted training in ``folder`` goes on if it was made from the same, see
+    :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
+    """
     model = Adaptation(tower.requires_grad_(True))
-    fit(model, adaptation_loss, Photographs(pool), settings, folder)
+    fit(model, adaptation_loss, Photographs(pool), settings, folder, identity={MADE_FROM: made_from})
     return tower

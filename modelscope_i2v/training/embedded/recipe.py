@@ -85,9 +85,11 @@ class Recipe:
         network = self._kept(
             'autoencoder',
             lambda: AutoencoderKL(**AUTOENCODER),
-            lambda _: train_autoencoder(self.folder / 'autoencoder', *settings),
+            lambda made_from: train_autoencoder(self.folder / 'autoencoder', *settings, made_from),
             *settings,
             autoencoder.LATENT_NOISE,
+            autoencoder.KL_WEIGHT,
+            autoencoder.INITIAL_LOGVAR,
         )
         frames = np.concatenate([make_clip(seed, num_frames=1).frames for seed in range(256)])
         return network, round(latent_scale(network, to_pixels(frames)), 5)
@@ -95,14 +97,23 @@ class Recipe:
     def pair(self) -> Trainee:
         """Both CLIP towers, the image tower used to photographs, and the projection that stage 1 starts with."""
         settings = self._scaled(clip.SETTINGS), self._share(clip.POOL, clip.BATCH)
-        pair = self._kept('pair', Trainee, lambda _: train_pair(self.folder / 'pair', *settings), *settings)
+        pair = self._kept(
+            'pair',
+            Trainee,
+            lambda made_from: train_pair(self.folder / 'pair', *settings, made_from),
+            *settings,
+        )
         settings = self._scaled(photographs.SETTINGS), self._share(photographs.POOL, photographs.COUNT)
         pair.image = self._kept(
             'tower',
             lambda: ClipImageEncoder(CLIP),
-            lambda _: photographs.adapt_tower(copy.deepcopy(pair.image), self.folder / 'tower', *settings),
+            lambda made_from: photographs.adapt_tower(
+                copy.deepcopy(pair.image), self.folder / 'tower', *settings, made_from
+            ),
             pair,
             *settings,
+            photographs.BLUR,
+            photographs.WORLD_WEIGHT,
         )
         return pair
 

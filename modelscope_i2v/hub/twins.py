@@ -1,0 +1,40 @@
+"""A file that another model, or another revision, has in the cache already is not downloaded again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from modelscope_i2v.hub.snapshots import cached_folders
+from modelscope_i2v.hub.verified import changed_since_verified, names_of_hash
+
+logger = logging.getLogger(__name__)
+
+
+def link_twin(target: Path, name: str, size: int, sha256: str | None) -> None:
+    """Put a file of the same size and hash from the cache in place; the client will verify it as its own.
+
+    The client never writes to a file that is there: one that is wrong loses this name and keeps its others.
+    """
+    if sha256 is None:
+        return
+    for twin in _twins(name, size, sha256):
+        with suppress(OSError):  # another file system, or one without links: then it is downloaded
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.hardlink_to(twin.resolve())
+            logger.info("'%s' may be '%s'.", name, twin)
+        return
+
+
+def _twins(name: str, size: int, sha256: str) -> Iterator[Path]:
+    """Files that were verified against the hash, under whatever name, then those of ``name`` that never were."""
+    folders = list(cached_folders())
+    for folder in folders:
+        for twin in names_of_hash(folder, sha256):
+            yield folder / twin
+    for folder in folders:
+        path = folder / name
+        if path.is_file() and path.stat().st_size == size and changed_since_verified(folder, [name]):
+            yield path
