@@ -17,6 +17,7 @@ import torch
 
 from benchmarks.quality.cold_start import cold_start_seconds
 from benchmarks.quality.held_out import SHAPE_NAMES, judge_clips, large_clip, world_clips
+from benchmarks.quality.judging import judge_world_motion
 from benchmarks.quality.photographs import (
     judge_photographs,
     layout_distances,
@@ -29,7 +30,7 @@ from benchmarks.quality.shape_classifier import FIRST_SEED, train_shape_classifi
 from benchmarks.quality.sheets import Row, contact_sheet, picked, save_sheet
 from benchmarks.quality.stage1 import SAMPLINGS, generate, judge_scenes, judge_stage1, note, psnr, reconstruct
 from benchmarks.quality.stage2 import judge_stage2
-from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED
+from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, SHARES
 
 PARTS = ('autoencoder', 'sprites', 'scenes', 'photographs', 'stage2', 'cold-start')
 STAGE1_HEADER = ('input', 'first frame', '', '', '', '', 'last frame')
@@ -105,14 +106,17 @@ class Benchmark:
     def scenes(self) -> None:
         columns, rows = {}, []
         for name, sampling in self.samplings.items():
-            for kind in ('landscape', 'layout'):
+            clips = {}
+            for kind in SHARES:
                 note(f'Scenes, {kind}, {name}')
                 real, videos, columns[f'{kind}, {name}'] = judge_scenes(
                     self.pipeline('image-to-video'), kind, self.arguments.scenes, self.arguments.seed, sampling
                 )
-                if name == next(iter(self.samplings)):
+                clips[kind] = (videos, real)
+                if name == next(iter(self.samplings)) and kind != 'sprite':
                     rows += [(kind, [real[n, 0], *picked(videos[n])]) for n in range(min(4, len(real)))]
-        self.finish('Stage 1, other scenes', columns)
+            columns[f'world, {name}'] = judge_world_motion(clips, SHARES)
+        self.finish('Stage 1, scenes', columns)
         self.sheet('stage1-scenes', STAGE1_HEADER, rows, 2)
 
     def photographs(self) -> None:
@@ -160,7 +164,7 @@ def parse(command: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--stage2-model', help="stage 2's folder (default: the embedded model)")
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--count', type=int, default=64, help='sprites (default: 64)')
-    parser.add_argument('--scenes', type=int, default=32, help='landscapes, and as many colour layouts (default: 32)')
+    parser.add_argument('--scenes', type=int, default=32, help='clips of every kind of scene (default: 32)')
     parser.add_argument('--stage2-count', type=int, help='clips of stage 2 (default: as --count)')
     parser.add_argument('--stage2-factor', type=int, default=4, help='by which its input is coarser (default: 4)')
     parser.add_argument('--seed', type=int, default=FIRST_HELD_OUT_SEED, help=f'>= {FIRST_HELD_OUT_SEED}')

@@ -5,6 +5,8 @@ A function gives one number a clip, ``[N]``, unless it says otherwise; NaN where
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch.nn import functional
 
@@ -120,3 +122,17 @@ def judge_motion(videos: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
         'second difference': float(second_difference(videos).mean() / second_difference(real).mean()),
         'still clips': float((change < real_change / 4).float().mean()),
     }
+
+
+def judge_world_motion(
+    clips: Mapping[str, tuple[torch.Tensor, torch.Tensor]], shares: Mapping[str, float]
+) -> dict[str, float]:
+    """:func:`judge_motion` of a world whose kinds of clips, ``(videos, real ones)`` each, have ``shares`` (sum 1)."""
+
+    def ratio(measure: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        made, real = (
+            sum(share * float(measure(clips[kind][index]).mean()) for kind, share in shares.items()) for index in (0, 1)
+        )
+        return made / real
+
+    return {'frame change': ratio(frame_change), 'second difference': ratio(second_difference)}

@@ -26,9 +26,15 @@ REACH: dict[str, dict[str, tuple[float, float]]] = {
         'second difference': (0, 2),
         'shape recognised': (0.5, 1),
     },
-    'Stage 1, other scenes': {'frame change': (0.5, 2), 'second difference': (0, 2)},
+    'Stage 1, scenes': {'frame change': (0.5, 2), 'second difference': (0, 2)},
     'Photographs': {'own picture is nearest': (1, 1)},
-    'Stage 2': {'PSNR gain': (2, math.inf), 'sprite colour kept': (1, 1)},
+    'Stage 2': {
+        'PSNR gain, world': (2, math.inf),
+        'PSNR gain, sprite': (2, math.inf),
+        'PSNR gain, landscape': (2, math.inf),
+        'PSNR gain, layout': (2, math.inf),
+        'sprite colour kept': (1, 1),
+    },
     'Cold start': {'image-to-video (s)': (0, 30), 'chain (s)': (0, 75)},
 }
 #: Columns that are no results, but what results are compared with.

@@ -72,7 +72,7 @@ def judge_stage1(videos: torch.Tensor, truth: SpriteClips, classifier: ShapeClas
 def judge_scenes(
     pipeline: Any, kind: str, count: int, seed: int, sampling: Mapping[str, Any]
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
-    """Real clips, generated videos and measures for ``kind`` ``'landscape'`` or ``'layout'`` of the project's world."""
+    """Real clips, generated videos and measures for a ``kind`` of the project's world."""
     real = world_clips(kind, range(seed, seed + count), pipeline.model.configuration.max_frames)
     videos = generate(pipeline, real[:, 0], sampling, seed)
     return real, videos, {**judge_retrieval(real[:, 0], videos), **judge_motion(videos, real)}

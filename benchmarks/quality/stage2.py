@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from benchmarks.quality.held_out import LargeClip, as_uint8, as_video
 from benchmarks.quality.stage1 import note, psnr, reconstruct
+from modelscope_i2v.training.world import SHARES
 
 BLOCKS = 8
 
@@ -74,7 +75,7 @@ def judge_output(clip: LargeClip, source: torch.Tensor, video: torch.Tensor) -> 
         raise ValueError(f'The video is {list(video.shape)}, the true clip {list(clip.video.shape)}.')
     quality = float(psnr(video[None], clip.video[None]))
     gain = quality - float(psnr(source[None], clip.video[None]))
-    measures = {'PSNR': quality, 'PSNR gain': gain, f'PSNR gain, {clip.kind}': gain}
+    measures = {'PSNR': quality, f'PSNR gain, {clip.kind}': gain}
     measures['8x8 layout error'] = layout_error(video, clip.video)
     return {**measures, **(judge_sprite(clip, video) if clip.sprite is not None else {})}
 
@@ -83,6 +84,14 @@ def mean_measures(each: Sequence[dict[str, float]]) -> dict[str, float]:
     """Mean of every measure over the clips that have it."""
     names = list(dict.fromkeys(name for own in each for name in own))
     return {name: sum(values) / len(values) for name in names if (values := [o[name] for o in each if name in o])}
+
+
+def with_world_gain(measures: dict[str, float]) -> dict[str, float]:
+    """``measures`` and, if they are of all kinds of clips, the mean gain where kinds have the shares of the world."""
+    names = {kind: f'PSNR gain, {kind}' for kind in SHARES}
+    if not measures.keys() >= set(names.values()):
+        return measures
+    return {'PSNR gain, world': sum(share * measures[names[kind]] for kind, share in SHARES.items()), **measures}
 
 
 def judge_stage2(
@@ -114,4 +123,4 @@ def judge_stage2(
             columns['contradicting text'].append({**measures, 'PSNR change by the text': change})
         if (index + 1) % 8 == 0:
             note(f'  {index + 1} clips')
-    return {name: mean_measures(each) for name, each in columns.items() if each}, videos
+    return {name: with_world_gain(mean_measures(each)) for name, each in columns.items() if each}, videos

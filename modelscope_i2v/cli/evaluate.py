@@ -24,7 +24,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument('video', metavar='VIDEO', help='path or URL of the video')
     parser.add_argument('--image', metavar='IMAGE', help='the picture that it was made from')
-    parser.add_argument('--source', metavar='VIDEO', help='the video that it was made from (needs torchmetrics)')
+    parser.add_argument('--source', metavar='VIDEO', help='the video that it was made from (needs the extra train)')
     parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
     group = parser.add_argument_group('encoder')
     group.add_argument(
@@ -51,10 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
     encoder = load_image_encoder(folder, device=arguments.device)
     evaluation = evaluate(video, encoder, image=image, source=source)
+    name = arguments.model or 'embedded'
     if arguments.json:
-        say_json(_finite({'video': arguments.video, 'frozen': _frozen(evaluation), **dataclasses.asdict(evaluation)}))
+        about = {'video': arguments.video, 'encoder': name, 'frozen': _frozen(evaluation)}
+        say_json(_finite({**about, **dataclasses.asdict(evaluation)}))
     else:
         _print(arguments.video, evaluation)
+        knows = 'knows colours and places only; --model damo/Image-to-Video knows what is shown'
+        say(f'{"encoder":24}{name:38}{"" if arguments.model else knows}'.rstrip())
     _warn(evaluation)
     return 0
 
@@ -69,11 +73,11 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
     rows = []
     if found.image_video_similarity is not None:
         value = _similarity(found.image_video_similarity)
-        rows.append(('image-video similarity', value, '-1..1, 1: every frame shows the picture'))
+        rows.append(('image-video similarity', value, '-1..1, 1: to the encoder, every frame is the picture'))
     if found.comparison is not None:
         value = _similarity(found.comparison.similarity)
         rows += [
-            ('video-video similarity', value, '-1..1, 1: every frame shows what the source shows'),
+            ('video-video similarity', value, '-1..1, 1: to the encoder, every frame is that of the source'),
             ('PSNR', f'{found.comparison.psnr:.2f} dB', '0 and up, higher: nearer to the source'),
             ('SSIM', f'{found.comparison.ssim:.4f}', '-1..1, 1: equal to the source'),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def fingerprint(*parts: object) -> str:
             numbers = torch.cat([kept.sum(dtype=torch.float64).view(1), kept[:64].double()])
             digest.update(numbers.numpy().tobytes())
     return digest.hexdigest()
+
+
+def code_fingerprint(*files: Path) -> str:
+    """A digest of what Python files do, whatever their layout and comments."""
+    return fingerprint(*(ast.dump(ast.parse(file.read_text(encoding='utf-8'))) for file in files))
 
 
 def check_made_from(path: Path, expected: str) -> None:

@@ -5,11 +5,14 @@ Seeds below :data:`FIRST_HELD_OUT_SEED` are for training; the others judge the m
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from modelscope_i2v.checks import choice, integer, number
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.training.clips import Clip
+from modelscope_i2v.training.fingerprint import code_fingerprint
 from modelscope_i2v.training.scenes.landscapes import render_landscape
 from modelscope_i2v.training.scenes.layouts import render_layout
 from modelscope_i2v.training.scenes.shapes import SHAPES
@@ -49,6 +52,12 @@ def make_clip(
     render = render_landscape if kind == 'landscape' else render_layout
     frames, caption = render(rng, times, size)
     return Clip(frames, fps, caption)
+
+
+def world_fingerprint() -> str:
+    """A digest of the code that draws the world: with it clips change. Pixels differ in a bit between processors."""
+    here = Path(__file__)
+    return code_fingerprint(here, *sorted(here.with_name('scenes').glob('*.py')))
 
 
 def sprite_of_clip(seed: int) -> Sprite | None:

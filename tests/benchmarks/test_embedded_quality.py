@@ -10,14 +10,21 @@ from PIL import Image
 
 from benchmarks.embedded_quality import parse
 from benchmarks.quality.held_out import as_uint8, as_video, judge_clips, large_clip
-from benchmarks.quality.judging import centroids, dilate, judge_sprites, segment, sprite_motion
+from benchmarks.quality.judging import (
+    centroids,
+    dilate,
+    judge_sprites,
+    judge_world_motion,
+    segment,
+    sprite_motion,
+)
 from benchmarks.quality.photographs import judge_photographs, layout_distances, nearest_pictures
 from benchmarks.quality.report import misses, table, write_json
 from benchmarks.quality.retrieval import judge_retrieval, retrieval
 from benchmarks.quality.shape_classifier import judge_shapes, train_shape_classifier
 from benchmarks.quality.sheets import MAX_BYTES, contact_sheet, save_sheet
 from benchmarks.quality.stage1 import judge_stage1, psnr
-from benchmarks.quality.stage2 import degrade, judge_output, mean_measures
+from benchmarks.quality.stage2 import degrade, judge_output, mean_measures, with_world_gain
 from tests.data import embedded_world
 
 SEED = 1_700_000
@@ -135,8 +142,8 @@ def test_a_perfect_stage2_gains_and_keeps_the_sprite():
     clip = large_clip(SEED, 0, 3)
     source = degrade(clip.video)
     perfect, nothing = judge_output(clip, source, clip.video), judge_output(clip, source, source)
-    assert perfect['PSNR gain'] == math.inf
-    assert nothing['PSNR gain'] == 0
+    assert perfect['PSNR gain, sprite'] == math.inf
+    assert nothing['PSNR gain, sprite'] == 0
     assert perfect['silhouette overlap'] == 1
     assert perfect['sprite colour kept'] == 1
     assert perfect['sprite colour error'] == perfect['8x8 layout error'] == 0
@@ -150,7 +157,7 @@ def test_a_stage2_that_follows_the_text_is_caught():
     measures = judge_output(clip, degrade(clip.video), obeyed)
     assert other.caption != clip.text
     assert measures['sprite colour kept'] == 0
-    assert measures['PSNR gain'] < 0
+    assert measures['PSNR gain, sprite'] < 0
 
 
 def test_clips_of_stage2_are_a_mixture():
@@ -232,3 +239,15 @@ def test_shapes_of_real_clips_are_recognised_and_wrong_ones_are_not():
         truth.shape,
     )
     assert blobs['shape recognised'] < 0.5
+
+
+def test_kinds_of_clips_count_as_often_as_the_world_has_them():
+    gains = {'PSNR gain, sprite': 5.0, 'PSNR gain, landscape': 3.0, 'PSNR gain, layout': -8.0}
+    assert with_world_gain(gains)['PSNR gain, world'] == pytest.approx(0.6 * 5 + 0.15 * 3 - 0.25 * 8)
+    assert 'PSNR gain, world' not in with_world_gain({'PSNR gain, sprite': 5.0})
+    ramp = torch.arange(4.0).view(1, 4, 1, 1, 1).expand(1, 4, 3, 2, 2) / 10
+    bend = ramp.square()  # second difference 0.02
+    shares = {'a': 0.75, 'b': 0.25}
+    found = judge_world_motion({'a': (bend, bend), 'b': (3 * bend, bend)}, shares)
+    assert found['second difference'] == pytest.approx(1.5)
+    assert found['frame change'] == pytest.approx(1.5)

@@ -23,18 +23,17 @@ def main() -> int:
     """Parse and run; the exit code."""
     parser = argparse.ArgumentParser(prog='python -m modelscope_i2v.training.embedded', description=__doc__)
     parser.add_argument('--folder', type=Path, default=Path('embedded-training'), help='for checkpoints, logs, pools')
-    parser.add_argument('--output', type=Path, help='gets the two model folders (default: the package itself)')
+    parser.add_argument('--output', type=Path, help='gets the two model folders (default: models in --folder)')
     parser.add_argument('--scale', type=float, default=1.0, help='share of all steps and clips, to try it (default: 1)')
     arguments = parser.parse_args()
-    if arguments.output is None and arguments.scale < 1:
-        parser.error('--scale is for trying: say with --output where the models are to go')
+    output = arguments.output or arguments.folder / 'models'
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
     try:
         check_requirements('skimage')
         from modelscope_i2v.training.embedded.recipe import Recipe
 
-        Recipe(arguments.folder, arguments.output or PACKAGE / 'embedded', arguments.scale).run()
-        if arguments.output is None and (PACKAGE.parent / 'setup.py').exists():
+        Recipe(arguments.folder, output, arguments.scale).run()
+        if output.resolve() == PACKAGE / 'embedded' and (PACKAGE.parent / 'setup.py').exists():
             write_checkout_configuration(PACKAGE.parent)
     except ModelScopeI2VError as error:
         complain(str(error))

@@ -41,7 +41,7 @@ def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipImageEncoder,
             'fps': torch.tensor(clip.fps),
         }
 
-    return kept_pool(path, seeds, encode, num_frames, autoencoder, tower)
+    return kept_pool(path, seeds, encode, num_frames, STRIDE, OTHER_FPS, autoencoder, tower)
 
 
 @dataclass(frozen=True)

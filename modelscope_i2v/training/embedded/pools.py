@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
+from modelscope_i2v.training.world import world_fingerprint
 from modelscope_i2v.weights.save import write_tensors
 
 Pool = dict[str, torch.Tensor]
@@ -22,9 +23,9 @@ def kept_pool(path: Path, seeds: range, encode: Callable[[int], Pool], *encoders
         encoders: the networks that ``encode`` uses, and whatever else it depends on.
 
     Raises:
-        ConfigurationError: if the pool in ``path`` is of other seeds or encoders.
+        ConfigurationError: if the pool in ``path`` is of other seeds or encoders, or of another world.
     """
-    made_from = fingerprint(seeds, *encoders)
+    made_from = fingerprint(world_fingerprint(), seeds, *encoders)
     if path.exists():
         check_made_from(path, made_from)
         return load_file(path)

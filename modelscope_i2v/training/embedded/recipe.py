@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from modelscope_i2v.checks import number
+from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.embedded import folder_name
 from modelscope_i2v.errors import ConfigurationError
-from modelscope_i2v.media.atomic_file import output_errors
+from modelscope_i2v.media.atomic_file import output_errors, probe_target
 from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
 from modelscope_i2v.training.clips import to_pixels
@@ -33,7 +34,7 @@ from modelscope_i2v.training.embedded.clip import Trainee, train_pair
 from modelscope_i2v.training.embedded.latents import encode_pool
 from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
 from modelscope_i2v.training.settings import LoopSettings
-from modelscope_i2v.training.world import make_clip
+from modelscope_i2v.training.world import make_clip, world_fingerprint
 from modelscope_i2v.weights import build_on_meta, load_weights
 from modelscope_i2v.weights.save import save_model, save_weights
 
@@ -121,20 +122,15 @@ class Recipe:
         """Train stage 1 and write its folder."""
         scale_factor = round(scale_factor * image_to_video.INPUT_SCALE, 5)
         settings = self._scaled(image_to_video.PICTURES), self._scaled(image_to_video.VIDEOS)
+        sources = {
+            'pictures': (self._seeds(FIRST_SEED_PICTURES, image_to_video.PICTURES_IN_POOL, 64), 1),
+            'clips': (self._seeds(FIRST_SEED_1, image_to_video.CLIPS, 64), image_to_video.CLIP_FRAMES),
+        }
 
         def train(made_from: str) -> ImageToVideoUNet:
             pools = [
-                encode_pool(
-                    self.folder / f'pool-1-{name}.safetensors',
-                    network,
-                    pair.image,
-                    range(first, first + self._share(count, 64)),
-                    num_frames,
-                )
-                for name, first, count, num_frames in (
-                    ('pictures', FIRST_SEED_PICTURES, image_to_video.PICTURES_IN_POOL, 1),
-                    ('clips', FIRST_SEED_1, image_to_video.CLIPS, image_to_video.CLIP_FRAMES),
-                )
+                encode_pool(self.folder / f'pool-1-{name}.safetensors', network, pair.image, *source)
+                for name, source in sources.items()
             ]
             unet = image_to_video.new_unet(pair)
             folder = self.folder / 'stage-1'
@@ -142,7 +138,7 @@ class Recipe:
             return unet
 
         batches = (image_to_video.VIDEOS_AT_A_TIME, image_to_video.NUM_FRAMES, image_to_video.IMAGES)
-        inputs = (network, pair, image_to_video.objective(scale_factor).identity, *settings, *batches)
+        inputs = (network, pair, image_to_video.objective(scale_factor).identity, *settings, *batches, sources)
         unet = self._kept('stage-1', lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), train, *inputs)
         networks = {'ckpt_unet': unet, 'ckpt_clip': pair.image, 'ckpt_autoencoder': network}
         self._write(IMAGE_TO_VIDEO, networks, {**image_to_video.CALL, 'unet': IMAGE_TO_VIDEO_UNET}, scale_factor)
@@ -152,16 +148,16 @@ class Recipe:
 
         settings = self._scaled(video_to_video.PICTURES), self._scaled(video_to_video.VIDEOS)
         loss = video_to_video.objective(pair.text, scale_factor)
+        seeds = self._seeds(FIRST_SEED_2, video_to_video.CLIPS, 32)
 
         def train(made_from: str) -> VideoToVideoUNet:
-            seeds = range(FIRST_SEED_2, FIRST_SEED_2 + self._share(video_to_video.CLIPS, 32))
             pool = video_to_video.encode_pool(self.folder / 'pool-2.safetensors', network, pair.text, seeds)
             unet = video_to_video.new_unet()
             video_to_video.train(unet, pool, loss, self.folder / 'stage-2', *settings, made_from)
             return unet
 
         batches = (video_to_video.PICTURES_AT_A_TIME, video_to_video.VIDEOS_AT_A_TIME)
-        inputs = (network, pair, loss.identity, *settings, *batches)
+        inputs = (network, pair, loss.identity, *settings, *batches, seeds, video_to_video.FRAMES)
         unet = self._kept('stage-2', lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), train, *inputs)
         networks = {'ckpt_unet': unet, 'ckpt_clip': pair.text, 'ckpt_autoencoder': network}
         self._write(VIDEO_TO_VIDEO, networks, {**video_to_video.CALL, 'unet': VIDEO_TO_VIDEO_UNET}, scale_factor)
@@ -175,7 +171,8 @@ class Recipe:
         save_model(folder, stage, networks, {**model_cfg, 'autoencoder': autoencoder, 'clip': CLIP})
 
     def _claim(self) -> None:
-        """Networks of a trial must not be taken for trained ones."""
+        """Networks of a trial must not be taken for trained ones, and hours must not end at a place without rights."""
+        probe_target(self.output / FILE_NAME)
         note = self.folder / 'scale.txt'
         with output_errors(note):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -193,14 +190,17 @@ class Recipe:
     def _share(self, count: int, least: int) -> int:
         return max(least, round(self.scale * count))
 
+    def _seeds(self, first: int, count: int, least: int) -> range:
+        return range(first, first + self._share(count, least))
+
     def _kept(self, name: str, build: Callable[[], Module], train: Callable[[str], Module], *inputs: object) -> Module:
         """The network kept as ``name``, trained and kept if there is none.
 
         Args:
-            train: takes a digest of ``inputs``, everything that the result depends on and that the code may change.
+            train: takes a digest of the world and of ``inputs``, what else the result depends on.
         """
         path = self.folder / f'{name}.safetensors'
-        made_from = fingerprint(*inputs)
+        made_from = fingerprint(world_fingerprint(), *inputs)
         if path.exists():
             check_made_from(path, made_from)
         else:
