@@ -1,5 +1,6 @@
 """The recipe of the embedded models, from nothing to two folders, with a thousandth of its steps."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,10 +13,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from modelscope_i2v import load
-from modelscope_i2v.errors import ConfigurationError
-from modelscope_i2v.networks import ClipImageEncoder
+from modelscope_i2v.errors import ConfigurationError, OutputError
+from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder
 from modelscope_i2v.networks.temporal import zero_temporal_outputs
-from modelscope_i2v.training.embedded.architecture import CLIP, IMAGE_TO_VIDEO_UNET
+from modelscope_i2v.training.embedded import pools
+from modelscope_i2v.training.embedded.architecture import AUTOENCODER, CLIP, IMAGE_TO_VIDEO_UNET
+from modelscope_i2v.training.embedded.autoencoder import DECODER_2, train_decoder_2
 from modelscope_i2v.training.embedded.clip import BATCH, CaptionedPictures, Trainee
 from modelscope_i2v.training.embedded.image_to_video import new_unet
 from modelscope_i2v.training.embedded.latents import STRIDE, PoolBatches
@@ -23,6 +26,8 @@ from modelscope_i2v.training.embedded.photographs import COUNT, Adaptation, Phot
 from modelscope_i2v.training.embedded.pools import kept_pool
 from modelscope_i2v.training.embedded.recipe import Recipe
 from modelscope_i2v.training.embedded.video_to_video import degrade
+from modelscope_i2v.training.fingerprint import code_fingerprint
+from modelscope_i2v.training.seeding import seeded
 from tests.calls import VIDEO
 
 FRAMES = 10
@@ -133,6 +138,40 @@ def test_a_pool_of_other_seeds_or_encoders_is_not_taken(tmp_path):
     torch.nn.init.ones_(encoder.bias)
     with pytest.raises(ConfigurationError, match='other weights, seeds or settings'):
         kept_pool(path, range(3), encode, encoder)
+
+
+def test_a_pool_of_another_world_is_not_taken(tmp_path, monkeypatch):
+    def encode(seed):
+        return {'x': torch.tensor(seed)}
+
+    kept_pool(tmp_path / 'pool.safetensors', range(3), encode)
+    monkeypatch.setattr(pools, 'world_fingerprint', lambda: 'another')
+    with pytest.raises(ConfigurationError, match='other weights, seeds or settings'):
+        kept_pool(tmp_path / 'pool.safetensors', range(3), encode)
+
+
+def test_comments_do_not_make_another_world(tmp_path):
+    code = {'a.py': 'x = 1  # one\n', 'b.py': 'x  =  1\n', 'c.py': 'x = 2\n'}
+    for name, text in code.items():
+        (tmp_path / name).write_text(text)
+    a, b, c = (code_fingerprint(tmp_path / name) for name in code)
+    assert a == b != c
+
+
+def test_a_place_that_cannot_be_written_is_found_out_first(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OutputError):
+        Recipe(tmp_path / 'training', tmp_path / 'file' / 'models').run()
+    assert not (tmp_path / 'training').exists()
+
+
+def test_the_decoder_of_stage_2_learns_and_its_latents_stay(tmp_path):
+    made = seeded(lambda: AutoencoderKL(**AUTOENCODER), 0)
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    settings = dataclasses.replace(DECODER_2, steps=2)
+    after = train_decoder_2(made, tmp_path, settings, pool=16).state_dict()
+    changed = {name.partition('.')[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {'decoder', 'post_quant_conv'}
 
 
 def test_a_trial_is_not_taken_for_the_training(tmp_path):

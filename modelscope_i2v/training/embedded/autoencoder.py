@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from modelscope_i2v.networks import AutoencoderKL
@@ -39,6 +40,13 @@ DECODER = dataclasses.replace(SETTINGS, steps=6000, learning_rate=6e-4)
 #: Largest standard deviation of the noise that this run adds to latents, which vary by about 1.6. What UNets make is
 #: never exact, and a decoder that knows only exact latents shows that as flicker.
 LATENT_NOISE = 0.15
+#: A third one, of stage 2's decoder: pictures of 128x128 alone, with less noise, as it changes its input less, and with
+#: areas of 8x8 pixels counted for their colours, which is what a smooth picture is made of.
+DECODER_2 = dataclasses.replace(SETTINGS, steps=5000, learning_rate=5e-4)
+LATENT_NOISE_2 = 0.05
+AREA = 8
+#: Kinds of its pictures; the smooth ones take the longest to get right.
+KINDS_2 = ('sprite', 'layout', 'sprite', 'landscape', 'layout')
 BATCH = 16
 POOL = 16_000
 SIDE = 64
@@ -51,10 +59,15 @@ class Pictures(Dataset[torch.Tensor]):
     """Batches ``[N, 3, S, S]`` of the world at both resolutions: whole pictures of stage 1, quarters of stage 2's.
 
     Drawing a picture takes as long as learning from it, so a pool is drawn once and used in a new order every epoch.
+
+    Args:
+        pool: how many pictures.
+        large: quarters of stage 2's alone, of :data:`KINDS_2`.
     """
 
-    def __init__(self, pool: int) -> None:
-        self._pictures = to_pixels(np.stack([_picture(index) for index in range(pool)]))
+    def __init__(self, pool: int, *, large: bool = False) -> None:
+        draw = _large_picture if large else _picture
+        self._pictures = to_pixels(np.stack([draw(index) for index in range(pool)]))
 
     def __getitem__(self, number: int) -> torch.Tensor:
         a_epoch = len(self._pictures) // BATCH
@@ -69,6 +82,14 @@ def _picture(index: int) -> np.ndarray:
     large = index % 3 == 0
     frame = make_clip(seed, num_frames=1, size=SIDE * (2 if large else 1)).frames[0]
     top, left = rng.integers(0, SIDE + 1, size=2) if large else (0, 0)
+    return frame[top : top + SIDE, left : left + SIDE]
+
+
+def _large_picture(index: int) -> np.ndarray:
+    rng = np.random.default_rng((7, index))
+    seed = int(rng.integers(FIRST_HELD_OUT_SEED))
+    frame = make_clip(seed, num_frames=1, size=2 * SIDE, kind=KINDS_2[index % len(KINDS_2)]).frames[0]
+    top, left = rng.integers(0, SIDE + 1, size=2)
     return frame[top : top + SIDE, left : left + SIDE]
 
 
@@ -89,9 +110,18 @@ class Reconstruction(nn.Module):
 
 
 def reconstruction_loss(
-    model: nn.Module, x: torch.Tensor, generator: torch.Generator, latent_noise: float = 0.0
+    model: nn.Module,
+    x: torch.Tensor,
+    generator: torch.Generator,
+    latent_noise: float = 0.0,
+    area: int | None = None,
 ) -> Mapping[str, torch.Tensor]:
-    """Absolute plus squared error plus a little of the divergence from the standard normal distribution."""
+    """Absolute plus squared error plus a little of the divergence from the standard normal distribution.
+
+    Args:
+        latent_noise: largest standard deviation of noise that is added to latents.
+        area: side of the squares of pixels whose mean error counts, too, half as much.
+    """
     side = SIDE // 4
     noise = torch.randn((len(x), 4, side, side), generator=generator).to(x.device)
     levels = latent_noise * torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
@@ -100,6 +130,9 @@ def reconstruction_loss(
     divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
     squared = error.square().mean()
     loss = error.abs().mean() + 4 * squared + KL_WEIGHT * divergence
+    if area is not None:
+        mean = functional.avg_pool2d(error, area)
+        loss = loss + 0.5 * (mean.abs().mean() + 4 * mean.square().mean())
     return {'loss': loss, 'psnr': 10 * torch.log10(4 / squared.detach()), 'divergence': divergence}
 
 
@@ -134,13 +167,32 @@ def train_autoencoder(
 
 
 def train_decoder(
-    autoencoder: AutoencoderKL, pictures: Pictures, folder: Path, settings: LoopSettings = DECODER, made_from: str = ''
+    autoencoder: AutoencoderKL,
+    pictures: Pictures,
+    folder: Path,
+    settings: LoopSettings = DECODER,
+    made_from: str = '',
+    latent_noise: float = LATENT_NOISE,
+    area: int | None = None,
 ) -> AutoencoderKL:
     """Train the decoder of a trained autoencoder further; latents stay what they are."""
-    for part in (autoencoder.encoder, autoencoder.quant_conv):
-        part.requires_grad_(False)
-    loss = partial(reconstruction_loss, latent_noise=LATENT_NOISE)
+    autoencoder.requires_grad_(True)
+    autoencoder.encoder.requires_grad_(False)
+    autoencoder.quant_conv.requires_grad_(False)
+    loss = partial(reconstruction_loss, latent_noise=latent_noise, area=area)
     return _fit(autoencoder, loss, pictures, settings, folder, made_from)
+
+
+def train_decoder_2(
+    autoencoder: AutoencoderKL,
+    folder: Path,
+    settings: LoopSettings = DECODER_2,
+    pool: int = POOL,
+    made_from: str = '',
+) -> AutoencoderKL:
+    """Train the decoder of stage 1's autoencoder further, for stage 2."""
+    pictures = Pictures(pool, large=True)
+    return train_decoder(autoencoder, pictures, folder, settings, made_from, LATENT_NOISE_2, AREA)
 
 
 def _fit(

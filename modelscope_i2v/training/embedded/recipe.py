@@ -29,7 +29,7 @@ from modelscope_i2v.training.embedded.architecture import (
     IMAGE_TO_VIDEO_UNET,
     VIDEO_TO_VIDEO_UNET,
 )
-from modelscope_i2v.training.embedded.autoencoder import latent_scale, train_autoencoder
+from modelscope_i2v.training.embedded.autoencoder import latent_scale, train_autoencoder, train_decoder_2
 from modelscope_i2v.training.embedded.clip import Trainee, train_pair
 from modelscope_i2v.training.embedded.latents import encode_pool
 from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
@@ -159,8 +159,25 @@ class Recipe:
         batches = (video_to_video.PICTURES_AT_A_TIME, video_to_video.VIDEOS_AT_A_TIME)
         inputs = (network, pair, loss.identity, *settings, *batches, seeds, video_to_video.FRAMES)
         unet = self._kept('stage-2', lambda: VideoToVideoUNet(**VIDEO_TO_VIDEO_UNET), train, *inputs)
-        networks = {'ckpt_unet': unet, 'ckpt_clip': pair.text, 'ckpt_autoencoder': network}
+        sharper = self._decoder_2(network)
+        networks = {'ckpt_unet': unet, 'ckpt_clip': pair.text, 'ckpt_autoencoder': sharper}
         self._write(VIDEO_TO_VIDEO, networks, {**video_to_video.CALL, 'unet': VIDEO_TO_VIDEO_UNET}, scale_factor)
+
+    def _decoder_2(self, network: AutoencoderKL) -> AutoencoderKL:
+        """``network`` with a decoder for stage 2."""
+        settings = self._scaled(autoencoder.DECODER_2), self._share(autoencoder.POOL, autoencoder.BATCH)
+        return self._kept(
+            'autoencoder-2',
+            lambda: AutoencoderKL(**AUTOENCODER),
+            lambda made_from: train_decoder_2(
+                copy.deepcopy(network), self.folder / 'autoencoder-2', *settings, made_from
+            ),
+            network,
+            *settings,
+            autoencoder.LATENT_NOISE_2,
+            autoencoder.AREA,
+            autoencoder.KINDS_2,
+        )
 
     def _write(
         self, stage: Stage, networks: Mapping[str, nn.Module], model_cfg: Mapping[str, Any], scale_factor: float
