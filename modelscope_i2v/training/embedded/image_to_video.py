@@ -33,7 +33,7 @@ PICTURES = LoopSettings(
     precision='bf16',
     log_every=50,
 )
-VIDEOS = dataclasses.replace(PICTURES, steps=7000, learning_rate=6e-4)
+VIDEOS = dataclasses.replace(PICTURES, steps=6500, learning_rate=6e-4)
 
 #: Times the scale that gives latents unit variance. The noisiest step of the schedule keeps a fifteenth of the signal,
 #: and a video repeats itself so much that this tells where things will go; a network that learnt to read it reads paths
