@@ -41,6 +41,7 @@ def test_chain_downloads_both_stages_and_then_needs_no_network(folders, tmp_path
     assert (tmp_path / 'a.mp4').read_bytes() == (tmp_path / 'b.mp4').read_bytes()
 
 
+@pytest.mark.slow
 def test_stage_2_has_the_revision_of_stage_1_unless_it_is_given_its_own(folders, tmp_path):
     with serving() as hub:
         for model, folder in folders.items():
@@ -76,6 +77,7 @@ def test_a_download_that_fails_is_one_line(folders, tmp_path):
     assert 'unet.pth' in lines[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
@@ -95,6 +97,7 @@ def test_what_goes_wrong_is_one_line(options, message, folders, tmp_path):
     assert not (tmp_path / 'out.mp4').exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -119,6 +122,7 @@ def test_nothing_is_downloaded_for_a_call_that_cannot_succeed(arguments, message
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -142,6 +146,7 @@ def test_no_weights_are_downloaded_for_what_the_model_does_not_take(arguments, m
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 def test_convert_takes_a_hub_id(folders, tmp_path):
     model = ['convert', FIRST, '--model-revision', 'v1.1.0', '--json']
     with serving() as hub:

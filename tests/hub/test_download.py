@@ -46,6 +46,7 @@ print(json.dumps(made))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('way', ['load', 'pipeline'])
 def test_two_revisions_of_both_stages_in_one_process_are_four_models(way, hub, golden_model_2, tmp_path):
     for revision in ('v1.0.0', 'v1.1.0'):
@@ -82,6 +83,7 @@ print(json.dumps(found))
     assert set(hub.downloads()) == {'configuration.json'}
 
 
+@pytest.mark.slow
 def test_what_load_downloaded_modelscopes_own_pipeline_finds(hub, tmp_path):
     fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     hub.requests.clear()
@@ -112,6 +114,7 @@ def test_branches_of_any_name_are_updated(golden_model, tmp_path):
     assert 'What is new' in gone['warnings'][0]
 
 
+@pytest.mark.slow
 def test_branches_may_have_slashes(golden_model, tmp_path):
     with serving() as hub:
         hub.serve(MODEL, 'feature/wide', page(golden_model, tmp_path / 'hub' / 'wide'), branch=True)
@@ -138,6 +141,7 @@ def test_a_revision_that_is_there_costs_no_request(hub, tmp_path):
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_without_a_revision_the_hub_is_asked_and_may_be_gone(golden_model, tmp_path):
     source = page(golden_model, tmp_path / 'hub' / 'master')
     with serving() as hub:
@@ -182,6 +186,7 @@ def test_new_weights_of_a_branch_come_whole_or_not_at_all(golden_model, tmp_path
         assert (folder / 'configuration.json').read_bytes() == before['configuration.json'] + b'\n'
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_do_it_once(hub, tmp_path):
     hub.faults.append(Fault('slow', UNET, times=1, seconds=8))
     with ThreadPoolExecutor(3) as pool:
@@ -192,12 +197,14 @@ def test_processes_that_want_the_same_do_it_once(hub, tmp_path):
     assert sorted(hub.downloads()) == sorted(['configuration.json', *WEIGHTS])
 
 
+@pytest.mark.slow
 def test_a_cache_of_old_clients_spares_the_download(hub, golden_model, tmp_path):
     variant(golden_model, tmp_path / 'cache' / 'hub' / 'models' / 'damo' / 'Image-to-Video')
     fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     assert hub.downloads() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('revision', ['../../x', '/etc', 'a/../b'])
 def test_what_can_be_no_revision_is_refused(revision, hub, tmp_path):
     (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},{revision},')
@@ -243,6 +250,7 @@ def test_half_a_snapshot_is_named(hub, tmp_path):
     assert f'missing: {CLIP}, {AUTOENCODER}. Run once without offline' in found['message']
 
 
+@pytest.mark.slow
 def test_the_same_file_under_another_name_is_downloaded_once(hub, golden_model_2, tmp_path):
     second = page(golden_model_2, tmp_path / 'hub' / 'second')
     configuration = json.loads((second / 'configuration.json').read_text())
@@ -257,6 +265,7 @@ def test_the_same_file_under_another_name_is_downloaded_once(hub, golden_model_2
     assert (snapshot(tmp_path, SECOND) / 'vae.ckpt').samefile(snapshot(tmp_path) / AUTOENCODER)
 
 
+@pytest.mark.slow
 def test_offline_without_a_revision_several_have_to_be_told_apart(hub, tmp_path):
     fetch(hub, tmp_path / 'cache', f'{MODEL},v1.0.0,', f'{MODEL},v1.1.0,')
     unknown, missing, nothing = fetch(
@@ -280,6 +289,7 @@ def test_what_both_stages_share_is_downloaded_once(hub, golden_model, golden_mod
         assert mine.samefile(other)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_same_name_and_size_is_not_taken_for_the_same(hub, golden_model, golden_model_2, tmp_path):
     second = page(golden_model_2, tmp_path / 'hub' / 'second')
     content = other_autoencoder(golden_model, second)
@@ -289,6 +299,7 @@ def test_a_file_of_the_same_name_and_size_is_not_taken_for_the_same(hub, golden_
     assert (snapshot(tmp_path, SECOND) / AUTOENCODER).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_of_several_files_of_one_name_and_size_the_right_one_is_taken(hub, golden_model, golden_model_2, tmp_path):
     """UNets of two revisions have one size; what was verified says which is which."""
     other = page(golden_model_2, tmp_path / 'hub' / 'other')
@@ -305,6 +316,7 @@ def test_of_several_files_of_one_name_and_size_the_right_one_is_taken(hub, golde
     assert (snapshot(tmp_path, 'damo/Z', 'v1') / AUTOENCODER).samefile(snapshot(tmp_path) / AUTOENCODER)
 
 
+@pytest.mark.slow
 def test_a_cache_of_old_clients_is_not_taken_for_every_revision(hub, tmp_path):
     old = tmp_path / 'cache' / 'models' / 'damo' / 'Image-to-Video'
     old.mkdir(parents=True)

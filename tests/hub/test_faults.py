@@ -13,6 +13,7 @@ from tests.hub.client import FETCH, MODEL, UNET, WEIGHTS, environment, fetch, py
 from tests.hub.server import Fault
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('damage', [b'{"framework": ', b'\xff\xfe\x00'])
 def test_a_damaged_file_in_the_cache_is_noticed_and_replaced(damage, hub, tmp_path):
     """As ModelScope's pipeline() leaves them, which does not verify the first file of a page."""
@@ -57,6 +58,7 @@ def test_nothing_half_downloaded_is_loaded(fault, message, hub, tmp_path):
     assert len(hub.downloads()) == len(set(hub.downloads()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['drop', 'error', 'slow'])
 def test_what_passes_is_waited_for(kind, hub, tmp_path):
     hub.faults.append(Fault(kind, UNET, times=1, seconds=3))
@@ -75,6 +77,7 @@ def test_a_hub_that_cannot_list_its_files_is_to_blame(hub, tmp_path):
     assert 'Its revisions' not in found['message']
 
 
+@pytest.mark.slow
 def test_a_slow_download_goes_on_beyond_the_clients_limit(hub, tmp_path):
     """Which is an hour for a file, less than 15 GB take on many lines; here it is two seconds."""
     hub.faults.append(Fault('trickle', UNET, seconds=4))
@@ -91,6 +94,7 @@ def test_what_the_hub_does_not_have_is_said(hub, tmp_path):
     assert "'damo/nothing' (revision 'v1.1.0') could not be downloaded" in model['message']
 
 
+@pytest.mark.slow
 def test_a_download_that_was_killed_goes_on_where_it_was(hub, tmp_path):
     hub.faults.append(Fault('slow', UNET, seconds=60))
     cache, wanted = tmp_path / 'cache', f'{MODEL},v1.1.0,'

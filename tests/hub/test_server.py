@@ -34,6 +34,7 @@ def hub(tmp_path):
         yield hub
 
 
+@pytest.mark.slow
 def test_every_revision_has_its_own_files(hub, tmp_path):
     cache = tmp_path / 'cache'
     found = python(hub, cache, DOWNLOAD, MODEL, 'v1.0.0', 'v1.1.0')
@@ -45,6 +46,7 @@ def test_every_revision_has_its_own_files(hub, tmp_path):
     assert sorted(hub.downloads()) == ['assets/unet.pth'] * 2 + ['configuration.json'] * 2
 
 
+@pytest.mark.slow
 def test_a_dropped_connection_goes_on_where_it_was(hub, tmp_path):
     hub.faults.append(Fault('drop', 'assets/unet.pth', times=1))
     found = python(hub, tmp_path / 'cache', DOWNLOAD, MODEL, 'v1.1.0')
@@ -52,6 +54,7 @@ def test_a_dropped_connection_goes_on_where_it_was(hub, tmp_path):
     assert Path(found['folder'], 'assets', 'unet.pth').read_bytes() == b'v1.1.0' * 400_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('fault', 'message'),
     [

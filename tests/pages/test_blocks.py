@@ -19,6 +19,7 @@ def test_the_documents_have_blocks():
     assert len(BLOCKS) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', range(len(BLOCKS)))
 def test_every_block_runs(number, hub, cache, folder):
     """On pages with code of their own as it is; on those of before with our import, unless the block has it."""
