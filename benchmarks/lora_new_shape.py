@@ -32,11 +32,11 @@ from modelscope_i2v.training.scenes.shapes import SHAPES, UNSEEN_SHAPES
 from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.trainer import train
 from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_sprite
+from modelscope_i2v.weights.lora_layers import LAYER_GROUPS
 
 NAMES = (*SHAPES, *UNSEEN_SHAPES)
 NEW, KNOWN = 'crescent', ('disc', 'ring', 'heart')
 CLIPS, FRAMES = 20, 16
-LAYERS = ('attention', 'temporal', 'feed_forward', 'convolution')
 
 
 def clip_of(seed: int, shape: str) -> np.ndarray:
@@ -81,7 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--count', type=int, default=32, help='held-out pictures (default: 32)')
     parser.add_argument('--steps', type=int, default=400, help='of training (default: 400)')
-    parser.add_argument('--layers', nargs='+', default=LAYERS, choices=LAYERS, help='that the LoRA changes (all)')
+    parser.add_argument(
+        '--layers', nargs='+', default=list(LAYER_GROUPS), choices=LAYER_GROUPS, help='that the LoRA changes (all)'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE')
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')

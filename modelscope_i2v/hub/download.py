@@ -169,7 +169,7 @@ def _download(api: Any, model: str, revision: str, staging: Path, files: list[di
         try:
             api.download_repo(model, 'model', revision=revision, local_dir=staging, file_list=files)
             return
-        except Exception:
+        except Exception:  # the client's errors have no common base; what was no timeout with progress is raised again
             if time.monotonic() - started < DOWNLOAD_TOTAL_TIMEOUT or _size(staging) <= before:
                 raise
         logger.warning("The download of '%s' is slow; going on.", model)
