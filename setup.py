@@ -52,6 +52,7 @@ EXTRAS_REQUIRE = {
     'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],
     'test': [
         'pytest>=8.0',
+        'pytest-xdist>=3.6',  # on several cores; half of the time is spent on imports in processes of their own
         'ruff>=0.6',
         'mypy>=1.10',
         'pyyaml>=6.0',  # front matter of the model pages

@@ -1,0 +1,7 @@
+"""The tests; each worker (pytest-xdist), with the processes that it starts, gets its share of the cores."""
+
+import os
+
+_workers = os.environ.get('PYTEST_XDIST_WORKER_COUNT')
+if _workers:  # threads that outnumber the cores wait for each other, ten times as long as they work
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // int(_workers))))

@@ -27,7 +27,7 @@ def run_in(environment, *arguments, cwd=None, timeout=300, **variables):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(('PYTHON', 'MODELSCOPE'))}
     return subprocess.run(
         [environment / 'bin' / 'python', *map(str, arguments)],
-        env={**clean, 'OMP_NUM_THREADS': '2', **variables},
+        env={**clean, **variables},
         cwd=cwd or environment,
         capture_output=True,
         text=True,

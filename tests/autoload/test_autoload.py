@@ -93,6 +93,7 @@ def test_it_never_disturbs_an_interpreter(environment):
     assert (done.returncode, done.stdout, done.stderr) == (0, '1\n', '')
 
 
+@pytest.mark.slow
 def test_a_hook_of_another_version_is_noticed(environment):
     autoload(environment, '--enable')
     hook = site_packages(environment) / '_modelscope_i2v_autoload.py'

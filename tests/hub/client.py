@@ -43,7 +43,6 @@ def environment(hub, cache):
         'MODELSCOPE_ENDPOINT': hub.endpoint,
         'MODELSCOPE_CACHE': str(cache),
         'PYTHONPATH': str(ROOT),
-        'OMP_NUM_THREADS': '2',
     }
 
 

@@ -25,6 +25,7 @@ def folders(golden_model, golden_model_2, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_chain_downloads_both_stages_and_then_needs_no_network(folders, tmp_path):
     chain = ['chain', IMAGE, '--model', FIRST, '--model-revision', 'v1.1.0', '--device', 'cpu', '--seed', 1, '--json']
     with serving() as hub:

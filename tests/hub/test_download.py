@@ -212,6 +212,7 @@ def test_what_can_be_no_revision_is_refused(revision, hub, tmp_path):
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_what_another_client_downloaded_is_used_when_the_hub_is_gone(hub, golden_model, tmp_path):
     download = """
 import json

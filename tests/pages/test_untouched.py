@@ -36,6 +36,7 @@ def run_scripts(environment, hub, tmp_path):
         assert (folder / output).stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_with_autoload_they_run_as_they_are(hub, tmp_path):
     assert all('modelscope_i2v' not in script for script in SCRIPTS)
     environment = new_environment(tmp_path / 'venv')

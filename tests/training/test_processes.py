@@ -28,7 +28,7 @@ def launch(fsdp, *paths, fails=False, **changes):
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', str(SCRIPT)]
     done = subprocess.run(
         [*command, *map(str, paths), json.dumps(changes), str(fsdp)],
-        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2]), 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
         timeout=600,
