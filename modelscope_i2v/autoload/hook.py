@@ -22,25 +22,21 @@ WATCHED = ('modelscope.pipelines', 'modelscope.models', 'modelscope.trainers')
 class Watcher:
     """A finder that has the real ones find a watched package, and registers when that has been loaded."""
 
-    def __init__(self) -> None:
-        self._looking = False
-
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if self._looking or name not in WATCHED:
+        if name not in WATCHED:
             return None
-        import importlib.util
-
-        self._looking = True
-        try:
-            spec = importlib.util.find_spec(name)
-        finally:
-            self._looking = False
+        # Not importlib.util.find_spec, which imports the parent: the import lock is held here, and a thread that is
+        # importing the parent may be waiting for it. Where .pth files are read twice there are two watchers.
+        others = (
+            finder for finder in list(sys.meta_path) if type(finder) is not Watcher and hasattr(finder, 'find_spec')
+        )
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
             execute = spec.loader.exec_module
 
             def execute_and_register(module: ModuleType) -> None:
                 execute(module)
-                sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]  # once is enough
+                sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not Watcher]  # once is enough
                 register()
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ def register(subparsers: Any) -> None:
         'convert',
         help="make a model's files small and safe",
         description='Write what a model uses of its files as safetensors, in half precision: of about 15 GB remain 4.3 '
-        'for stage 1 and 3.6 for stage 2.',
+        'for stage 1 and 3.7 for stage 2.',
     )
     parser.add_argument('model', metavar='MODEL', help="a model's folder or a hub id")
     parser.add_argument('-o', '--output', required=True, metavar='FOLDER', help='a new folder for the model')

@@ -38,8 +38,8 @@ def fetch_snapshot(
     """The folder of a revision of ``owner/name``, with its configuration and the weights that this names.
 
     A tag that is there and verified costs no request. For a branch, or without a revision, the hub is asked what is
-    new; if that fails, what is there is used, with a warning. So is, if the hub cannot be reached, what ModelScope's
-    own client put there.
+    new; if that fails, what is there is used, with a warning. So is, if the hub cannot be reached or nothing can be
+    written, what ModelScope's own client put there.
 
     Args:
         configuration_only: get no weights yet, so that what they would not fit is found before gigabytes; the
@@ -52,27 +52,30 @@ def fetch_snapshot(
     """
     folder = snapshot_folder(model, revision)
     if offline:
-        return cached_snapshot(model, revision)
+        return cached_snapshot(model, revision, configuration_only=configuration_only)
     moves = revision is None or revision in BRANCHES or was_branch(folder)
-    if not moves and _is_whole(folder):
+    if not moves and _is_whole(folder, configuration_only):
         return folder
     try:
         return _update(model, revision or DEFAULT_REVISION, folder, configuration_only)
     except Exception as error:  # the client's errors have no common base, neither within nor across its versions
-        if moves and _is_whole(folder):
+        if moves and _is_whole(folder, configuration_only):
             logger.warning("What is new of '%s' could not be had (%s); using '%s'.", model, error, folder)
             return folder
-        if isinstance(error, ModelScopeI2VError):
-            raise
-        if _status(error) is None and not _failed_files(error) and _is_cached(model, revision, folder):
+        ours = isinstance(error, ModelScopeI2VError)
+        refused = not isinstance(error, OutputError) and (ours or _status(error) is not None or _failed_files(error))
+        if not refused and _is_cached(model, revision, folder):
             logger.warning("'%s' could not be verified (%s); using it as it is.", folder, error)
             return folder
+        if ours:
+            raise
         raise _explained(model, revision, folder, error) from error
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, configuration_only: bool = False) -> bool:
+    """Whether all that is needed is there and verified; ``configuration_only``: whether that is."""
     try:
-        return not changed_since_verified(folder, needed_files(folder))
+        return not changed_since_verified(folder, needed_files(folder)[: 1 if configuration_only else None])
     except ModelScopeI2VError:
         return False
 
@@ -102,13 +105,16 @@ def _update(model: str, revision: str, folder: Path, configuration_only: bool) -
         _get(api, model, revision, folder, staging, listing, names[1:])
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        branch = revision in BRANCHES or revision in _revisions(model)[0]
+        if not has_record(folder):
+            record_verified(folder, {}, branch=branch)  # what another client left is not taken as it is any more
+        with output_errors(folder):
             for name in reversed(names):  # the configuration last
                 if (staging / name).exists():
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (staging / name).replace(folder / name)
                     # Two names of one file: replacing one by the other changes nothing.
                     (staging / name).unlink(missing_ok=True)
-        branch = revision in BRANCHES or revision in _revisions(model)[0]
         record_verified(folder, {name: listing[name][1] for name in names}, branch=branch)
     return folder
 

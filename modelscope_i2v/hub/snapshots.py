@@ -45,10 +45,13 @@ def snapshot_identity(folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def cached_snapshot(model: str, revision: str | None) -> Path:
+def cached_snapshot(model: str, revision: str | None, *, configuration_only: bool = False) -> Path:
     """The whole snapshot of a model in the cache, found without network.
 
     Without a revision that is the hub's default one, or else the only one that there is.
+
+    Args:
+        configuration_only: do not look at the weights.
 
     Raises:
         CheckpointError: if there is none, if there are several, or if one lacks files or has changed ones.
@@ -64,7 +67,7 @@ def cached_snapshot(model: str, revision: str | None) -> Path:
         raise CheckpointError(
             f"The cache '{cache_root()}' has no {wanted}. {there}Run once without offline to download it."
         )
-    names = needed_files(folder)
+    names = needed_files(folder)[: 1 if configuration_only else None]
     missing = [name for name in names if not (folder / name).is_file()]
     changed = changed_since_verified(folder, names) if has_record(folder) else []
     problems = {'missing': missing, 'changed': [name for name in changed if name not in missing]}

@@ -1,17 +1,23 @@
 """Which files of a snapshot were verified against the hub's hashes: hashing 15 GB again at every start takes a minute.
 
 ModelScope's client does that, and asks the hub each time. Its hash of a file is good as long as the file has the size
-and the time of last change that it had then.
+and the time of last change that it had then; one that has another time, such as a copy, is hashed once more.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from modelscope_i2v.errors import OutputError
 from modelscope_i2v.weights.save import write_json
+
+logger = logging.getLogger(__name__)
 
 RECORD = '.modelscope_i2v.json'
 VERSION = 1
@@ -27,7 +33,7 @@ def record_verified(folder: Path, hashes: Mapping[str, str | None], *, branch: b
         OutputError: if that cannot be written.
     """
     files = {name: {'state': _state(folder / name), 'sha256': sha256} for name, sha256 in hashes.items()}
-    write_json({'version': VERSION, 'branch': branch, 'files': files}, folder / RECORD)
+    _write(folder, branch, files)
 
 
 def has_record(folder: Path) -> bool:
@@ -37,8 +43,7 @@ def has_record(folder: Path) -> bool:
 
 def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
     """Those of ``names`` that are not what they were when they were verified, or never were."""
-    known = _files(folder)
-    return [name for name in names if name not in known or known[name]['state'] != _state(folder / name)]
+    return [name for name in names if _unchanged(folder, name) is None]
 
 
 def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool:
@@ -60,17 +65,43 @@ def was_branch(folder: Path) -> bool:
 
 def _unchanged(folder: Path, name: str) -> dict[str, Any] | None:
     """The record of a file that is what it was when it was verified."""
-    entry = _files(folder).get(name)
-    if entry is None or entry['state'] is None or entry['state'] != _state(folder / name):
+    known, state = _files(folder), _state(folder / name)
+    entry = known.get(name)
+    if entry is None or state is None or entry['state'][0] != state[0]:
         return None
+    if entry['state'] != state:
+        if not _has_hash(folder / name, entry['sha256']):
+            return None
+        entry['state'] = state
+        with suppress(OutputError):  # a copy that may not be written to is hashed each time
+            _write(folder, was_branch(folder), known)
     return entry
+
+
+def _has_hash(path: Path, sha256: str | None) -> bool:
+    """Whether a file, which may have gigabytes, has this SHA-256."""
+    if sha256 is None:
+        return False
+    logger.warning("'%s' has another time of change than when it was verified; hashing it again.", path)
+    digest = hashlib.sha256()
+    try:
+        with path.open('rb') as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return False
+    return digest.hexdigest() == sha256.lower()
+
+
+def _write(folder: Path, branch: bool, files: Mapping[str, Any]) -> None:
+    write_json({'version': VERSION, 'branch': branch, 'files': files}, folder / RECORD)
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
     """State and hash of the verified files."""
     try:
         files = _read(folder)['files']
-        return {str(name): {'state': entry['state'], 'sha256': entry['sha256']} for name, entry in files.items()}
+        return {str(name): {'state': [*entry['state']], 'sha256': entry['sha256']} for name, entry in files.items()}
     except (LookupError, TypeError, AttributeError):
         return {}
 

@@ -83,6 +83,6 @@ def memory_errors(advice: str) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise DeviceError(f'Out of memory: {error} {advice}') from error
     except RuntimeError as error:
-        if 'DefaultCPUAllocator' not in str(error):
+        if not any(sign in str(error) for sign in ('DefaultCPUAllocator', 'MPS backend out of memory')):
             raise
         raise DeviceError(f'Out of memory: {error} {advice}') from error

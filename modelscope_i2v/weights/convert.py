@@ -14,7 +14,7 @@ from torch import nn
 from modelscope_i2v.configuration import parse_model_arguments, parse_stage
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, find_stage, naming, read_configuration
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
-from modelscope_i2v.media.atomic_file import output_errors
+from modelscope_i2v.media.atomic_file import output_errors, probe_target
 from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights.load import load_weights
 from modelscope_i2v.weights.reader import read_state_dict
@@ -73,11 +73,13 @@ def convert_model(source: Path, output: Path, dtype: torch.dtype) -> Iterator[Co
 
 
 def check_new(output: Path) -> None:
-    """Raise OutputError if ``output`` cannot be a new folder, nor one whose conversion was interrupted."""
+    """Make ``output``, or find the beginning of a conversion there, or nothing; else raise OutputError."""
     with output_errors(output):
-        others = output.exists() and any(output.iterdir()) and not (output / NOTE).exists()
+        found = set(output.iterdir()) if output.exists() else set()
+        others = found.difference(_remains(output)) and not (output / NOTE).exists()
     if others:
         raise OutputError(_OCCUPIED.format(output=output, what='files'))
+    probe_target(output / NOTE)
 
 
 def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> None:
@@ -90,8 +92,8 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
     note = output / NOTE
     with output_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-        partial = list(output.glob('.*.partial'))  # of a conversion that was killed while it wrote
-        others = set(output.iterdir()).difference(partial)
+        remains = _remains(output)
+        others = set(output.iterdir()).difference(remains)
         try:
             found = json.loads(note.read_text(encoding='utf-8'))
         except (FileNotFoundError, ValueError):
@@ -99,10 +101,15 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
         if found != identity and others:
             what = 'the beginning of another conversion' if note.exists() else 'files'
             raise OutputError(_OCCUPIED.format(output=output, what=what))
-        for path in partial:
+        for path in remains:
             path.unlink()
     if found is None:
         write_json(identity, note)
+
+
+def _remains(output: Path) -> list[Path]:
+    """What a conversion that was killed while it wrote left: our files, and safetensors' own."""
+    return [path for pattern in ('.*.partial', '.tmp??????') for path in output.glob(pattern) if path.is_file()]
 
 
 def _is_same(network: nn.Module, path: Path) -> bool:

@@ -26,6 +26,24 @@ OTHER_WAYS = {
     ),
     'nothing': "import json; assert 'modelscope' not in sys.modules and 'modelscope_i2v' not in sys.modules",
 }
+#: ModelScope's own lazy imports may fail in threads; they must not hang.
+THREADS = """
+import contextlib, importlib, sys, threading
+
+def look_up(name):
+    with contextlib.suppress(ImportError, AttributeError):
+        importlib.import_module(name)
+
+names = ('modelscope.pipelines', 'modelscope.models')
+threads = [threading.Thread(target=look_up, args=(name,), daemon=True) for name in names]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(60)
+    assert not thread.is_alive()
+assert 'modelscope_i2v' in sys.modules
+print('registered')
+"""
 
 
 @pytest.fixture
@@ -65,6 +83,13 @@ def test_it_does_so_whatever_is_imported(way, environment):
     autoload(environment, '--enable')
     done = run_in(environment, '-c', f'import sys; {OTHER_WAYS[way]}')
     assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.slow
+def test_threads_that_import_at_once_do_not_wait_for_each_other(environment):
+    autoload(environment, '--enable')
+    done = run_in(environment, '-c', THREADS, timeout=120)
+    assert done.stdout == 'registered\n', done.stderr
 
 
 @pytest.mark.slow

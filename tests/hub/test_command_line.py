@@ -106,6 +106,7 @@ def test_what_goes_wrong_is_one_line(options, message, folders, tmp_path):
         (['image-to-video', IMAGE, '-o', 'out.mp4', '--steps', '0'], "'steps'"),
         (['chain', IMAGE, '-o', 'out.mp4', '--noise-level', '1000'], "'noise_level'"),
         (['convert', '-o', '.'], 'nothing is overwritten'),
+        (['convert', '-o', 'mine.txt/small'], 'Cannot write'),
     ],
 )
 def test_nothing_is_downloaded_for_a_call_that_cannot_succeed(arguments, message, folders, tmp_path):

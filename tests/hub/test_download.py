@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.folders import variant
-from tests.hub.client import AUTOENCODER, CLIP, MODEL, SECOND, UNET, WEIGHTS, fetch, python, snapshot
+from tests.hub.client import AUTOENCODER, CLIP, FETCH, MODEL, SECOND, UNET, WEIGHTS, fetch, python, run, snapshot
 from tests.hub.pages import other_autoencoder, other_unet, page
 from tests.hub.server import Fault, serving
 
@@ -43,6 +44,18 @@ for task, (model, given, call) in stages.items():
         names = [result['model_revision'], recipe['model'], recipe['revision']]
         made.append({'names': names, 'shape': list(latents.shape), 'mean': float(latents.mean())})
 print(json.dumps(made))
+"""
+#: Dies when the configuration would take its place in the snapshot.
+KILLED = """
+import os, signal
+from pathlib import Path
+
+replace = Path.replace
+def replace_or_die(self, target):
+    if Path(target).name == 'configuration.json' and 'snapshots' in Path(target).parts:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+Path.replace = replace_or_die
 """
 
 
@@ -240,6 +253,51 @@ def test_what_another_client_downloaded_is_not_used_if_the_hub_has_something_els
     (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     assert found['error'] == 'CheckpointError'
     assert 'offline=True (--offline) takes them' in found['message']
+
+
+@pytest.mark.slow
+def test_what_another_client_downloaded_is_used_where_nothing_can_be_written(hub, tmp_path):
+    folder = snapshot(tmp_path)
+    shutil.copytree(tmp_path / 'hub' / 'v1.1.0', folder)
+    (folder.parents[1] / '.modelscope_i2v').write_text('where downloads would go')
+    (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
+    assert found['folder'] == str(folder)
+    assert 'could not be verified' in found['warnings'][0]
+
+
+@pytest.mark.slow
+def test_what_another_client_downloaded_is_not_mixed_with_what_the_hub_has(hub, tmp_path):
+    """Killed between the first file that takes its place and the last."""
+    folder = snapshot(tmp_path)
+    shutil.copytree(tmp_path / 'hub' / 'v1.0.0', folder)
+    wanted = f'{MODEL},v1.1.0,'
+    assert run(hub, tmp_path / 'cache', '-c', KILLED + FETCH, wanted).returncode == -signal.SIGKILL
+    assert (folder / UNET).read_bytes() == (tmp_path / 'hub' / 'v1.1.0' / UNET).read_bytes()
+    (offline,) = fetch(hub, tmp_path / 'cache', wanted + 'offline')
+    assert 'is not what the hub has; changed: ' in offline['message']
+    (found,) = fetch(hub, tmp_path / 'cache', wanted)
+    assert found['folder'] == str(folder)
+    for name in ('configuration.json', *WEIGHTS):
+        assert (folder / name).read_bytes() == (tmp_path / 'hub' / 'v1.1.0' / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_copied_cache_is_hashed_once_and_used(hub, tmp_path):
+    fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
+    hub.requests.clear()
+    shutil.copytree(tmp_path / 'cache', tmp_path / 'copy' / 'cache', copy_function=shutil.copyfile)
+    wanted = f'{MODEL},v1.1.0,'
+    first, second, online = fetch(hub, tmp_path / 'copy' / 'cache', wanted + 'offline', wanted + 'offline', wanted)
+    folder = snapshot(tmp_path / 'copy')
+    assert [item['folder'] for item in (first, second, online)] == [str(folder)] * 3
+    assert [len(item['warnings']) for item in (first, second, online)] == [4, 0, 0]
+    assert 'hashing it again' in first['warnings'][0]
+    assert hub.requests == []
+    content = bytearray((folder / UNET).read_bytes())
+    content[-1] ^= 1
+    (folder / UNET).write_bytes(content)
+    (found,) = fetch(hub, tmp_path / 'copy' / 'cache', wanted + 'offline')
+    assert f'changed: {UNET}. Run once without offline' in found['message']
 
 
 def test_half_a_snapshot_is_named(hub, tmp_path):

@@ -114,11 +114,15 @@ def out_of_gpu_memory():
     raise torch.OutOfMemoryError('CUDA out of memory.')
 
 
+def out_of_mps_memory():
+    raise RuntimeError('MPS backend out of memory (MPS allocated: 8.00 GB).')
+
+
 def out_of_python_memory():
     bytearray(2**62)
 
 
-@pytest.mark.parametrize('fail', [out_of_memory, out_of_gpu_memory, out_of_python_memory])
+@pytest.mark.parametrize('fail', [out_of_memory, out_of_gpu_memory, out_of_mps_memory, out_of_python_memory])
 def test_out_of_memory_says_what_needs_less(fail):
     with pytest.raises(DeviceError, match=r'Out of memory: .* Take less\.'), memory_errors('Take less.'):
         fail()

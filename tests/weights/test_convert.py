@@ -15,7 +15,7 @@ from modelscope_i2v.configuration import parse_image_to_video, parse_video_to_vi
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, OutputError
 from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights import convert
-from modelscope_i2v.weights.convert import NOTE, convert_model
+from modelscope_i2v.weights.convert import NOTE, check_new, convert_model
 from modelscope_i2v.weights.reader import read_state_dict
 from modelscope_i2v.weights.save import save_weights
 from tests.folders import IMAGE, variant
@@ -91,7 +91,8 @@ written = []
 real = convert.save_weights
 def save_then_die(network, path):
     if written:
-        Path(path).with_name('.0123456789abcdef.partial').write_bytes(b'half')
+        for name in ('.0123456789abcdef.partial', '.tmpAbC123'):  # ours, and what safetensors writes to
+            Path(path).with_name(name).write_bytes(b'half')
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(path)
     real(network, path)
@@ -104,9 +105,16 @@ def test_a_conversion_that_was_killed_goes_on(golden_model, tmp_path):
     output = tmp_path / 'small'
     done = subprocess.run([sys.executable, '-c', KILLED, golden_model, output], check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
-    assert {'unet.safetensors', '.0123456789abcdef.partial'} <= set(names(output))
+    assert {'unet.safetensors', '.0123456789abcdef.partial', '.tmpAbC123'} <= set(names(output))
     list(convert_model(golden_model, output, torch.float16))
     assert names(output) == sorted([*FILES, 'configuration.json'])
+
+
+def test_one_that_was_killed_at_once_begins_again(golden_model, tmp_path):
+    (tmp_path / '.0123456789abcdef.partial').write_bytes(b'half')
+    check_new(tmp_path)
+    list(convert_model(golden_model, tmp_path, torch.float16))
+    assert names(tmp_path) == sorted([*FILES, 'configuration.json'])
 
 
 def test_a_damaged_part_of_an_interrupted_conversion_is_made_again(golden_model, tmp_path):
