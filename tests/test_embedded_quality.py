@@ -9,6 +9,7 @@ import torch
 from benchmarks.quality.held_out import judge_clips, large_clip, world_clips
 from benchmarks.quality.judging import judge_world_motion
 from benchmarks.quality.photographs import judge_photographs, layout_distances, photographs, seen_by_model
+from benchmarks.quality.shape_classifier import train_shape_classifier
 from benchmarks.quality.stage1 import SAMPLINGS, generate, judge_scenes, judge_stage1, psnr, reconstruct
 from benchmarks.quality.stage2 import judge_stage2
 from modelscope_i2v import embedded_model, load
@@ -31,7 +32,7 @@ def stage_2():
 def test_sprites_keep_place_and_colour_and_move(stage_1):
     truth = judge_clips(16, SEED, 16)
     videos = generate(stage_1, truth.clips[:, 0], SAMPLINGS['ddim 20'], SEED)
-    found = judge_stage1(videos, truth, classifier=None)
+    found = judge_stage1(videos, truth, train_shape_classifier())
     assert found['sprite present'] > 0.95
     assert found['retrieval, 4x4 layout'] == 1
     assert found['sprite colour error'] < 0.045
@@ -42,6 +43,7 @@ def test_sprites_keep_place_and_colour_and_move(stage_1):
     assert 0.7 < found['frame change'] < 1.4
     assert found['still clips'] == 0
     assert found['second difference'] < 1.4
+    assert found['shape recognised'] > 0.5
 
 
 def test_all_kinds_of_scenes_move_and_do_not_flicker(stage_1):
@@ -70,7 +72,7 @@ def test_the_autoencoder_is_sharp(stage_1, stage_2):
 def test_stage_2_is_sharper_than_enlarging_and_keeps_colours(stage_2):
     clips = [large_clip(SEED, index, 8) for index in range(5)]
     columns, _ = judge_stage2(stage_2, clips, 4, SEED)
-    assert columns['own text']['PSNR gain, sprite'] > 3
-    assert columns['own text']['PSNR gain, landscape'] > 1
-    assert columns['own text']['PSNR gain, layout'] > -15
+    assert columns['own text']['PSNR gain, sprite'] > 4
+    assert columns['own text']['PSNR gain, landscape'] > 2
+    assert columns['own text']['PSNR gain, layout'] > -12
     assert columns['contradicting text']['sprite colour kept'] == 1

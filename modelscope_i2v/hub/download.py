@@ -63,8 +63,8 @@ def fetch_snapshot(
             logger.warning("What is new of '%s' could not be had (%s); using '%s'.", model, error, folder)
             return folder
         ours = isinstance(error, ModelScopeI2VError)
-        refused = not isinstance(error, OutputError) and (ours or _status(error) is not None or _failed_files(error))
-        if not refused and _is_cached(model, revision, folder):
+        unreachable = not ours and _status(error) is None and not _failed_files(error)
+        if (unreachable or isinstance(error, OutputError)) and _is_cached(model, revision, folder):
             logger.warning("'%s' could not be verified (%s); using it as it is.", folder, error)
             return folder
         if ours:
@@ -75,7 +75,7 @@ def fetch_snapshot(
 def _is_whole(folder: Path, configuration_only: bool = False) -> bool:
     """Whether all that is needed is there and verified; ``configuration_only``: whether that is."""
     try:
-        return not changed_since_verified(folder, needed_files(folder)[: 1 if configuration_only else None])
+        return not changed_since_verified(folder, needed_files(folder, configuration_only=configuration_only))
     except ModelScopeI2VError:
         return False
 
@@ -103,8 +103,6 @@ def _update(model: str, revision: str, folder: Path, configuration_only: bool) -
         if configuration_only:
             return current
         _get(api, model, revision, folder, staging, listing, names[1:])
-        with output_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
         branch = revision in BRANCHES or revision in _revisions(model)[0]
         if not has_record(folder):
             record_verified(folder, {}, branch=branch)  # what another client left is not taken as it is any more

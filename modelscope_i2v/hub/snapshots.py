@@ -67,7 +67,7 @@ def cached_snapshot(model: str, revision: str | None, *, configuration_only: boo
         raise CheckpointError(
             f"The cache '{cache_root()}' has no {wanted}. {there}Run once without offline to download it."
         )
-    names = needed_files(folder)[: 1 if configuration_only else None]
+    names = needed_files(folder, configuration_only=configuration_only)
     missing = [name for name in names if not (folder / name).is_file()]
     changed = changed_since_verified(folder, names) if has_record(folder) else []
     problems = {'missing': missing, 'changed': [name for name in changed if name not in missing]}
@@ -86,8 +86,11 @@ def _revisions(snapshots: Path) -> list[str]:
     return [folder.as_posix() for folder in folders if not set(folder.parents) & set(folders)]
 
 
-def needed_files(folder: Path) -> list[str]:
+def needed_files(folder: Path, *, configuration_only: bool = False) -> list[str]:
     """The configuration of a snapshot and the weights that it names, relative to ``folder``.
+
+    Args:
+        configuration_only: leave out the weights.
 
     Raises:
         ConfigurationError: if it names none, or files outside of its folder.
@@ -100,7 +103,7 @@ def needed_files(folder: Path) -> list[str]:
         path = PurePosixPath(name)
         if path.is_absolute() or '..' in path.parts:
             raise ConfigurationError(f"'model.model_args' in '{file}' names '{name}', which is outside of its folder.")
-    return [FILE_NAME, *sorted(names)]
+    return [FILE_NAME] if configuration_only else [FILE_NAME, *sorted(names)]
 
 
 def cached_folders() -> Iterator[Path]:

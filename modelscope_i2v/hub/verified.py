@@ -6,10 +6,9 @@ and the time of last change that it had then; one that has another time, such as
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,21 +40,21 @@ def has_record(folder: Path) -> bool:
     return (folder / RECORD).exists()
 
 
-def changed_since_verified(folder: Path, names: Iterable[str]) -> list[str]:
+def changed_since_verified(folder: Path, names: Collection[str]) -> list[str]:
     """Those of ``names`` that are not what they were when they were verified, or never were."""
-    return [name for name in names if _unchanged(folder, name) is None]
+    unchanged = _unchanged(folder, names)
+    return [name for name in names if name not in unchanged]
 
 
 def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool:
     """Whether the file ``name`` was verified against ``size`` and ``sha256`` and has not changed since."""
-    entry = _unchanged(folder, name)
+    entry = _unchanged(folder, [name]).get(name)
     return entry is not None and entry['sha256'] == sha256 and entry['state'][0] == size
 
 
 def names_of_hash(folder: Path, sha256: str) -> list[str]:
     """The files that were verified against this SHA-256 and have not changed since."""
-    known = _files(folder)
-    return [name for name in known if known[name]['sha256'] == sha256 and _unchanged(folder, name) is not None]
+    return [*_unchanged(folder, [name for name, entry in _files(folder).items() if entry['sha256'] == sha256])]
 
 
 def was_branch(folder: Path) -> bool:
@@ -63,34 +62,36 @@ def was_branch(folder: Path) -> bool:
     return _read(folder).get('branch') is True
 
 
-def _unchanged(folder: Path, name: str) -> dict[str, Any] | None:
-    """The record of a file that is what it was when it was verified."""
-    known, state = _files(folder), _state(folder / name)
-    entry = known.get(name)
-    if entry is None or state is None or entry['state'][0] != state[0]:
-        return None
-    if entry['state'] != state:
-        if not _has_hash(folder / name, entry['sha256']):
-            return None
-        entry['state'] = state
+def _unchanged(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The record of those of ``names`` that are what they were when they were verified."""
+    known = _files(folder)
+    unchanged, hashed = {}, False
+    for name in names:
+        entry, state = known.get(name), _state(folder / name)
+        if entry is None or state is None or entry['state'][0] != state[0]:
+            continue
+        if entry['state'] != state:
+            if not _has_hash(folder / name, entry['sha256']):
+                continue
+            entry['state'], hashed = state, True
+        unchanged[name] = entry
+    if hashed:
         with suppress(OutputError):  # a copy that may not be written to is hashed each time
             _write(folder, was_branch(folder), known)
-    return entry
+    return unchanged
 
 
 def _has_hash(path: Path, sha256: str | None) -> bool:
     """Whether a file, which may have gigabytes, has this SHA-256."""
     if sha256 is None:
         return False
+    from modelscope_hub.utils.file_utils import compute_hash
+
     logger.warning("'%s' has another time of change than when it was verified; hashing it again.", path)
-    digest = hashlib.sha256()
     try:
-        with path.open('rb') as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return compute_hash(path) == sha256.lower()
     except OSError:
         return False
-    return digest.hexdigest() == sha256.lower()
 
 
 def _write(folder: Path, branch: bool, files: Mapping[str, Any]) -> None:

@@ -90,20 +90,17 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
     states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources.values()}
     identity = {'sources': states, 'dtype': str(dtype)}
     note = output / NOTE
+    check_new(output)
     with output_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        remains = _remains(output)
-        others = set(output.iterdir()).difference(remains)
         try:
-            found = json.loads(note.read_text(encoding='utf-8'))
-        except (FileNotFoundError, ValueError):
+            found = json.loads(note.read_text(encoding='utf-8')) if note.exists() else identity
+        except ValueError:
             found = None
-        if found != identity and others:
-            what = 'the beginning of another conversion' if note.exists() else 'files'
-            raise OutputError(_OCCUPIED.format(output=output, what=what))
-        for path in remains:
+        if found != identity:
+            raise OutputError(_OCCUPIED.format(output=output, what='the beginning of another conversion'))
+        for path in _remains(output):
             path.unlink()
-    if found is None:
+    if not note.exists():
         write_json(identity, note)
 
 
