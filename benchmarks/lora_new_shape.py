@@ -4,7 +4,7 @@
 
 Twenty clips of crescents are written as MP4s and trained on as a user would. Then a classifier of nine shapes, trained
 on real frames, says what is seen in videos of held-out crescents, without and with the LoRA, and in videos of shapes
-that the model draws well: they must stay what they are.
+that the model draws well: what a LoRA of one shape alone forgets.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ the one before. Weights that are not trained are not in it.
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import re
 import zipfile
@@ -44,13 +43,15 @@ def save_checkpoint(
     Raises:
         OutputError: if it cannot be written.
     """
+    from accelerate import PartialState
+
     with average.applied():
         shared: dict[str, Any] = get_model_state_dict(model, options=OPTIONS)
         # On a CPU a state dict shares the memory of the model, which is about to get its plain weights back.
         averaged = {name: value.clone() for name, value in shared.items()}
     weights, optimizer_state = get_state_dict(model, optimizer, options=OPTIONS)
     content = {'step': step, 'model': weights, 'average': averaged, 'optimizer': optimizer_state, 'extra': extra}
-    if int(os.environ.get('RANK', '0')) != 0:
+    if not PartialState().is_main_process:
         return
     path = folder / f'checkpoint-{step:09d}.pt'
     # torch's zip writer turns a full disk into a RuntimeError.

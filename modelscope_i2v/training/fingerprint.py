@@ -15,12 +15,15 @@ from modelscope_i2v.errors import ConfigurationError
 #: Where a safetensors file says what it was made from.
 MADE_FROM = 'made_from'
 
+#: Integers of as many bytes. Their sum is exact, so that it depends on no order of adding, which is up to threads.
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
 
 def fingerprint(*parts: object) -> str:
     """A digest of networks and of other values, which are told apart by ``repr``.
 
-    Of a network it takes names, the sum and the first numbers of every tensor: seconds for billions of weights, and
-    every training changes them.
+    Of a network it takes names, and of every tensor the first numbers and the sum of all, read as integers: seconds for
+    billions of weights, and every training changes them.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -29,9 +32,9 @@ def fingerprint(*parts: object) -> str:
             continue
         for name, tensor in part.state_dict().items():
             digest.update(name.encode())
-            kept = tensor.detach().flatten().cpu()  # some devices have no float64
-            numbers = torch.cat([kept.sum(dtype=torch.float64).view(1), kept[:64].double()])
-            digest.update(numbers.numpy().tobytes())
+            kept = tensor.detach().cpu().flatten()
+            integers = kept.view(_INTEGERS[kept.element_size()])
+            digest.update(torch.cat([integers.sum(dtype=torch.int64).view(1), integers[:64].long()]).numpy().tobytes())
     return digest.hexdigest()
 
 

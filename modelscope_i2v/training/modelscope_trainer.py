@@ -76,17 +76,26 @@ class GenerationTrainer(BaseTrainer):
             {**sections, **own, **cpu}, f'the arguments of {self.stage.trainer}'
         )
 
-    def train(self, *_: Any, **__: Any) -> str:
+    def train(self, checkpoint_path: str | os.PathLike[str] | None = None, *_: Any, **__: Any) -> str:
         """Train, or go on with an interrupted training.
+
+        Args:
+            checkpoint_path: must be None: a training goes on from the newest checkpoint in ``work_dir`` by itself.
 
         Returns:
             What to hand to ``pipeline(...)``: a file for its argument ``lora``, or the folder of a model.
 
         Raises:
-            ConfigurationError, CheckpointError, InputError, DeviceError, OutputError: as the parts do.
+            InputError: for a ``checkpoint_path``. ConfigurationError, CheckpointError, InputError, DeviceError,
+                OutputError: as the parts do.
         """
         from modelscope_i2v.training.trainer import train
 
+        if checkpoint_path is not None:
+            raise InputError(
+                f"A training goes on from the newest checkpoint in 'work_dir' by itself, found 'checkpoint_path' "
+                f"'{os.fspath(checkpoint_path)}'. Leave it out, and give the 'work_dir' of the training to go on with."
+            )
         return str(train(self.configuration))
 
     def evaluate(self, checkpoint_path: str | os.PathLike[str] | None = None, *_: Any, **__: Any) -> dict[str, float]:

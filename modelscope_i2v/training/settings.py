@@ -25,7 +25,8 @@ class LoopSettings:
         gradient_accumulation: batches per optimiser step.
         ema_decay: of the moving average of the weights, which is what is validated and kept.
         precision: ``'fp32'``, or autocast to ``'bf16'`` or ``'fp16'`` (with a loss scaler).
-        seed: of data order, noise and dropout.
+        seed: of noise, timesteps and dropout; data have their own, of
+            :class:`~modelscope_i2v.training.mixture.MixtureSettings`.
         checkpoint_seconds: time between checkpoints; one is also written at the end.
         validate_every, log_every: in steps; 0 never validates before the end.
         num_workers: processes that prepare batches; 0 does it in this one.

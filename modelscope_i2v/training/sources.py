@@ -52,8 +52,8 @@ def find_examples(source: str | os.PathLike[str]) -> list[Example]:
     """The examples in a folder or in a JSON Lines file, in an order that depends on nothing but their names or lines.
 
     A folder is searched with its subfolders (links to folders are not followed) for the suffixes of
-    :data:`VIDEO_SUFFIXES` and :data:`IMAGE_SUFFIXES`; hidden files are passed over. A file ``NAME.txt`` beside
-    ``NAME.mp4`` holds its text.
+    :data:`VIDEO_SUFFIXES` and :data:`IMAGE_SUFFIXES`; hidden files and folders are passed over. A file ``NAME.txt``
+    beside ``NAME.mp4`` holds its text.
 
     A JSON Lines file has one object a line: ``{"video": "a.mp4", "text": "a fox", "start": 2, "end": 7.5}`` or
     ``{"image": "b.png"}``. Paths are relative to the file; all keys but the first are optional.
@@ -76,7 +76,8 @@ def find_examples(source: str | os.PathLike[str]) -> list[Example]:
 
 def _in_folder(folder: Path) -> list[Example]:
     found = []
-    for parent, _, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith('.')]  # which os.walk then leaves out
         found += [Path(parent, name) for name in names if not name.startswith('.')]
     examples = []
     for path in sorted(found, key=lambda path: path.relative_to(folder).as_posix()):

@@ -132,7 +132,8 @@ class ImageToVideoStage(TrainableStage):
 class VideoToVideoStage(TrainableStage):
     """Stage 2: conditioned on a clip's text, with the words around it that generation adds too.
 
-    It learns to denoise what the clips show, up to the noise level that generation starts at.
+    It learns to denoise what the clips show, up to the noise level that generation starts at. What a video lacks that
+    it is given (see ``source`` of :class:`~modelscope_i2v.training.objective.Objective`) has no part in this.
     """
 
     stage = VIDEO_TO_VIDEO

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ from modelscope_i2v.weights.save import save_model
 logger = logging.getLogger(__name__)
 
 SMALLER = (
-    "Lower 'mixture.batch_size' or the size of 'clips', train with 'lora' and a dtype of 'bf16', or set "
-    "'activation_checkpointing'."
+    "Set 'activation_checkpointing', lower 'validation.count', or, as another training in another folder, lower "
+    "'mixture.batch_size' or the size of 'clips' or train with 'lora' and a dtype of 'bf16'."
 )
+#: How long processes wait for each other: those that do not validate wait for the one that does.
+PATIENCE = timedelta(days=1)
 
 
 def train(configuration: TrainingConfiguration) -> Path:
@@ -48,7 +51,7 @@ def train(configuration: TrainingConfiguration) -> Path:
     from accelerate import PartialState
 
     output = Path(configuration.output)
-    processes = PartialState(cpu=configuration.cpu)
+    processes = PartialState(cpu=configuration.cpu, timeout=PATIENCE)
     if configuration.cpu and processes.device.type != 'cpu':
         raise DeviceError(
             f"This process has trained on '{processes.device}' before and cannot change to the CPU. Start another one."

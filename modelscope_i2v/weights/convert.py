@@ -18,7 +18,7 @@ from modelscope_i2v.media.atomic_file import output_errors, probe_target
 from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights.load import load_weights
 from modelscope_i2v.weights.reader import read_state_dict
-from modelscope_i2v.weights.save import WEIGHT_FILES, save_weights, write_json
+from modelscope_i2v.weights.save import WEIGHT_FILES, abandoned_drafts, save_weights, write_json
 
 #: In a folder that is being converted to: what from, so that it can go on.
 NOTE = '.converting.json'
@@ -76,7 +76,7 @@ def check_new(output: Path) -> None:
     """Make ``output``, or find the beginning of a conversion there, or nothing; else raise OutputError."""
     with output_errors(output):
         found = set(output.iterdir()) if output.exists() else set()
-        others = found.difference(_remains(output)) and not (output / NOTE).exists()
+        others = found.difference(abandoned_drafts(output)) and not (output / NOTE).exists()
     if others:
         raise OutputError(_OCCUPIED.format(output=output, what='files'))
     probe_target(output / NOTE)
@@ -98,15 +98,10 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
             found = None
         if found != identity:
             raise OutputError(_OCCUPIED.format(output=output, what='the beginning of another conversion'))
-        for path in _remains(output):
+        for path in abandoned_drafts(output):
             path.unlink()
     if not note.exists():
         write_json(identity, note)
-
-
-def _remains(output: Path) -> list[Path]:
-    """What a conversion that was killed while it wrote left: our files, and safetensors' own."""
-    return [path for pattern in ('.*.partial', '.tmp??????') for path in output.glob(pattern) if path.is_file()]
 
 
 def _is_same(network: nn.Module, path: Path) -> bool:

@@ -37,6 +37,11 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Map
         draft.chmod(mode)  # safetensors makes a file of its own, which nobody else may read
 
 
+def abandoned_drafts(folder: Path) -> list[Path]:
+    """What writers that were killed have left in ``folder``: our drafts, and those that safetensors writes to."""
+    return [path for pattern in ('.*.partial', '.tmp??????') for path in folder.glob(pattern) if path.is_file()]
+
+
 def save_weights(
     module: nn.Module, path: Path, dtype: torch.dtype | None = None, metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -76,6 +81,8 @@ def save_model(
     """
     with output_errors(folder / FILE_NAME):
         (folder / FILE_NAME).unlink(missing_ok=True)
+        for draft in abandoned_drafts(folder):
+            draft.unlink()
     for key, network in networks.items():
         save_weights(network, folder / WEIGHT_FILES[key], dtype)
     configuration = {

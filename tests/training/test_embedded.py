@@ -26,7 +26,6 @@ from modelscope_i2v.training.embedded.photographs import COUNT, Adaptation, Phot
 from modelscope_i2v.training.embedded.pools import kept_pool
 from modelscope_i2v.training.embedded.recipe import Recipe
 from modelscope_i2v.training.embedded.video_to_video import degrade
-from modelscope_i2v.training.fingerprint import code_fingerprint
 from modelscope_i2v.training.seeding import seeded
 from tests.calls import VIDEO
 
@@ -130,32 +129,44 @@ def run(folder, output, fails=False):
 
 
 def test_a_pool_of_other_seeds_or_encoders_is_not_taken(tmp_path):
-    path, encoder, encode = tmp_path / 'pool.safetensors', torch.nn.Linear(2, 2), lambda seed: {'x': torch.tensor(seed)}
-    made = kept_pool(path, range(3), encode, encoder)
-    assert torch.equal(kept_pool(path, range(3), encode, encoder)['x'], made['x'])
+    encoder, encode = torch.nn.Linear(2, 2), lambda seed: {'x': torch.tensor(seed)}
+    made = kept_pool(tmp_path, range(3), encode, encoder)
+    assert torch.equal(kept_pool(tmp_path, range(3), encode, encoder)['x'], made['x'])
     with pytest.raises(ConfigurationError, match='other weights, seeds or settings.*Remove it'):
-        kept_pool(path, range(4), encode, encoder)
+        kept_pool(tmp_path, range(4), encode, encoder)
     torch.nn.init.ones_(encoder.bias)
     with pytest.raises(ConfigurationError, match='other weights, seeds or settings'):
-        kept_pool(path, range(3), encode, encoder)
+        kept_pool(tmp_path, range(3), encode, encoder)
+
+
+def test_a_pool_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(pools, 'SEEDS_A_FILE', 4)
+    encoded = []
+
+    def encode(seed):
+        if seed == 19 and 19 not in encoded:
+            encoded.append(seed)
+            raise KeyboardInterrupt
+        encoded.append(seed)
+        return {'x': torch.tensor([seed, 2 * seed])}
+
+    seeds = range(10, 21)
+    with pytest.raises(KeyboardInterrupt):
+        kept_pool(tmp_path, seeds, encode)
+    encoded[:] = [19]
+    pool = kept_pool(tmp_path, seeds, encode)
+    assert encoded == [19, 18, 19, 20]
+    assert pool['x'].tolist() == [[seed, 2 * seed] for seed in seeds]
 
 
 def test_a_pool_of_another_world_is_not_taken(tmp_path, monkeypatch):
     def encode(seed):
         return {'x': torch.tensor(seed)}
 
-    kept_pool(tmp_path / 'pool.safetensors', range(3), encode)
+    kept_pool(tmp_path, range(3), encode)
     monkeypatch.setattr(pools, 'world_fingerprint', lambda: 'another')
     with pytest.raises(ConfigurationError, match='other weights, seeds or settings'):
-        kept_pool(tmp_path / 'pool.safetensors', range(3), encode)
-
-
-def test_comments_do_not_make_another_world(tmp_path):
-    code = {'a.py': 'x = 1  # one\n', 'b.py': 'x  =  1\n', 'c.py': 'x = 2\n'}
-    for name, text in code.items():
-        (tmp_path / name).write_text(text)
-    a, b, c = (code_fingerprint(tmp_path / name) for name in code)
-    assert a == b != c
+        kept_pool(tmp_path, range(3), encode)
 
 
 def test_a_place_that_cannot_be_written_is_found_out_first(tmp_path):

@@ -124,9 +124,17 @@ def test_a_killed_training_sees_the_same_losses_as_one_that_lived(tmp_path):
 
 
 def test_only_two_checkpoints_are_kept_and_no_drafts(tmp_path):
+    (tmp_path / '.0123456789abcdef.partial').write_bytes(b'of one that was killed')
     fit(network(), squared_error, Numbers(), settings(checkpoint_seconds=0), tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
     assert names == ['checkpoint-000000029.pt', 'checkpoint-000000030.pt', 'log.jsonl']
+
+
+def test_variables_of_a_cluster_do_not_cost_the_checkpoints(tmp_path, monkeypatch):
+    """Pods have ``RANK`` and ``WORLD_SIZE`` even where nothing was launched as several processes."""
+    monkeypatch.setenv('RANK', '1')
+    fit(network(), squared_error, Numbers(), settings(), tmp_path)
+    assert list(tmp_path.glob('checkpoint-*.pt'))
 
 
 def test_unreadable_lines_of_the_log_are_removed(tmp_path):

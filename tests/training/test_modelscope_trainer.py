@@ -65,6 +65,8 @@ def test_evaluation_is_of_the_result_and_before_there_is_one_of_the_model(model,
     assert trainer.evaluate(path) == after
     with pytest.raises(InputError, match='nothing to evaluate'):
         trainer.evaluate(tmp_path / 'none')
+    with pytest.raises(InputError, match="goes on from the newest checkpoint in 'work_dir' by itself"):
+        trainer.train(checkpoint_path=path)
 
 
 def test_settings_may_be_dicts_or_objects(model, data, tmp_path):

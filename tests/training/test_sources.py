@@ -15,7 +15,7 @@ def write_list(folder, *lines):
 
 
 def test_a_folder_is_searched_to_its_bottom_in_order_of_names(tmp_path):
-    for name in ('z.mp4', 'b/c.PNG', 'b/a.webm', 'a.jpg', 'notes.txt', 'b/data.csv', '.hidden.mp4'):
+    for name in ('z.mp4', 'b/c.PNG', 'b/a.webm', 'a.jpg', 'notes.txt', 'b/data.csv', '.hidden.mp4', '.thumbs/z.jpg'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / 'z.txt').write_text(' a red fox\n', encoding='utf-8')

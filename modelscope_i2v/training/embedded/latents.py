@@ -28,8 +28,10 @@ def draw_clip(seed: int, num_frames: int) -> Clip:
     return make_clip(seed, num_frames=num_frames, fps=fps)
 
 
-def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipImageEncoder, seeds: range, num_frames: int) -> Pool:
-    """Latents ``mean [N, 4, F, h, w]``, image embeddings ``[N, F / STRIDE, E]`` and ``fps [N]``; kept in ``path``."""
+def encode_pool(
+    folder: Path, autoencoder: AutoencoderKL, tower: ClipImageEncoder, seeds: range, num_frames: int
+) -> Pool:
+    """Latents ``mean [N, 4, F, h, w]``, image embeddings ``[N, F / STRIDE, E]`` and ``fps [N]``; kept in ``folder``."""
     device = next(tower.parameters()).device
 
     def encode(seed: int) -> Pool:
@@ -41,7 +43,7 @@ def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipImageEncoder,
             'fps': torch.tensor(clip.fps),
         }
 
-    return kept_pool(path, seeds, encode, num_frames, STRIDE, OTHER_FPS, autoencoder, tower)
+    return kept_pool(folder, seeds, encode, num_frames, STRIDE, OTHER_FPS, autoencoder, tower)
 
 
 @dataclass(frozen=True)

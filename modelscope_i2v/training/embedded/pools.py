@@ -14,25 +14,32 @@ from modelscope_i2v.weights.save import write_tensors
 
 Pool = dict[str, torch.Tensor]
 
+#: Seeds of which the results share a file: a minute or two of work, which is what an interruption costs.
+SEEDS_A_FILE = 1000
+
 
 @torch.no_grad()
-def kept_pool(path: Path, seeds: range, encode: Callable[[int], Pool], *encoders: object) -> Pool:
-    """What ``encode`` makes of each of ``seeds``, stacked; kept in ``path``.
+def kept_pool(folder: Path, seeds: range, encode: Callable[[int], Pool], *encoders: object) -> Pool:
+    """What ``encode`` makes of each of ``seeds``, stacked; kept in ``folder``.
 
     Args:
         encoders: the networks that ``encode`` uses, and whatever else it depends on.
 
     Raises:
-        ConfigurationError: if the pool in ``path`` is of other seeds or encoders, or of another world.
+        ConfigurationError: if what is in ``folder`` is of other seeds or encoders, or of another world.
     """
     made_from = fingerprint(world_fingerprint(), seeds, *encoders)
-    if path.exists():
-        check_made_from(path, made_from)
-        return load_file(path)
-    examples = [encode(seed) for seed in seeds]
-    pool = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
-    write_tensors(pool, path, {MADE_FROM: made_from})
-    return pool
+    parts = []
+    for first in seeds[::SEEDS_A_FILE]:
+        path = folder / f'{first}.safetensors'
+        if path.exists():
+            check_made_from(path, made_from)
+        else:
+            examples = [encode(seed) for seed in range(first, min(first + SEEDS_A_FILE, seeds.stop))]
+            part = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
+            write_tensors(part, path, {MADE_FROM: made_from})
+        parts.append(load_file(path))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def encode_frames(autoencoder: torch.nn.Module, frames: torch.Tensor) -> torch.Tensor:

@@ -129,7 +129,7 @@ class Recipe:
 
         def train(made_from: str) -> ImageToVideoUNet:
             pools = [
-                encode_pool(self.folder / f'pool-1-{name}.safetensors', network, pair.image, *source)
+                encode_pool(self.folder / f'pool-1-{name}', network, pair.image, *source)
                 for name, source in sources.items()
             ]
             unet = image_to_video.new_unet(pair)
@@ -151,7 +151,7 @@ class Recipe:
         seeds = self._seeds(FIRST_SEED_2, video_to_video.CLIPS, 32)
 
         def train(made_from: str) -> VideoToVideoUNet:
-            pool = video_to_video.encode_pool(self.folder / 'pool-2.safetensors', network, pair.text, seeds)
+            pool = video_to_video.encode_pool(self.folder / 'pool-2', network, pair.text, seeds)
             unet = video_to_video.new_unet()
             video_to_video.train(unet, pool, loss, self.folder / 'stage-2', *settings, made_from)
             return unet

@@ -65,8 +65,8 @@ def degrade(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return F.interpolate(shrunk, size=(side, side), mode=mode).clamp(-1, 1)
 
 
-def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipTextEncoder, seeds: range) -> Pool:
-    """Latents ``mean``, ``source [N, 4, F, h, w]`` and text features ``condition [N, L, C]``; kept in ``path``."""
+def encode_pool(folder: Path, autoencoder: AutoencoderKL, tower: ClipTextEncoder, seeds: range) -> Pool:
+    """Latents ``mean``, ``source [N, 4, F, h, w]`` and text features ``condition [N, L, C]``; kept in ``folder``."""
     tokenizer, device = build_tokenizer(CLIP['text_cfg']['context_length']), next(tower.parameters()).device
 
     def encode(seed: int) -> Pool:
@@ -78,7 +78,7 @@ def encode_pool(path: Path, autoencoder: AutoencoderKL, tower: ClipTextEncoder, 
             'condition': tower(tokenizer([clip.text]).to(device))[0].half().cpu(),
         }
 
-    return kept_pool(path, seeds, encode, autoencoder, tower)
+    return kept_pool(folder, seeds, encode, autoencoder, tower)
 
 
 class SourceBatches(Dataset[dict[str, torch.Tensor]]):
