@@ -32,8 +32,8 @@ from modelscope_i2v.weights.save import save_model
 logger = logging.getLogger(__name__)
 
 SMALLER = (
-    "Set 'activation_checkpointing', lower 'validation.count', or, as another training in another folder, lower "
-    "'mixture.batch_size' or the size of 'clips' or train with 'lora' and a dtype of 'bf16'."
+    "Set 'activation_checkpointing', or 'validation.count' to 0 if validation ran out. As another training "
+    "in another folder, lower 'mixture.batch_size' or the size of 'clips', or train with 'lora' and a dtype of 'bf16'."
 )
 #: How long processes wait for each other: those that do not validate wait for the one that does.
 PATIENCE = timedelta(days=1)
