@@ -26,7 +26,7 @@ from modelscope_i2v.training.ema import MovingAverage
 from modelscope_i2v.training.log import TrainingLog
 from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.sharding import gather, is_sharded, reshard
-from modelscope_i2v.weights.save import abandoned_drafts
+from modelscope_i2v.weights.save import remove_abandoned_drafts
 
 #: ``(model, batch, generator) -> {'loss': scalar, other scalars to report}``; all random draws from the generator.
 Loss = Callable[[nn.Module, Any, torch.Generator], Mapping[str, torch.Tensor]]
@@ -83,9 +83,8 @@ def fit(
     average = MovingAverage(model, settings.ema_decay)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if accelerator.is_main_process:  # the only one that writes
-            for draft in abandoned_drafts(folder):
-                draft.unlink()
+    if accelerator.is_main_process:  # the only one that writes
+        remove_abandoned_drafts(folder)
     whole = {**settings.identity, **(identity or {}), 'processes': accelerator.num_processes}
     first, extra = load_checkpoint(folder, model, optimizer.optimizer, average, whole)
     if first > settings.steps:

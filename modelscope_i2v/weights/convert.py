@@ -18,7 +18,13 @@ from modelscope_i2v.media.atomic_file import output_errors, probe_target
 from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights.load import load_weights
 from modelscope_i2v.weights.reader import read_state_dict
-from modelscope_i2v.weights.save import WEIGHT_FILES, abandoned_drafts, save_weights, write_json
+from modelscope_i2v.weights.save import (
+    WEIGHT_FILES,
+    abandoned_drafts,
+    remove_abandoned_drafts,
+    save_weights,
+    write_json,
+)
 
 #: In a folder that is being converted to: what from, so that it can go on.
 NOTE = '.converting.json'
@@ -98,8 +104,7 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
             found = None
         if found != identity:
             raise OutputError(_OCCUPIED.format(output=output, what='the beginning of another conversion'))
-        for path in abandoned_drafts(output):
-            path.unlink()
+    remove_abandoned_drafts(output)
     if not note.exists():
         write_json(identity, note)
 

@@ -42,6 +42,17 @@ def abandoned_drafts(folder: Path) -> list[Path]:
     return [path for pattern in ('.*.partial', '.tmp??????') for path in folder.glob(pattern) if path.is_file()]
 
 
+def remove_abandoned_drafts(folder: Path) -> None:
+    """Remove :func:`abandoned_drafts`; only for who is alone in writing to ``folder``.
+
+    Raises:
+        OutputError: if one cannot be removed.
+    """
+    with output_errors(folder):
+        for draft in abandoned_drafts(folder):
+            draft.unlink()
+
+
 def save_weights(
     module: nn.Module, path: Path, dtype: torch.dtype | None = None, metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -81,8 +92,7 @@ def save_model(
     """
     with output_errors(folder / FILE_NAME):
         (folder / FILE_NAME).unlink(missing_ok=True)
-        for draft in abandoned_drafts(folder):
-            draft.unlink()
+    remove_abandoned_drafts(folder)
     for key, network in networks.items():
         save_weights(network, folder / WEIGHT_FILES[key], dtype)
     configuration = {

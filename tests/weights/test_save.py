@@ -26,6 +26,14 @@ def test_what_is_saved_is_what_is_loaded(stage_1, stage_1_folder, tmp_path):
         assert all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
 
 
+def test_what_a_killed_writer_left_goes_and_all_else_stays(tmp_path):
+    for name in ('.0123456789abcdef.partial', '.tmpAbC123', '.mine', 'notes.txt'):
+        (tmp_path / name).write_text('')
+    save_model(tmp_path, IMAGE_TO_VIDEO, {'ckpt_unet': nn.Linear(2, 2)}, {})
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {'configuration.json', 'unet.safetensors', '.mine', 'notes.txt'}
+
+
 def test_floating_point_is_cast_and_counters_are_not(tmp_path):
     norm = nn.BatchNorm1d(3)
     norm.weight.data += torch.tensor([0.1, 0.2, 0.3])

@@ -34,11 +34,12 @@ def kept_pool(folder: Path, seeds: range, encode: Callable[[int], Pool], *encode
         path = folder / f'{first}.safetensors'
         if path.exists():
             check_made_from(path, made_from)
+            part = load_file(path)
         else:
             examples = [encode(seed) for seed in range(first, min(first + SEEDS_A_FILE, seeds.stop))]
             part = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
             write_tensors(part, path, {MADE_FROM: made_from})
-        parts.append(load_file(path))
+        parts.append(part)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
