@@ -79,7 +79,7 @@ setup(
     extras_require=EXTRAS_REQUIRE,
     entry_points={
         'console_scripts': ['modelscope-i2v = modelscope_i2v.cli.main:main'],
-        'modelscope_hub.cli_plugins': ['i2v = modelscope_i2v.cli.modelscope_plugin:I2VCommand'],
+        'modelscope_hub.cli_plugins': ['i2v = modelscope_i2v.plugin.command:I2VCommand'],
     },
     classifiers=[
         'Programming Language :: Python :: 3',

@@ -30,7 +30,7 @@ from benchmarks.quality.shape_classifier import FIRST_SEED, train_shape_classifi
 from benchmarks.quality.sheets import Row, contact_sheet, picked, save_sheet
 from benchmarks.quality.stage1 import SAMPLINGS, generate, judge_scenes, judge_stage1, note, psnr, reconstruct
 from benchmarks.quality.stage2 import judge_stage2
-from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, SHARES
+from demo_training.world import FIRST_HELD_OUT_SEED, SHARES
 
 PARTS = ('autoencoder', 'sprites', 'scenes', 'photographs', 'stage2', 'cold-start')
 STAGE1_HEADER = ('input', 'first frame', '', '', '', '', 'last frame')

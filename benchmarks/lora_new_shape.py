@@ -22,17 +22,17 @@ import torch
 from benchmarks.quality.held_out import as_video
 from benchmarks.quality.shape_classifier import ShapeClassifier, fit_classifier
 from benchmarks.quality.stage1 import SAMPLINGS, generate, reconstruct
+from demo_training.scenes.shapes import SHAPES, UNSEEN_SHAPES
+from demo_training.world import FIRST_HELD_OUT_SEED, make_sprite
 from modelscope_i2v import embedded_model, load
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.writing.write import write_video
 from modelscope_i2v.training.configuration import TrainingConfiguration, ValidationSettings
-from modelscope_i2v.training.datasets import ClipSettings
+from modelscope_i2v.training.data.datasets import ClipSettings
+from modelscope_i2v.training.data.mixture import MixtureSettings
+from modelscope_i2v.training.loop.settings import LoopSettings
 from modelscope_i2v.training.lora import LoraSettings
-from modelscope_i2v.training.mixture import MixtureSettings
-from modelscope_i2v.training.scenes.shapes import SHAPES, UNSEEN_SHAPES
-from modelscope_i2v.training.settings import LoopSettings
 from modelscope_i2v.training.trainer import train
-from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED, make_sprite
-from modelscope_i2v.weights.lora_layers import LAYER_GROUPS
+from modelscope_i2v.weights.lora.layers import LAYER_GROUPS
 
 NAMES = (*SHAPES, *UNSEEN_SHAPES)
 NEW, KNOWN = 'crescent', ('disc', 'ring', 'heart')

@@ -30,7 +30,7 @@ _LAZY = {
     'VideoToVideoPipeline': 'modelscope_i2v.video_to_video.pipeline',
     'VideoToVideoPreprocessor': 'modelscope_i2v.video_to_video.preprocessor',
     'embedded_model': 'modelscope_i2v.embedded',
-    'load': 'modelscope_i2v.loading',
+    'load': 'modelscope_i2v.generation.load',
 }
 
 __all__ = [
@@ -58,7 +58,7 @@ def __dir__() -> list[str]:
 
 # The networks, samplers and weight readers work without ModelScope.
 if importlib.util.find_spec('modelscope') is not None:
-    from modelscope_i2v.registration import register
+    from modelscope_i2v.plugin.registration import register
 
     register()
     del register

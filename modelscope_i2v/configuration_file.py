@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from modelscope_i2v.errors import ConfigurationError, nearest
-from modelscope_i2v.registration import STAGES, Stage
+from modelscope_i2v.plugin.registration import STAGES, Stage
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from torch import nn
 
-from modelscope_i2v.configuration import ImageToVideoConfiguration, StageConfiguration
 from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.generation.configuration import ImageToVideoConfiguration, StageConfiguration
 from modelscope_i2v.networks import (
     AutoencoderKL,
     ClipImageEncoder,

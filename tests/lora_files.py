@@ -5,8 +5,8 @@ from safetensors.torch import save_file
 
 from modelscope_i2v.networks import ImageToVideoUNet
 from modelscope_i2v.weights import build_on_meta, load_weights
-from modelscope_i2v.weights.lora_file import LoraDescription, task_and_parameters
-from modelscope_i2v.weights.lora_layers import lora_shapes
+from modelscope_i2v.weights.lora.file import LoraDescription, task_and_parameters
+from modelscope_i2v.weights.lora.layers import lora_shapes
 
 LAYERS = ('attention', 'temporal')
 UNET = {

@@ -12,9 +12,9 @@ from benchmarks.quality.photographs import judge_photographs, layout_distances, 
 from benchmarks.quality.shape_classifier import train_shape_classifier
 from benchmarks.quality.stage1 import SAMPLINGS, generate, judge_scenes, judge_stage1, psnr, reconstruct
 from benchmarks.quality.stage2 import judge_stage2
+from demo_training.world import FIRST_HELD_OUT_SEED as SEED
+from demo_training.world import SHARES
 from modelscope_i2v import embedded_model, load
-from modelscope_i2v.training.world import FIRST_HELD_OUT_SEED as SEED
-from modelscope_i2v.training.world import SHARES
 
 pytestmark = pytest.mark.slow
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from modelscope_i2v.configuration import (
+from modelscope_i2v.configuration_file import check_stage, read_configuration
+from modelscope_i2v.generation.configuration import (
     IMAGE_TO_VIDEO_STEPS,
     parse_image_to_video,
     parse_model_arguments,
     parse_video_to_video,
 )
-from modelscope_i2v.configuration_file import check_stage, read_configuration
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
 PAGES = Path(__file__).parent.parent / 'model_card'
 FOLDERS = {

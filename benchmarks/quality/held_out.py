@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from modelscope_i2v.training.scenes.canvas import hsv, linear_gradient
-from modelscope_i2v.training.scenes.shapes import SHAPES
-from modelscope_i2v.training.scenes.sprites import Sprite
-from modelscope_i2v.training.world import make_clip, make_sprite
+from demo_training.scenes.canvas import hsv, linear_gradient
+from demo_training.scenes.shapes import SHAPES
+from demo_training.scenes.sprites import Sprite
+from demo_training.world import make_clip, make_sprite
 from tests.data import embedded_world
 
 SHAPE_NAMES: tuple[str, ...] = tuple(embedded_world.SHAPES)

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from benchmarks.quality.retrieval import colour_layout, distances
+from demo_training.scenes.layouts import HELD_OUT_PICTURES, picture
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD
-from modelscope_i2v.training.scenes.layouts import HELD_OUT_PICTURES, picture
 
 CAT = Path(__file__).parents[2] / 'examples' / 'cat.jpg'
 BLOCKS = 8

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.quality.held_out import SHAPE_NAMES
-from modelscope_i2v.training.seeding import seeded
+from modelscope_i2v.training.loop.seeding import seeded
 from tests.data import embedded_world
 
 FIRST_SEED = 2_000_000

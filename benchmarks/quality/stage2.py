@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from benchmarks.quality.held_out import LargeClip, as_uint8, as_video
 from benchmarks.quality.stage1 import note, psnr, reconstruct
-from modelscope_i2v.training.world import SHARES
+from demo_training.world import SHARES
 
 BLOCKS = 8
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from model_card.pictures.drawing import Box, Sheet
-from modelscope_i2v.configuration import parse_image_to_video, parse_video_to_video
+from modelscope_i2v.generation.configuration import parse_image_to_video, parse_video_to_video
 from modelscope_i2v.stage_networks import build_networks
 
 

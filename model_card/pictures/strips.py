@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from demo_training.scenes.layouts import picture
 from modelscope_i2v import embedded_model, load
-from modelscope_i2v.training.scenes.layouts import picture
 
 SIDE, GAP, FRAMES = 128, 4, 6
 #: None of them was trained on.

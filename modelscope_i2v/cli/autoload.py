@@ -27,7 +27,7 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Change or tell."""
-    from modelscope_i2v.autoload import installation
+    from modelscope_i2v.plugin.autoload import installation
 
     if arguments.action == 'enable':
         say(f"Autoload is enabled: the hook is in '{installation.enable()}'.")

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelscope_i2v.arguments import ImageToVideoArguments, VideoToVideoArguments
 from modelscope_i2v.cli.generate import find_model, load_stage, report
 from modelscope_i2v.cli.options import (
     add_generation_options,
@@ -23,12 +22,13 @@ from modelscope_i2v.cli.options import (
     given,
 )
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.loading import is_folder
-from modelscope_i2v.preflight import check_arguments, check_call
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.generation.arguments import ImageToVideoArguments, VideoToVideoArguments
+from modelscope_i2v.generation.early_checks import check_arguments, check_call
+from modelscope_i2v.generation.load import is_folder
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 
 if TYPE_CHECKING:
-    from modelscope_i2v.media.video_reader import VideoSource
+    from modelscope_i2v.media.reading.open import VideoSource
 
 #: Options without a prefix: for both stages, for the first (what happens in the video), for the second (the result).
 BOTH = ('seed', 'steps', 'show_progress')
@@ -64,8 +64,8 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Both stages, then report."""
-    from modelscope_i2v.media.images import load_image
-    from modelscope_i2v.media.video_writer import write_video
+    from modelscope_i2v.media.images.load import load_image
+    from modelscope_i2v.media.writing.write import write_video
 
     first_call = {**given(arguments, *BOTH, *FIRST), **given(arguments, *EACH_FIRST, prefix='stage1_')}
     second_call = {**given(arguments, *BOTH, *SECOND), **given(arguments, *EACH, prefix='stage2_')}
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_places(arguments: argparse.Namespace) -> None:
     """Resolve the devices; raise OutputError, InputError or DeviceError for those, or files, that cannot be used."""
-    from modelscope_i2v.media.video_writer import check_output
+    from modelscope_i2v.media.writing.write import check_output
     from modelscope_i2v.runtime.device import resolve_device
 
     if arguments.keep_stage1 and Path(arguments.keep_stage1).resolve() == Path(arguments.output).resolve():
@@ -128,7 +128,7 @@ def _second_model(arguments: argparse.Namespace) -> tuple[str | None, str | None
 
 def _first_stage(pipeline: Any, image: Any, call: dict[str, Any]) -> VideoSource:
     """Stage 1's frames in memory, with the clock and the recipe that a file would carry."""
-    from modelscope_i2v.media.video_reader import open_video
+    from modelscope_i2v.media.reading.open import open_video
 
     resolved = pipeline.resolve_arguments(call)
     result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})

@@ -30,7 +30,7 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say what that saved."""
-    from modelscope_i2v.loading import model_folder
+    from modelscope_i2v.generation.load import model_folder
     from modelscope_i2v.runtime.device import DTYPES
     from modelscope_i2v.weights.convert import check_new, convert_model
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.cli.generate import find_model
 from modelscope_i2v.cli.terminal import complain, say, say_json
-from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
 
 if TYPE_CHECKING:
     from modelscope_i2v.metrics import Evaluation, Similarity
@@ -38,8 +38,8 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and report."""
-    from modelscope_i2v.media.images import load_image
-    from modelscope_i2v.media.video_reader import open_video
+    from modelscope_i2v.media.images.load import load_image
+    from modelscope_i2v.media.reading.open import open_video
     from modelscope_i2v.metrics import evaluate, load_image_encoder
     from modelscope_i2v.metrics.fidelity import check_torchmetrics
 

@@ -10,8 +10,8 @@ from typing import Any
 from modelscope_i2v.cli.options import PIPELINE_OPTIONS, given, option_names
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.preflight import PARTS, check_arguments, check_call
-from modelscope_i2v.registration import Stage
+from modelscope_i2v.generation.early_checks import PARTS, check_arguments, check_call
+from modelscope_i2v.plugin.registration import Stage
 
 
 def find_model(
@@ -33,7 +33,7 @@ def find_model(
         InputError: for a revision without a model. ConfigurationError, CheckpointError: if there is no such model.
     """
     from modelscope_i2v.embedded import embedded_model
-    from modelscope_i2v.loading import model_folder
+    from modelscope_i2v.generation.load import model_folder
 
     if model is None and revision is not None:
         raise InputError(
@@ -49,14 +49,14 @@ def find_model(
 
 def load_stage(arguments: argparse.Namespace, folder: Path) -> Any:
     """The pipeline of a folder, with the options of the command line."""
-    from modelscope_i2v.loading import load
+    from modelscope_i2v.generation.load import load
 
     return load(folder, **given(arguments, *PIPELINE_OPTIONS, 'show_progress'))
 
 
 def generate(arguments: argparse.Namespace, stage: Stage, input: str, open_input: Callable[[str], Any]) -> int:
     """One stage from ``input``, which ``open_input`` reads, to the file that ``-o`` names."""
-    from modelscope_i2v.media.video_writer import check_output
+    from modelscope_i2v.media.writing.write import check_output
     from modelscope_i2v.runtime.device import resolve_device
 
     call = given(arguments, *option_names(PARTS[stage][0]), 'show_progress')

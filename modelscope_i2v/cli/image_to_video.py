@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from modelscope_i2v.arguments import ImageToVideoArguments
 from modelscope_i2v.cli.generate import generate
 from modelscope_i2v.cli.options import add_generation_options, add_model_options, add_output_options
-from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.generation.arguments import ImageToVideoArguments
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
 
 
 def register(subparsers: Any) -> None:
@@ -25,6 +25,6 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
-    from modelscope_i2v.media.images import load_image
+    from modelscope_i2v.media.images.load import load_image
 
     return generate(arguments, IMAGE_TO_VIDEO, arguments.image, load_image)

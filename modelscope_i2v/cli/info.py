@@ -21,8 +21,8 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read and report."""
+    from modelscope_i2v.media.reading.info import probe_video
     from modelscope_i2v.media.recipe import read_recipe
-    from modelscope_i2v.media.video_info import probe_video
 
     info, recipe = probe_video(arguments.video), read_recipe(arguments.video)
     if arguments.json:

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from modelscope_i2v.arguments import GenerationArguments
+from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.networks.attention import BACKENDS
 from modelscope_i2v.runtime.device import DTYPES
 

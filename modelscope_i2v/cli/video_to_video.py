@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from modelscope_i2v.arguments import VideoToVideoArguments
 from modelscope_i2v.cli.generate import generate
 from modelscope_i2v.cli.options import add_generation_options, add_model_options, add_output_options
-from modelscope_i2v.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.generation.arguments import VideoToVideoArguments
+from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO
 
 
 def register(subparsers: Any) -> None:
@@ -27,6 +27,6 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
-    from modelscope_i2v.media.video_reader import open_video
+    from modelscope_i2v.media.reading.open import open_video
 
     return generate(arguments, VIDEO_TO_VIDEO, arguments.video, open_video)

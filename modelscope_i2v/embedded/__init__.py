@@ -1,7 +1,7 @@
 """The models that come with the package: small, trained on a small world, and ready without any download.
 
 They are ordinary model folders, loaded by the same code as the real ones, and made by
-``python -m modelscope_i2v.training.embedded``.
+``python -m demo_training``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, STAGES, Stage
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, STAGES, Stage
 
 
 def embedded_model(task: str = IMAGE_TO_VIDEO.task) -> str:

@@ -14,10 +14,10 @@ from filelock import FileLock, Timeout
 
 from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
+from modelscope_i2v.files import output_errors
+from modelscope_i2v.hub.reuse import link_twin
 from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, needed_files, snapshot_folder
-from modelscope_i2v.hub.twins import link_twin
 from modelscope_i2v.hub.verified import changed_since_verified, has_record, has_verified, record_verified, was_branch
-from modelscope_i2v.media.atomic_file import output_errors
 
 logger = logging.getLogger(__name__)
 

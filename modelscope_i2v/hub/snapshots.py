@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from modelscope_i2v.configuration import parse_model_arguments
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
+from modelscope_i2v.generation.configuration import parse_model_arguments
 from modelscope_i2v.hub.verified import changed_since_verified, has_record
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.arguments import ImageToVideoArguments
-from modelscope_i2v.configuration import ImageToVideoConfiguration, parse_image_to_video
 from modelscope_i2v.diffusion import (
     leading_timesteps,
     sample_ddim,
@@ -21,8 +19,10 @@ from modelscope_i2v.diffusion import (
 )
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
-from modelscope_i2v.generation_model import GenerationModel, check_latents_shape
-from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.generation.arguments import ImageToVideoArguments
+from modelscope_i2v.generation.configuration import ImageToVideoConfiguration, parse_image_to_video
+from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
 
 DETERMINISTIC_SAMPLERS = {'dpmpp_2m': sample_dpmpp_2m, 'unipc': sample_unipc, 'euler': sample_euler}
 

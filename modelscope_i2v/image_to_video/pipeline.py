@@ -8,11 +8,11 @@ import torch
 from modelscope.pipeline_inputs import InputType
 from modelscope.pipelines.builder import PIPELINES
 
-from modelscope_i2v.arguments import ImageToVideoArguments
-from modelscope_i2v.generation import GenerationPipeline
+from modelscope_i2v.generation.arguments import ImageToVideoArguments
+from modelscope_i2v.generation.pipeline import GenerationPipeline
 from modelscope_i2v.image_to_video.model import ImageToVideoModel
 from modelscope_i2v.image_to_video.preprocessor import ImageToVideoPreprocessor
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, register_inputs_and_outputs
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, register_inputs_and_outputs
 from modelscope_i2v.runtime.progress import progress_bar
 
 register_inputs_and_outputs(IMAGE_TO_VIDEO, [InputType.IMAGE, {'image': InputType.IMAGE, 'text': InputType.TEXT}])

@@ -12,13 +12,13 @@ from modelscope.preprocessors.base import Preprocessor
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.configuration import parse_image_to_video
 from modelscope_i2v.configuration_file import FILE_NAME, naming, read_configuration
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.conditioning import pixel_values
-from modelscope_i2v.media.images import load_image
+from modelscope_i2v.generation.configuration import parse_image_to_video
+from modelscope_i2v.media.images.conditioning import pixel_values
+from modelscope_i2v.media.images.load import load_image
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
-from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
 
 
 @PREPROCESSORS.register_module(Fields.multi_modal, module_name=IMAGE_TO_VIDEO.preprocessor, force=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.containers import open_container
+from modelscope_i2v.media.reading.containers import open_container
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from modelscope_i2v.media.video_source import VideoSource
+from modelscope_i2v.media.reading.source import VideoSource
 from modelscope_i2v.metrics.consistency import neighbour_cosines
 from modelscope_i2v.metrics.embeddings import Encoder, cosine_similarity, embed
 from modelscope_i2v.metrics.fidelity import common, large_enough, psnr_metric, ssim_metric

@@ -8,16 +8,16 @@ import torch
 from PIL import Image
 
 from modelscope_i2v.checks import choice
-from modelscope_i2v.configuration import parse_image_to_video, parse_model_arguments
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
 from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.loading import model_folder
-from modelscope_i2v.media.conditioning import pixel_values
+from modelscope_i2v.generation.configuration import parse_image_to_video, parse_model_arguments
+from modelscope_i2v.generation.load import model_folder
+from modelscope_i2v.media.images.conditioning import pixel_values
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.networks import ClipImageEncoder
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
-from modelscope_i2v.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
 from modelscope_i2v.runtime.device import memory_errors, resolve_device
 from modelscope_i2v.weights import build_on_meta, load_weights
 

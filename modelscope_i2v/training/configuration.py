@@ -14,10 +14,10 @@ from modelscope_i2v.checks import choice, integer, number, text
 from modelscope_i2v.configuration_file import naming
 from modelscope_i2v.errors import ConfigurationError, nearest
 from modelscope_i2v.runtime.device import DTYPES
-from modelscope_i2v.training.datasets import ClipSettings
+from modelscope_i2v.training.data.datasets import ClipSettings
+from modelscope_i2v.training.data.mixture import MixtureSettings
+from modelscope_i2v.training.loop.settings import LoopSettings
 from modelscope_i2v.training.lora import LoraSettings
-from modelscope_i2v.training.mixture import MixtureSettings
-from modelscope_i2v.training.settings import LoopSettings
 
 Settings = TypeVar('Settings')
 
@@ -55,7 +55,7 @@ class TrainingConfiguration:
 
     Attributes:
         model, model_revision: a model's folder or hub id; its configuration says which stage it is.
-        data: a folder or a JSON Lines file, see :func:`~modelscope_i2v.training.sources.find_examples`.
+        data: a folder or a JSON Lines file, see :func:`~modelscope_i2v.training.data.sources.find_examples`.
         output: folder for checkpoints, logs, the latent cache and the result.
         clips, mixture, loop, validation: settings of the parts. ``clips.height`` and ``width`` must suit the model.
         lora: what to train of large networks; None trains all weights, which is for small ones.

@@ -1,7 +1,7 @@
 """Low-rank adaptation (LoRA): fine-tuning a UNet by training a small change of some of its layers.
 
 Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv 2106.09685. ``peft`` puts the change into
-the layers; a saved one is loaded without it, by :func:`modelscope_i2v.weights.lora.apply_lora`.
+the layers; a saved one is loaded without it, by :func:`modelscope_i2v.weights.lora.apply.apply_lora`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import nn
 
 from modelscope_i2v.checks import integer, number
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.media.atomic_file import output_target
-from modelscope_i2v.training.seeding import seeded
-from modelscope_i2v.weights.lora_file import LoraDescription, check_rank_alpha_layers, task_and_parameters
-from modelscope_i2v.weights.lora_layers import factor_key, lora_layers
+from modelscope_i2v.files import output_target
+from modelscope_i2v.training.loop.seeding import seeded
+from modelscope_i2v.weights.lora.file import LoraDescription, check_rank_alpha_layers, task_and_parameters
+from modelscope_i2v.weights.lora.layers import factor_key, lora_layers
 from modelscope_i2v.weights.save import write_tensors
 
 Module = TypeVar('Module', bound=nn.Module)
@@ -36,7 +36,7 @@ class LoraSettings:
         rank: of the change of each layer, 1..4096.
         alpha: the change is ``alpha / rank * B A``, so that the learning rate need not follow the rank.
         dropout: of what enters A while training, 0..1.
-        layers: groups of layers, see :data:`~modelscope_i2v.weights.lora_layers.LAYER_GROUPS`: ``'attention'`` and
+        layers: groups of layers, see :data:`~modelscope_i2v.weights.lora.layers.LAYER_GROUPS`: ``'attention'`` and
             ``'temporal'``; to teach small nets more, also ``'feed_forward'`` and ``'convolution'``.
         seed: of the initial A; B starts at zero, and with it the change.
 

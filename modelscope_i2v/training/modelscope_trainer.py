@@ -13,9 +13,9 @@ from modelscope.trainers.builder import TRAINERS
 
 from modelscope_i2v.configuration_file import FILE_NAME, check_stage, read_configuration
 from modelscope_i2v.errors import DeviceError, InputError, nearest
-from modelscope_i2v.loading import model_folder
-from modelscope_i2v.media.atomic_file import output_errors, replacing
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
+from modelscope_i2v.files import output_errors, replacing
+from modelscope_i2v.generation.load import model_folder
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
 from modelscope_i2v.runtime.device import resolve_device
 from modelscope_i2v.training.configuration import TrainingConfiguration, parse_training_configuration
 from modelscope_i2v.training.requirements import check_requirements
@@ -35,9 +35,9 @@ class GenerationTrainer(BaseTrainer):
 
     Args:
         model: a model's folder or hub id. A folder's absolute path keeps ModelScope from asking the hub about it.
-        train_dataset: a folder, a JSON Lines file (see :func:`~modelscope_i2v.training.sources.find_examples`), or a
-            map-style dataset whose items are what a line of such a file holds; paths are then relative to the current
-            folder.
+        train_dataset: a folder, a JSON Lines file (see :func:`~modelscope_i2v.training.data.sources.find_examples`),
+            or a map-style dataset whose items are what a line of such a file holds; paths are then relative to the
+            current folder.
         eval_dataset: the same, for validation; None takes the first examples of ``train_dataset``.
         work_dir: folder for checkpoints, logs and the result.
         device: ``'cpu'``, ``'gpu'``, ``'cuda'`` or ``'mps'``; which GPUs is up to ``accelerate launch``.

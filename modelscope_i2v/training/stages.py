@@ -8,22 +8,22 @@ from typing import Any, ClassVar
 import torch
 from PIL import Image
 
-from modelscope_i2v.arguments import (
+from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
+from modelscope_i2v.generation.arguments import (
     GenerationArguments,
     ImageToVideoArguments,
     VideoToVideoArguments,
     merge_arguments,
 )
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
-from modelscope_i2v.media.conditioning import pixel_values
-from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.media.images.conditioning import pixel_values
+from modelscope_i2v.media.reading.open import open_video
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.metrics.image_encoder import image_encoder, load_image_encoder
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
-from modelscope_i2v.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
-from modelscope_i2v.training.clips import Clip, to_pixels
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
+from modelscope_i2v.training.data.clips import Clip, to_pixels
+from modelscope_i2v.training.data.latent_cache import EncodedClip
 from modelscope_i2v.training.fingerprint import fingerprint
-from modelscope_i2v.training.latent_cache import EncodedClip
 from modelscope_i2v.training.objective import Objective
 
 

@@ -14,17 +14,17 @@ from torch import nn
 
 from modelscope_i2v.configuration_file import read_configuration
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
-from modelscope_i2v.loading import load, model_folder
+from modelscope_i2v.generation.load import load, model_folder
 from modelscope_i2v.runtime.device import memory_errors
-from modelscope_i2v.training.cached_clips import CachedClips
 from modelscope_i2v.training.configuration import TrainingConfiguration
-from modelscope_i2v.training.datasets import ClipDataset, usable_examples
+from modelscope_i2v.training.data.cached_clips import CachedClips
+from modelscope_i2v.training.data.datasets import ClipDataset, usable_examples
+from modelscope_i2v.training.data.latent_cache import LatentCache
+from modelscope_i2v.training.data.mixture import Mixture
+from modelscope_i2v.training.data.sources import find_examples
 from modelscope_i2v.training.fingerprint import fingerprint
-from modelscope_i2v.training.latent_cache import LatentCache
-from modelscope_i2v.training.loop import fit
+from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.lora import add_lora, save_lora
-from modelscope_i2v.training.mixture import Mixture
-from modelscope_i2v.training.sources import find_examples
 from modelscope_i2v.training.stages import STAGES, TrainableStage
 from modelscope_i2v.training.validation import Validator
 from modelscope_i2v.weights.save import save_model

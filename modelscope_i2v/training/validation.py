@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.media.reading.open import open_video
 from modelscope_i2v.metrics import Evaluation, evaluate
 from modelscope_i2v.metrics.embeddings import Encoder
-from modelscope_i2v.training.clips import Clip
-from modelscope_i2v.training.log import TrainingLog
+from modelscope_i2v.training.data.clips import Clip
+from modelscope_i2v.training.loop.log import TrainingLog
 from modelscope_i2v.training.stages import TrainableStage
 
 #: Frames of a strip.
@@ -22,7 +22,7 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Validator:
-    """Generates a video for each of ``clips``, as :func:`~modelscope_i2v.training.loop.fit` asks it to.
+    """Generates a video for each of ``clips``, as :func:`~modelscope_i2v.training.loop.fit.fit` asks it to.
 
     Attributes:
         trained: the stage with the network that is being trained.

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.arguments import VideoToVideoArguments
-from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
 from modelscope_i2v.diffusion import (
     brownian_noise,
     logsnr_cosine_interp_schedule,
@@ -28,9 +26,11 @@ from modelscope_i2v.diffusion import (
 )
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation_model import GenerationModel, check_latents_shape
-from modelscope_i2v.prompts import build_tokenizer, prompt_tokens
-from modelscope_i2v.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.generation.arguments import VideoToVideoArguments
+from modelscope_i2v.generation.configuration import VideoToVideoConfiguration, parse_video_to_video
+from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
+from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.video_to_video.prompts import build_tokenizer, prompt_tokens
 
 #: The only one that the reference knows.
 REFERENCE_NOISE_LEVEL = 600

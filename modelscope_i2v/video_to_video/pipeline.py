@@ -12,11 +12,11 @@ from modelscope.pipeline_inputs import InputType
 from modelscope.pipelines.builder import PIPELINES
 from PIL import Image
 
-from modelscope_i2v.arguments import VideoToVideoArguments
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation import GenerationPipeline
+from modelscope_i2v.generation.arguments import VideoToVideoArguments
+from modelscope_i2v.generation.pipeline import GenerationPipeline
 from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE
-from modelscope_i2v.registration import VIDEO_TO_VIDEO, register_inputs_and_outputs
+from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO, register_inputs_and_outputs
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.video_to_video.model import VideoToVideoModel
 from modelscope_i2v.video_to_video.preprocessor import PreparedVideo, VideoToVideoPreprocessor

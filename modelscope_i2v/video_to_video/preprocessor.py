@@ -16,12 +16,12 @@ from modelscope.preprocessors.base import Preprocessor
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.configuration import VideoToVideoConfiguration, parse_video_to_video
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
 from modelscope_i2v.errors import InputError, nearest
-from modelscope_i2v.media.geometry import Placement, keep_aspect, stretch
-from modelscope_i2v.media.video_reader import VideoSource, open_video
-from modelscope_i2v.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.generation.configuration import VideoToVideoConfiguration, parse_video_to_video
+from modelscope_i2v.media.reading.open import VideoSource, open_video
+from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.video_to_video.geometry import Placement, keep_aspect, stretch
 
 logger = logging.getLogger(__name__)
 

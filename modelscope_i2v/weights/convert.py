@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelscope_i2v.configuration import parse_model_arguments, parse_stage
 from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, find_stage, naming, read_configuration
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
-from modelscope_i2v.media.atomic_file import output_errors, probe_target
+from modelscope_i2v.files import output_errors, probe_target
+from modelscope_i2v.generation.configuration import parse_model_arguments, parse_stage
 from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights.load import load_weights
 from modelscope_i2v.weights.reader import read_state_dict

@@ -11,8 +11,8 @@ import safetensors
 import torch
 
 from modelscope_i2v.errors import CheckpointError
-from modelscope_i2v.weights.pickle_builders import Stub
-from modelscope_i2v.weights.pickle_reader import ZIP_MAGIC, read_pickle
+from modelscope_i2v.weights.pickle.builders import Stub
+from modelscope_i2v.weights.pickle.reader import ZIP_MAGIC, read_pickle
 
 # torch.save's legacy format starts with a magic number as a pickle, which protocol 1 writes in decimal digits.
 _PICKLE_STARTS = (ZIP_MAGIC, b'\x80', b'L119547037146038801333356')

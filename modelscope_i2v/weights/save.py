@@ -14,8 +14,8 @@ from torch import nn
 
 from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import CheckpointError
-from modelscope_i2v.media.atomic_file import output_errors, replacing
-from modelscope_i2v.registration import Stage
+from modelscope_i2v.files import output_errors, replacing
+from modelscope_i2v.plugin.registration import Stage
 
 #: Names of the weight files in the folders that we write.
 WEIGHT_FILES = {

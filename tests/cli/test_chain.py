@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
+from modelscope_i2v.media.reading.info import probe_video
+from modelscope_i2v.media.reading.open import open_video
 from modelscope_i2v.media.recipe import read_recipe
-from modelscope_i2v.media.video_info import probe_video
-from modelscope_i2v.media.video_reader import open_video
 from tests.calls import build, build_2, latents_of
 from tests.folders import variant
 from tests.golden import DATA

@@ -11,8 +11,8 @@ from PIL import Image
 
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.embedded import embedded_model
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.write import write_video
 from modelscope_i2v.metrics import flicker, motion, psnr, sharpness, ssim
 from tests.metrics.clips import moving_texture
 

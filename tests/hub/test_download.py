@@ -21,7 +21,7 @@ import numpy as np
 import modelscope_i2v
 from modelscope.pipelines import pipeline
 from modelscope_i2v.media.recipe import read_recipe
-from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.media.reading.open import open_video
 
 way, image, folder = sys.argv[1:]
 gradient = np.linspace(0, 255, 32, dtype=np.uint8)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.media.reading.open import open_video
 from tests.media.clips import gradient, record
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from modelscope_i2v.media.conditioning import crop_square, pixel_values
-from modelscope_i2v.media.images import load_image
+from modelscope_i2v.media.images.conditioning import crop_square, pixel_values
+from modelscope_i2v.media.images.load import load_image
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD
 from tests.golden import DATA
 
@@ -46,7 +46,7 @@ def test_extreme_aspect_takes_little_memory():
     program = (
         'import resource, sys\n'
         'from PIL import Image\n'
-        'from modelscope_i2v.media.conditioning import crop_square\n'
+        'from modelscope_i2v.media.images.conditioning import crop_square\n'
         'crop_square(Image.new("RGB", (20, 20)), 448)\n'
         'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
         'crop_square(Image.new("RGB", (4001, 3)), 448)\n'

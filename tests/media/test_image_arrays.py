@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.images import load_image
+from modelscope_i2v.media.images.load import load_image
 
 BGRA = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 

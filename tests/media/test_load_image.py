@@ -16,8 +16,8 @@ from PIL import Image
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.download import download
-from modelscope_i2v.media.image_decoding import MAX_PIXELS
-from modelscope_i2v.media.images import load_image
+from modelscope_i2v.media.images.decoding import MAX_PIXELS
+from modelscope_i2v.media.images.load import load_image
 
 PIXELS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[10, 20, 30], [40, 50, 60], [70, 80, 90]]], np.uint8)
 

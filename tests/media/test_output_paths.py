@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from modelscope_i2v.errors import OutputError
-from modelscope_i2v.media.video_info import probe_video
-from modelscope_i2v.media.video_writer import check_output, encode_video, write_video
+from modelscope_i2v.media.reading.info import probe_video
+from modelscope_i2v.media.writing.write import check_output, encode_video, write_video
 
 ODD_NAMES = ['a b.mp4', 'quote\'"$x;`.mp4', '%d %03d%%.mp4', 'ünï 雪.mp4', '-dash.mp4', 'http:x.mp4', 'a*?[1].mp4']
 
@@ -144,7 +144,7 @@ DISK_FULL = """
 import os, resource, signal, tempfile
 import numpy as np
 from modelscope_i2v.errors import OutputError
-from modelscope_i2v.media.video_writer import encode_video, write_video
+from modelscope_i2v.media.writing.write import encode_video, write_video
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 noise = np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), dtype=np.uint8)

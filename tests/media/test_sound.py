@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from modelscope_i2v.errors import InputError, OutputError
-from modelscope_i2v.media.video_info import probe_video
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import encode_video, write_video
+from modelscope_i2v.media.reading.info import probe_video
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.write import encode_video, write_video
 from tests.media.clips import beeps, gradient, loud_times, record, sound_packets
 
 ROOT = Path(__file__).parents[2]
@@ -260,8 +260,8 @@ FULL = """
 import resource, signal, sys
 import numpy as np
 from modelscope_i2v.errors import OutputError
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.write import write_video
 
 video = open_video(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

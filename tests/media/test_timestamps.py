@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.timestamps import TICK, checked_timing, is_constant_rate
-from modelscope_i2v.media.video_info import probe_video
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import encode_video, write_video
+from modelscope_i2v.media.reading.info import probe_video
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.timestamps import TICK, checked_timing, is_constant_rate
+from modelscope_i2v.media.writing.write import encode_video, write_video
 from tests.media.clips import beeps, gradient, loud_times, record
 
 UNEVEN = [0, Fraction(1, 30), 0.1, 0.11, Fraction(1, 3), 2.5, 2.5 + TICK, 2.6, 3, Fraction(10, 3)]

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.video_info import VideoInfo, probe_video
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.reading.info import VideoInfo, probe_video
+from modelscope_i2v.media.writing.write import write_video
 
 
 def record(path, codec, frames, with_sound=False, **options):

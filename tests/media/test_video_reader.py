@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.video_reader import TimedFrame, VideoSource, open_video
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.reading.open import TimedFrame, VideoSource, open_video
+from modelscope_i2v.media.writing.write import write_video
 from tests.media.clips import beeps, gradient, record
 
 cv2 = pytest.importorskip('cv2', reason='OpenCV, which the reference reads videos with, is the yardstick')
@@ -261,8 +261,8 @@ def test_arrays_and_tensors_are_rgb_and_stay_as_they_are(frames):
 
 READ = """
 import resource, sys
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.write import write_video
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

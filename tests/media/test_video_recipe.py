@@ -11,7 +11,7 @@ from PIL import Image
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.recipe import RECIPE_VERSION, dump_recipe, read_recipe
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.writing.write import write_video
 
 ENTRIES = [
     {'stage': 'image-to-video', 'seed': 2**63 - 1, 'guidance_scale': 3.0, 'model': 'C:\\ü\n"雪"\0', 'none': None},

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.reading.info import probe_video
 from modelscope_i2v.media.recipe import read_recipe
-from modelscope_i2v.media.video_info import probe_video
-from modelscope_i2v.media.video_writer import encode_video, write_video
+from modelscope_i2v.media.writing.write import encode_video, write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,7 +170,7 @@ def test_equal_input_gives_equal_bytes(tmp_path, frames, clean_temp):
 ENCODE = """
 import hashlib, sys
 import numpy as np
-from modelscope_i2v.media.video_writer import encode_video
+from modelscope_i2v.media.writing.write import encode_video
 y, x = np.mgrid[0:112, 0:112]
 frames = [np.stack([x * 4, y * 5, x * 0 + 25 * i], axis=-1).astype(np.uint8) for i in range(10)]
 sys.stdout.write(hashlib.sha256(encode_video(frames, fps=8)).hexdigest())

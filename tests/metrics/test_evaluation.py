@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.media.reading.open import open_video
 from modelscope_i2v.metrics import (
     evaluate,
     evaluation,

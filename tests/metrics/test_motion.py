@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.write import write_video
 from modelscope_i2v.metrics import motion
 from modelscope_i2v.metrics.optical_flow import optical_flow, warp_back
 from tests.metrics.clips import moving_texture, plain

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.writing.write import write_video
 from modelscope_i2v.networks import ImageToVideoUNet
 from modelscope_i2v.weights import build_on_meta
 from tests.folders import IMAGE

@@ -94,7 +94,7 @@ class TestPage:
         task = front_matter(page)['tasks'][0]
         given = str(IMAGE)
         if task == 'video-to-video':
-            from modelscope_i2v.media.video_writer import write_video
+            from modelscope_i2v.media.writing.write import write_video
             from tests.media.clips import gradient
 
             write_video(gradient(3), tmp_path / 'in.mp4', fps=8)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelscope_i2v.media.video_writer import write_video
+from modelscope_i2v.media.writing.write import write_video
 
 STEP = 5
 

@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.media.video_reader import open_video
-from modelscope_i2v.media.video_writer import write_video
-from modelscope_i2v.training.datasets import ClipDataset, ClipSettings, usable_examples
-from modelscope_i2v.training.frame_index import index_frames
-from modelscope_i2v.training.sources import Example
+from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.write import write_video
+from modelscope_i2v.training.data.datasets import ClipDataset, ClipSettings, usable_examples
+from modelscope_i2v.training.data.frame_index import index_frames
+from modelscope_i2v.training.data.sources import Example
 from tests.media.clips import gradient, record
 from tests.training.clips import numbered, numbers, write_numbered
 

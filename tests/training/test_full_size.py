@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.training_memory import training_step
 from modelscope_i2v.training.lora import LoraSettings
-from modelscope_i2v.weights.lora_layers import lora_shapes
+from modelscope_i2v.weights.lora.layers import lora_shapes
 
 GIB = 2**30
 #: Frames, height and width; latent heights of stage 2 are 2 more than a multiple of 8.

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import ConfigurationError, InputError, OutputError
-from modelscope_i2v.training.cached_clips import CachedClips
-from modelscope_i2v.training.datasets import ClipDataset, ClipSettings
-from modelscope_i2v.training.latent_cache import EncodedClip, LatentCache
-from modelscope_i2v.training.mixture import Mixture, MixtureSettings
-from modelscope_i2v.training.sources import Example
+from modelscope_i2v.training.data.cached_clips import CachedClips
+from modelscope_i2v.training.data.datasets import ClipDataset, ClipSettings
+from modelscope_i2v.training.data.latent_cache import EncodedClip, LatentCache
+from modelscope_i2v.training.data.mixture import Mixture, MixtureSettings
+from modelscope_i2v.training.data.sources import Example
 from tests.training.clips import STEP, write_numbered
 
 

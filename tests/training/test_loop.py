@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, DeviceError, OutputError
-from modelscope_i2v.training.log import read_log
-from modelscope_i2v.training.loop import fit
-from modelscope_i2v.training.settings import LoopSettings
+from modelscope_i2v.training.loop.fit import fit
+from modelscope_i2v.training.loop.log import read_log
+from modelscope_i2v.training.loop.settings import LoopSettings
 
 
 class Numbers(Dataset):

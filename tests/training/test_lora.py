@@ -10,8 +10,8 @@ from modelscope_i2v.errors import ConfigurationError, InputError, OutputError
 from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.training.lora import LoraSettings, add_lora, save_lora
 from modelscope_i2v.weights import build_on_meta
-from modelscope_i2v.weights.lora import apply_lora
-from modelscope_i2v.weights.lora_layers import LAYER_GROUPS, lora_shapes
+from modelscope_i2v.weights.lora.apply import apply_lora
+from modelscope_i2v.weights.lora.layers import LAYER_GROUPS, lora_shapes
 from tests.lora_files import small_unet
 
 KINDS = (ImageToVideoUNet, VideoToVideoUNet)

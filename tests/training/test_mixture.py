@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.training.mixture import BatchPlan, Mixture, MixtureSettings
+from modelscope_i2v.training.data.mixture import BatchPlan, Mixture, MixtureSettings
 
 VIDEOS, IMAGES = [0, 2, 4, 6, 8], [1, 3, 5]
 

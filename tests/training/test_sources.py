@@ -3,7 +3,7 @@ import json
 import pytest
 
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.training.sources import Example, find_examples
+from modelscope_i2v.training.data.sources import Example, find_examples
 
 
 def write_list(folder, *lines):

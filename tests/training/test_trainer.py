@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from modelscope_i2v import load
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
 from modelscope_i2v.training.configuration import parse_training_configuration, read_training_configuration
-from modelscope_i2v.training.datasets import ClipDataset
-from modelscope_i2v.training.log import read_log
-from modelscope_i2v.training.sources import find_examples
+from modelscope_i2v.training.data.datasets import ClipDataset
+from modelscope_i2v.training.data.sources import find_examples
+from modelscope_i2v.training.loop.log import read_log
 from modelscope_i2v.training.trainer import evaluate, load_stage, train
 from modelscope_i2v.weights.save import WEIGHT_FILES
 from tests.training.tiny import NUM_FRAMES, SIZE, configuration, losses, write_clip

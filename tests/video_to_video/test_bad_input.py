@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
-from modelscope_i2v.media.video_reader import open_video
+from modelscope_i2v.media.reading.open import open_video
 from tests.calls import CLIP, VIDEO, build_2, latents_of
 from tests.folders import IMAGE, variant
 from tests.media.clips import gradient, record

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from modelscope_i2v.media.video_info import probe_video
+from modelscope_i2v.media.reading.info import probe_video
 from tests.calls import CLIP, VIDEO
 from tests.media.clips import beeps, gradient, loud_times, record, sound_packets
 

@@ -7,7 +7,7 @@ import torch
 from benchmarks.video_to_video_memory import peak_activations
 from modelscope_i2v.diffusion.windows import window_starts
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.video_info import probe_video
+from modelscope_i2v.media.reading.info import probe_video
 from tests.calls import VIDEO, build_2, latents_of, unet_calls
 from tests.folders import variant
 

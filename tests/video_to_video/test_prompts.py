@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from modelscope_i2v.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT, build_tokenizer, prompt_tokens
+from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT, build_tokenizer, prompt_tokens
 from tests.golden import DATA, golden
 
 

@@ -11,8 +11,8 @@ import torch
 
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
-from modelscope_i2v.configuration import parse_image_to_video, parse_video_to_video
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, OutputError
+from modelscope_i2v.generation.configuration import parse_image_to_video, parse_video_to_video
 from modelscope_i2v.stage_networks import build_networks
 from modelscope_i2v.weights import convert
 from modelscope_i2v.weights.convert import NOTE, check_new, convert_model

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
 from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.weights import build_on_meta, load_weights
-from modelscope_i2v.weights.lora import apply_lora, read_lora
-from modelscope_i2v.weights.lora_file import read_lora_file
-from modelscope_i2v.weights.lora_layers import LAYER_GROUPS, lora_layers, lora_shapes
+from modelscope_i2v.weights.lora.apply import apply_lora, read_lora
+from modelscope_i2v.weights.lora.file import read_lora_file
+from modelscope_i2v.weights.lora.layers import LAYER_GROUPS, lora_layers, lora_shapes
 from tests.golden import AUTOENCODER_MICRO
 from tests.lora_files import LAYERS, UNET, description, factors, small_unet, write_lora
 

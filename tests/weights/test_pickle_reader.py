@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import CheckpointError
-from modelscope_i2v.weights.pickle_builders import Stub
-from modelscope_i2v.weights.pickle_reader import read_pickle
+from modelscope_i2v.weights.pickle.builders import Stub
+from modelscope_i2v.weights.pickle.reader import read_pickle
 
 FORMATS = pytest.mark.parametrize('is_zip', [True, False], ids=['zip', 'legacy'])
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool, torch.int8)
@@ -167,7 +167,7 @@ def test_archives_of_another_kind(tmp_path):
 def test_memory_is_used_when_touched(tmp_path):
     path = save({'a': torch.ones(50_000_000)}, tmp_path / 'a.pth')
     program = (
-        'import resource, sys\nfrom modelscope_i2v.weights.pickle_reader import read_pickle\n'
+        'import resource, sys\nfrom modelscope_i2v.weights.pickle.reader import read_pickle\n'
         'def used():\n  return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6\n'
         'before = used()\ntensor = read_pickle(sys.argv[1])["a"]\nloaded = used()\ntotal = tensor.sum().item()\n'
         'print(loaded - before, used() - loaded, total)\n'

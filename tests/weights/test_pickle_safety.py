@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import CheckpointError
-from modelscope_i2v.weights.pickle_reader import read_pickle
+from modelscope_i2v.weights.pickle.reader import read_pickle
 from tests.weights.test_pickle_reader import FORMATS, save
 
 
@@ -99,7 +99,7 @@ def test_odd_programs_give_inert_objects(tmp_path, monkeypatch, program):
     monkeypatch.setitem(copyreg._inverted_registry, 0xF0, ('os', 'getpid'))
     before = dict(os.environ), dict(vars(torch.UntypedStorage)), dict(vars(torch._utils._rebuild_tensor_v2))
     loaded = read_pickle(zip_around(tmp_path / 'a.pth', PROGRAMS[program]))
-    assert type(loaded).__module__ == 'modelscope_i2v.weights.pickle_builders'
+    assert type(loaded).__module__ == 'modelscope_i2v.weights.pickle.builders'
     after = dict(os.environ), dict(vars(torch.UntypedStorage)), dict(vars(torch._utils._rebuild_tensor_v2))
     assert after == before
 

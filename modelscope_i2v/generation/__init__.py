@@ -1,0 +1,1 @@
+"""What every stage shares: arguments, configuration, model, pipeline, early checks, loading, the chain."""

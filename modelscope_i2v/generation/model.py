@@ -1,0 +1,172 @@
+"""What both stages' models share: building, loading and placing the networks, guided denoising, decoding."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from modelscope.models.base import TorchModel
+from torch import nn
+
+from modelscope_i2v.configuration_file import FILE_NAME, naming
+from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, v_prediction_denoiser
+from modelscope_i2v.diffusion.denoiser import Denoiser
+from modelscope_i2v.diffusion.guidance import Network
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.generation.configuration import StageConfiguration, parse_model_arguments
+from modelscope_i2v.networks import set_attention_backend
+from modelscope_i2v.runtime.attention import resolve_attention
+from modelscope_i2v.runtime.device import memory_errors, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.progress import progress_bar
+from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.weights import load_weights
+from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_scale, read_lora
+
+#: Pixels that pass the autoencoder at a time: bounds its activations to those of a few frames of 448x256.
+CHUNK_PIXELS = 4 * 448 * 256
+
+
+class GenerationModel(TorchModel):
+    """A CLIP tower, a UNet and the autoencoder; a subclass says which, and how they are conditioned.
+
+    Args:
+        model_dir: the model's folder, which holds the weight files.
+        device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
+        dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
+            in the reference: bfloat16 has fewer levels between -1 and 1 than a pixel.
+        attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
+        lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; its change is added to the UNet.
+        lora_scale: times how much, -100..100; 0 changes nothing.
+        model_args, model_cfg: sections of configuration.json.
+
+    Raises:
+        ConfigurationError, CheckpointError, DeviceError: if the folder, its weights or the device cannot be used.
+        InputError: if ``lora`` is no path or ``lora_scale`` no such number.
+    """
+
+    configuration: StageConfiguration
+    schedule: NoiseSchedule
+    clip: Any
+    unet: Any
+    autoencoder: Any
+
+    def __init__(
+        self,
+        model_dir: str | os.PathLike[str],
+        *,
+        device: str | None = None,
+        dtype: str = 'auto',
+        attention: str = 'auto',
+        lora: str | os.PathLike[str] | None = None,
+        lora_scale: float = 1.0,
+        model_args: Mapping[str, Any] | None = None,
+        model_cfg: Mapping[str, Any] | None = None,
+        show_progress: bool = True,
+        **_: Any,
+    ) -> None:
+        super().__init__(str(model_dir))
+        file = Path(model_dir) / FILE_NAME
+        self.lora_scale = check_scale(lora_scale)
+        self.lora = _file_name(lora)
+        self.device = resolve_device(device)
+        self.dtype = resolve_dtype(dtype, self.device)
+        self.model_args = parse_model_arguments(model_args, file)
+        self.configuration = self.parse_configuration(model_cfg, file)
+        with naming(file, 'model.model_cfg'):
+            networks = build_networks(self.configuration)
+        self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
+        self.autoencoder = networks['ckpt_autoencoder']
+        change = None if lora is None else read_lora(self.unet, lora)  # checked before minutes of loading
+        with memory_errors("Take another device, or dtype='fp16' or 'bf16'."):
+            self._load(Path(model_dir), networks, change, show_progress)
+        backend = resolve_attention(attention, self.device, self.dtype)
+        set_attention_backend(self.unet, backend)
+        set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')
+        self.eval()
+        self.requires_grad_(False)
+
+    @abstractmethod
+    def parse_configuration(self, section: Any, file: Path) -> StageConfiguration:
+        """Section ``model.model_cfg`` of ``file``, checked."""
+
+    def check_arguments(self, arguments: Any) -> None:
+        """Raise InputError unless the arguments fit the networks."""
+        self.configuration.check_call(arguments)
+
+    def call_defaults(self) -> dict[str, Any]:
+        """What the model's folder says about the arguments of a call."""
+        return self.configuration.call_defaults(self.model_args)
+
+    def network(self, *conditions: torch.Tensor) -> Network:
+        """The UNet with its conditions bound, from float32 to float32."""
+
+        def predict(latents: torch.Tensor, timestep: int) -> torch.Tensor:
+            t = torch.tensor([timestep], device=self.device)
+            return self.unet(latents, t, *conditions).float()
+
+        return predict
+
+    def denoiser(self, conditional: Network, unconditional: Network, arguments: GenerationArguments) -> Denoiser:
+        """The guided denoiser that a sampler takes."""
+        guided = classifier_free_guidance(
+            conditional,
+            unconditional,
+            guidance_scale=arguments.guidance_scale,
+            guidance_rescale=arguments.guidance_rescale,
+            guidance_min_timestep=arguments.guidance_min_timestep,
+        )
+        return v_prediction_denoiser(guided, self.schedule)
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time."""
+        frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
+        pixels = frames.shape[-2] * frames.shape[-1] * self.configuration.autoencoder.downsampling_factor**2
+        for chunk in frames.split(self.frames_at_a_time(pixels)):
+            yield self.autoencoder.decode(chunk)
+
+    def frames_at_a_time(self, pixels: int) -> int:
+        """How many frames of ``pixels`` pixels the autoencoder takes together."""
+        return max(1, CHUNK_PIXELS // pixels)
+
+    def share_autoencoder(self, other: GenerationModel) -> bool:
+        """Use the autoencoder of ``other``, freeing one's own, if both have the same weights; says whether."""
+        own, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
+        # The scale is the UNets' business: the stages of one autoencoder may differ in it.
+        here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))
+        same = here == there and self.device == other.device
+        if same and all(torch.equal(own[key], theirs[key]) for key in own):
+            self.autoencoder = other.autoencoder
+            return True
+        return False
+
+    def _load(self, folder: Path, networks: Mapping[str, nn.Module], lora: Lora | None, show_progress: bool) -> None:
+        with progress_bar('Loading weights', len(networks), show=show_progress) as bar:
+            for key, network in networks.items():
+                dtype = torch.float32 if network is self.autoencoder else self.dtype
+                load_weights(network, folder / getattr(self.model_args, key), dtype=dtype)
+                if network is self.unet and lora is not None:
+                    add_to_weights(network, lora, self.lora_scale)
+                network.to(self.device)
+                bar.update()
+
+
+def _file_name(lora: str | os.PathLike[str] | None) -> str | None:
+    if lora is not None and not isinstance(lora, (str, os.PathLike)):
+        raise InputError(f"'lora' must be the path of a file or None, found {lora!r} ({type(lora).__name__}).")
+    return None if lora is None else Path(lora).name
+
+
+def check_latents_shape(latents: torch.Tensor | None, shape: tuple[int, ...]) -> None:
+    """Raise InputError unless given ``latents`` have the shape that the other arguments ask for."""
+    if latents is not None and tuple(latents.shape) != shape:
+        raise InputError(
+            f"'latents' must have the shape {list(shape)} for this number of frames, height and width, found "
+            f'{list(latents.shape)}.'
+        )

@@ -1,0 +1,109 @@
+"""Videos whose frames are in memory: lists of images, arrays and tensors. They have neither clock nor sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.images.decoding import orientation, upright_rgb
+from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameList(VideoSource):
+    """``count`` frames, of which ``frame(index)`` gives each as uint8 RGB ``[H, W, 3]``, a new array every time."""
+
+    count: int
+    frame: Callable[[int], np.ndarray] = field(repr=False)
+
+    def frames(self) -> Iterator[TimedFrame]:
+        for index in range(self.count):
+            pixels = self.frame(index)
+            _check_size(self.name, index, pixels.shape[1::-1], (self.width, self.height))
+            yield TimedFrame(pixels, None)
+
+
+def images_as_video(images: Sequence[Image.Image]) -> FrameList:
+    """PIL images of any mode, each turned upright and converted to RGB when its turn comes.
+
+    Raises:
+        InputError: no images, something else than a PIL image, or images of different sizes.
+    """
+    name = 'The list of images'
+    if not images:
+        raise InputError(f'{name} is empty. Give at least one PIL image.')
+    for index, image in enumerate(images):
+        if not isinstance(image, Image.Image):
+            raise InputError(
+                f'{name} holds a {type(image).__name__} at position {index}. Give PIL images, or one uint8 RGB array '
+                f'[F, H, W, 3].'
+            )
+    size = _upright_size(images[0])
+    for index, image in enumerate(images):
+        _check_size(name, index, _upright_size(image), size)
+    return _in_memory(name, len(images), size, lambda index: np.array(upright_rgb(images[index], f'Image {index}')))
+
+
+def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
+    """A uint8 RGB array or tensor ``[F, H, W, 3]`` on any device.
+
+    Raises:
+        InputError: another dtype or shape, or no pixels.
+    """
+    kind = 'array' if isinstance(array, np.ndarray) else 'tensor'
+    name = f'The video {kind}'
+    dtype = str(array.dtype).removeprefix('torch.')
+    if dtype != 'uint8':
+        raise InputError(
+            f'{name} must be uint8 with values 0..255, found {dtype}. Scale values of 0..1 by 255, round and convert.'
+        )
+    if array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape:
+        raise InputError(
+            f'{name} must have the shape [F, H, W, 3] (RGB) with at least one frame and one pixel, found '
+            f'{list(array.shape)}. Move the channels to the end.'
+        )
+    frames, height, width = array.shape[:3]
+    return _in_memory(name, frames, (width, height), lambda index: _pixels(array[index]))
+
+
+def _in_memory(name: str, count: int, size: tuple[int, int], frame: Callable[[int], np.ndarray]) -> FrameList:
+    width, height = size
+    if not width * height:
+        raise InputError(f'{name} has frames of {width} x {height} pixels. Give at least one pixel.')
+    return FrameList(
+        name=name,
+        width=width,
+        height=height,
+        aspect=width / height,
+        fps=None,
+        has_sound=False,
+        recipe=[],
+        count=count,
+        frame=frame,
+    )
+
+
+def _pixels(frame: np.ndarray | torch.Tensor) -> np.ndarray:
+    return frame.copy() if isinstance(frame, np.ndarray) else frame.detach().cpu().numpy().copy()
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """The size after ``upright_rgb``, without decoding the image."""
+    width, height = image.size
+    return (height, width) if orientation(image) >= 5 else (width, height)
+
+
+def _check_size(name: str, index: int, found: tuple[int, ...], expected: tuple[int, int]) -> None:
+    if found != expected:
+        raise InputError(
+            f'{name} changes its size: frame {index} has {found[0]} x {found[1]} pixels, those before it '
+            f'{expected[0]} x {expected[1]}. Scale all to one size.'
+        )

@@ -1,0 +1,64 @@
+"""What a video file holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.reading.containers import open_container
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """Facts about a video file: sizes in pixels, ``fps`` in frames a second, ``duration`` in seconds."""
+
+    path: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    duration: float
+    codec: str
+    pixel_format: str
+    has_audio: bool
+
+
+def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
+    """Look into a video file. Frames are decoded and counted only where the header does not say how many there are.
+
+    Raises:
+        InputError: the file is missing, unreadable, not a video, or holds no frames.
+    """
+    with open_container(path) as (container, stream):
+        context = stream.codec_context
+        frames = stream.frames or sum(1 for _ in container.decode(stream))
+        if frames == 0 or context.width == 0 or context.height == 0:
+            raise InputError(f'The video file {os.fsdecode(path)!r} holds no frames. Write or download it again.')
+        duration = _duration(container, stream)
+        rate = stream.average_rate or stream.guessed_rate
+        fps = float(rate) if rate else (frames / duration if duration else 0.0)
+        return VideoInfo(
+            path=os.fsdecode(path),
+            width=context.width,
+            height=context.height,
+            frames=frames,
+            fps=fps,
+            duration=duration or (frames / fps if fps else 0.0),
+            codec=context.codec.name,
+            pixel_format=context.pix_fmt or '',
+            has_audio=bool(container.streams.audio),
+        )
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float:
+    import av
+
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else 0.0

@@ -1,0 +1,1 @@
+"""The sound track that a video takes along."""

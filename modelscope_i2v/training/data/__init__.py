@@ -1,0 +1,1 @@
+"""From files to batches: examples, clips, the latent cache, the mixture."""

@@ -1,0 +1,168 @@
+"""Single frames out of a long video: where each one is, without decoding, and the wanted ones, without the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.reading.containers import checked_file, open_input, reason_of, video_file_name, video_stream
+from modelscope_i2v.media.reading.file import EncodedVideo, open_file
+from modelscope_i2v.media.reading.upright import upright_pixels
+
+#: Seconds by which time stamps may be off: WebM and Matroska round them to milliseconds.
+TIME_SLACK = 0.0005
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """When the frames of a video file are shown. Holds no open file and travels between processes.
+
+    Attributes:
+        path: of the file.
+        times: float64 ``[N]``, seconds since the first frame, rising from 0.
+        stamps: int64 ``[N]``, the same on the file's own clock; None where the file tells them only as it is decoded.
+        end: when the last frame gives way, seconds since the first frame.
+        width, height: pixels of a frame as it is shown, upright.
+        aspect: shown width by shown height.
+    """
+
+    path: str
+    times: np.ndarray = field(repr=False)
+    stamps: np.ndarray | None = field(repr=False)
+    end: float
+    width: int
+    height: int
+    aspect: float
+
+    @property
+    def fps(self) -> float:
+        """Average frames a second."""
+        return len(self.times) / self.end
+
+    def shown_at(self, times: np.ndarray) -> np.ndarray:
+        """The indices int64 of the frames that are to be seen at ``times``, seconds since the first frame.
+
+        A frame counts as shown up to a millisecond before its time: some files round to milliseconds.
+        """
+        return np.maximum(np.searchsorted(self.times, times + 2 * TIME_SLACK, side='right') - 1, 0)
+
+    def read(self, wanted: Sequence[int], convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The frames ``wanted``, decoding from the key frame before the first of them to the last of them.
+
+        Args:
+            wanted: rising indices, at least one; repetitions are allowed.
+            convert: applied to each, uint8 RGB ``[H, W, 3]``, as it is decoded: only its results are kept.
+
+        Returns:
+            What ``convert`` returned, stacked: ``[len(wanted), ...]``.
+
+        Raises:
+            InputError: the video has gone, or a wanted frame is damaged, missing or of another size.
+        """
+        distinct, places = np.unique(np.asarray(wanted), return_inverse=True)
+        frames = self._seek(distinct, convert)
+        if frames is None:
+            # Not every file can be entered in the middle.
+            frames = self._stream(distinct, convert)
+        return np.stack(frames)[places]
+
+    def _seek(self, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray] | None:
+        """The frames by their stamps; None unless every one came out whole."""
+        import av
+
+        if self.stamps is None:
+            return None
+        stamps = [int(stamp) for stamp in self.stamps[wanted]]
+        frames: list[np.ndarray] = []
+        try:
+            name = video_file_name(self.path)
+            with open_input(checked_file(self.path), name) as container:
+                stream = video_stream(container, name)
+                container.seek(stamps[0], stream=stream)
+                for frame in container.decode(stream):
+                    if frame.pts is None or frame.pts < stamps[len(frames)]:
+                        continue
+                    if frame.pts > stamps[len(frames)]:
+                        return None
+                    pixels = upright_pixels(frame)
+                    if frame.is_corrupt or pixels.shape[:2] != (self.height, self.width):
+                        return None
+                    frames.append(convert(pixels))
+                    if len(frames) == len(stamps):
+                        return frames
+        except av.error.FFmpegError:
+            return None
+        return None
+
+    def _stream(self, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+        """The frames by their times, from the beginning of the file; what is damaged on the way is told."""
+        video, times = open_file(self.path), self.times[wanted]
+        frames: list[np.ndarray] = []
+        with closing(video.frames()) as stream:  # type: ignore[type-var]
+            for frame in stream:
+                if float(frame.time or 0) >= times[len(frames)] - TIME_SLACK:
+                    frames.append(convert(frame.pixels))
+                if len(frames) == len(times):
+                    return frames
+        raise InputError(
+            f'{video.name} is damaged or has changed: it should show a frame at {times[len(frames)]:.3f} s but ends '
+            f'before. Write or download it again.'
+        )
+
+
+def index_frames(path: str | os.PathLike[str]) -> FrameIndex:
+    """Find out when each frame of a video file is shown; decodes the first one only where the file has time stamps.
+
+    Raises:
+        InputError: missing, not a video, cut off, or not one frame of it can be decoded.
+    """
+    video = open_file(path)
+    step = 1 / video.fps if video.fps else 1.0
+    found = _stamps(video)
+    if found is None:
+        stamps, times = None, np.array([float(frame.time or 0) for frame in video.frames()])
+    else:
+        stamps, tick, lasts = found
+        step = lasts or step
+        # Broadcasts begin in the middle of something: what comes before the first frame that can be decoded is lost.
+        seconds = stamps * tick - float(video.start)
+        shown = seconds > -TIME_SLACK
+        stamps, times = stamps[shown], seconds[shown] - seconds[shown][0]
+    size = (video.width, video.height, video.aspect)
+    return FrameIndex(os.fsdecode(path), times, stamps, float(times[-1]) + step, *size)
+
+
+def _stamps(video: EncodedVideo) -> tuple[np.ndarray, float, float] | None:
+    """The time stamps of all frames in the order in which they are shown, their unit in seconds, and how many seconds
+    the last frame stays (0 where unknown); None if some frames have no stamp."""
+    import av
+
+    with video.opened() as container:
+        stream = video_stream(container, video.name)
+        promised = sum(entry.size > 0 for entry in stream.index_entries) if 'mp4' in container.format.name else 0
+        try:
+            packets = [
+                (packet.pts, packet.duration or 0, packet.is_discard)
+                for packet in container.demux(stream)
+                if packet.size
+            ]
+        except av.error.FFmpegError as error:
+            raise InputError(
+                f'{video.name} is damaged or cut off ({reason_of(error)}). Write or download it again.'
+            ) from error
+        if len(packets) < promised:
+            raise InputError(
+                f'{video.name} is cut off: its index lists {promised} frames, but only {len(packets)} are there. Write '
+                f'or download it again.'
+            )
+        shown = [(stamp, duration) for stamp, duration, hidden in packets if not hidden]
+        durations = {stamp: duration for stamp, duration in shown if stamp is not None}
+        if not durations or any(stamp is None for stamp, _ in shown) or not stream.time_base:
+            return None
+        stamps, tick = sorted(durations), float(stream.time_base)
+        return np.array(stamps, np.int64), tick, durations[stamps[-1]] * tick

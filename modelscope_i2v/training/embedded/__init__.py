@@ -1,4 +1,0 @@
-"""Training of the embedded models, from nothing to the two folders that ship.
-
-Run it with ``python -m modelscope_i2v.training.embedded``.
-"""

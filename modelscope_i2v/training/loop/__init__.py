@@ -1,0 +1,1 @@
+"""The training loop, whatever the network: steps, checkpoints, averages, logs."""

@@ -1,0 +1,68 @@
+"""What a training says about itself: one JSON line a report in ``log.jsonl``, and the same in TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelscope_i2v.files import output_errors, replacing
+
+logger = logging.getLogger(__name__)
+
+LOG_NAME = 'log.jsonl'
+
+
+class TrainingLog:
+    """Scalars and pictures of the steps from ``first_step`` on; reports of later steps that an interrupted run left
+    are removed.
+
+    Args:
+        folder: of the training.
+    """
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = folder / LOG_NAME
+        #: Steps that were validated before.
+        self.validated: set[int] = set()
+        if self._path.exists():
+            kept = [entry for entry in read_log(folder) if entry['step'] <= first_step]
+            self.validated = {entry['step'] for entry in kept if any(name.startswith('validation/') for name in entry)}
+            with replacing(self._path) as draft, output_errors(self._path):
+                draft.write_text(''.join(json.dumps(entry) + '\n' for entry in kept), encoding='utf-8')
+        self._writer: Any = SummaryWriter(str(folder / 'tensorboard'), purge_step=first_step + 1)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Report ``values`` of ``step``."""
+        with output_errors(self._path), self._path.open('a', encoding='utf-8') as file:
+            file.write(json.dumps({'step': step, **values}) + '\n')
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        logger.info('step %d: %s', step, ', '.join(f'{name} {value:.5g}' for name, value in values.items()))
+
+    def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """Show ``pixels`` uint8 ``[H, W, 3]``."""
+        self._writer.add_image(name, pixels, step, dataformats='HWC')
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._writer.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The reports of a training, oldest first; lines that a crash left unreadable are passed over."""
+    entries = []
+    for line in (folder / LOG_NAME).read_text(encoding='utf-8', errors='replace').splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get('step'), int):
+            entries.append(entry)
+    return entries

@@ -1,0 +1,1 @@
+"""LoRA files: reading them, and adding them to a UNet's weights."""

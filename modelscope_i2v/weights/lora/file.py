@@ -1,0 +1,130 @@
+"""What a LoRA file says about itself, in the metadata of its ``.safetensors`` header, and reading it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import nn
+
+from modelscope_i2v.checks import choice, integer, number
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, ModelScopeI2VError
+from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.weights.lora.layers import LAYER_GROUPS
+from modelscope_i2v.weights.reader import read_state_dict
+
+FORMAT = 'modelscope_i2v.lora'
+FORMAT_VERSION = 1
+MAX_RANK = 4096
+MAX_ALPHA = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraDescription:
+    """How a LoRA was made.
+
+    Attributes:
+        task: of the stage whose UNet it changes, ``'image-to-video'`` or ``'video-to-video'``.
+        rank, alpha: the change of a weight is ``alpha / rank * B A``.
+        layers: groups of changed layers, see :data:`~modelscope_i2v.weights.lora.layers.LAYER_GROUPS`.
+        unet: parameters of the UNet that it was trained on.
+    """
+
+    task: str
+    rank: int
+    alpha: float
+    layers: tuple[str, ...]
+    unet: Mapping[str, Any]
+
+    def to_metadata(self) -> dict[str, str]:
+        """As strings, which is all that the header holds; other types as JSON."""
+        return {
+            'format': FORMAT,
+            'format_version': str(FORMAT_VERSION),
+            'task': self.task,
+            'rank': str(self.rank),
+            'alpha': str(self.alpha),
+            'layers': json.dumps(self.layers),
+            'unet': json.dumps(dict(self.unet)),
+        }
+
+
+def task_and_parameters(unet: nn.Module) -> tuple[str, dict[str, Any]]:
+    """The task that ``unet`` is for, and its parameters in JSON's types.
+
+    Raises:
+        ConfigurationError: if it is no UNet of this package.
+    """
+    for kind, stage in ((ImageToVideoUNet, IMAGE_TO_VIDEO), (VideoToVideoUNet, VIDEO_TO_VIDEO)):
+        if isinstance(unet, kind):
+            return stage.task, json.loads(json.dumps(dataclasses.asdict(unet.config)))
+    raise ConfigurationError(
+        f'A LoRA changes an ImageToVideoUNet or a VideoToVideoUNet, found a {type(unet).__name__}. Give the UNet alone.'
+    )
+
+
+def check_rank_alpha_layers(
+    rank: Any, alpha: Any, layers: Any, error: type[ModelScopeI2VError]
+) -> tuple[int, float, tuple[str, ...]]:
+    """The three as their types, or ``error`` that says which is wrong and what is allowed."""
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise error(f"'layers' must be a non-empty list of {', '.join(map(repr, LAYER_GROUPS))}, found {layers!r}.")
+    groups = tuple(choice(f'layers[{index}]', item, LAYER_GROUPS, error=error) for index, item in enumerate(layers))
+    whole = integer('rank', rank, 1, MAX_RANK, error=error)
+    return whole, number('alpha', alpha, 0, MAX_ALPHA, open_low=True, error=error), groups
+
+
+def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[str, torch.Tensor]]:
+    """A file that :func:`~modelscope_i2v.training.lora.save_lora` wrote: its description and its tensors.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, another kind of file or of a newer format.
+    """
+    if not Path(path).exists():
+        raise CheckpointError(f"There is no LoRA file '{os.fspath(path)}'. Check the path.")
+    metadata = _metadata(path)
+    tensors = read_state_dict(path)  # before the metadata are judged: it knows all that can be wrong with a file
+    if metadata.get('format') != FORMAT:
+        raise CheckpointError(
+            f"'{os.fspath(path)}' holds {len(tensors)} tensors, but is no LoRA of this package: its metadata lack "
+            f"format='{FORMAT}'. Give a file that `modelscope-i2v train` wrote; whole networks belong into the "
+            "model's folder."
+        )
+    try:
+        return _description(metadata), tensors
+    except (CheckpointError, ValueError, LookupError, RecursionError) as error:
+        raise CheckpointError(
+            f"The metadata of the LoRA file '{os.fspath(path)}' cannot be used: {error} Save it again, or update "
+            'modelscope_i2v if the file is newer than it.'
+        ) from error
+
+
+def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Of a ``.safetensors`` file; none if it is something else, or damaged."""
+    try:
+        with safetensors.safe_open(path, framework='pt') as file:
+            return dict(file.metadata() or {})
+    except (safetensors.SafetensorError, OSError, ValueError):
+        return {}
+
+
+def _description(metadata: Mapping[str, str]) -> LoraDescription:
+    missing = [name for name in ('format_version', 'task', 'rank', 'alpha', 'layers', 'unet') if name not in metadata]
+    if missing:
+        raise CheckpointError(f'they lack {", ".join(map(repr, missing))}.')
+    if metadata['format_version'] != str(FORMAT_VERSION):
+        found = metadata['format_version']
+        raise CheckpointError(f"'format_version' must be '{FORMAT_VERSION}', found '{found}'.")
+    rank, alpha, layers, unet = (json.loads(metadata[name]) for name in ('rank', 'alpha', 'layers', 'unet'))
+    rank, alpha, layers = check_rank_alpha_layers(rank, alpha, layers, CheckpointError)
+    if not isinstance(unet, dict):
+        raise CheckpointError(f"'unet' must be a JSON object, found {metadata['unet']}.")
+    return LoraDescription(task=metadata['task'], rank=rank, alpha=alpha, layers=layers, unet=unet)
