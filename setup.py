@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = next(
     line.split("'")[1]
-    for line in (HERE / 'modelscope_i2v' / '__init__.py').read_text(encoding='utf-8').splitlines()
+    for line in (HERE / 'modelscope_i2v' / 'version.py').read_text(encoding='utf-8').splitlines()
     if line.startswith('__version__')
 )
 
@@ -46,7 +46,6 @@ EXTRAS_REQUIRE = {
         'peft>=0.15',  # LoRA, of Conv1d too
         'tensorboard>=2.14',  # curves and strips of samples
         'torchmetrics>=1.3',  # PSNR and SSIM, also of `evaluate --source`
-        'scikit-image>=0.22',  # pictures that the embedded models learn from
     ],
     # For `modelscope server`, which does not work with newer ones.
     'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],
@@ -57,6 +56,8 @@ EXTRAS_REQUIRE = {
         'mypy>=1.10',
         'pyyaml>=6.0',  # front matter of the model pages
         'matplotlib>=3.8',  # figures of the model pages
+        'scikit-image>=0.22',  # pictures that the embedded models learn from, in demo_training/
+        'import-linter>=2.6',  # which folder may import which
         # Only for importing the reference: its networks run beside ours, its classes register beside ours.
         'easydict>=1.10',
         'fairscale>=0.4.13',
@@ -79,7 +80,7 @@ setup(
     extras_require=EXTRAS_REQUIRE,
     entry_points={
         'console_scripts': ['modelscope-i2v = modelscope_i2v.cli.main:main'],
-        'modelscope_hub.cli_plugins': ['i2v = modelscope_i2v.plugin.command:I2VCommand'],
+        'modelscope_hub.cli_plugins': ['i2v = modelscope_i2v.cli.modelscope_command:I2VCommand'],
     },
     classifiers=[
         'Programming Language :: Python :: 3',

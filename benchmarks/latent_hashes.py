@@ -1,6 +1,8 @@
-"""Hashes of what both embedded stages make: run on two commits to see whether a change of the code changed the numbers.
+"""Hashes of what both embedded stages make, to see whether a change of the code changed the numbers.
 
-python -m benchmarks.latent_hashes > before.txt   # then on the other commit, and compare
+    python -m benchmarks.latent_hashes > after.txt
+
+Run it on both commits and compare. In a checkout that has no such file yet, copy it there first.
 """
 
 from __future__ import annotations

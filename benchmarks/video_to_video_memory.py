@@ -63,7 +63,7 @@ def peak_activations(model: Any, num_frames: int, height: int, width: int, *, en
 
     The autoencoder takes a fixed number of pixels at a time, so many small frames; without ``encode`` it is left out.
     """
-    from modelscope_i2v.generation.arguments import VideoToVideoArguments
+    from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 
     frames = (torch.zeros(3, height, width) for _ in range(num_frames))
     latents = None if encode else torch.zeros(1, 4, num_frames, height // 8, width // 8)

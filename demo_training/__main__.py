@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import logging
 import sys
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import modelscope_i2v
 from modelscope_i2v.cli.terminal import complain
-from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.embedded import folder_name
-from modelscope_i2v.errors import ModelScopeI2VError
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.errors import ConfigurationError, ModelScopeI2VError
+from modelscope_i2v.files import write_json
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.model_folder import FILE_NAME
 from modelscope_i2v.training.requirements import check_requirements
-from modelscope_i2v.weights.save import WEIGHT_FILES, write_json
+from modelscope_i2v.weights.save import WEIGHT_FILES
 
 PACKAGE = Path(modelscope_i2v.__file__).parent
 
@@ -30,7 +32,9 @@ def main() -> int:
     output = arguments.output or arguments.folder / 'models'
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
     try:
-        check_requirements('skimage')
+        check_requirements()
+        if importlib.util.find_spec('skimage') is None:
+            raise ConfigurationError('The recipe learns from pictures of scikit-image. Run pip install scikit-image.')
         from demo_training.recipe import Recipe
 
         Recipe(arguments.folder, output, arguments.scale).run()

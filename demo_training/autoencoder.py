@@ -15,10 +15,10 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from demo_training.architecture import AUTOENCODER
+from demo_training.made_from import MADE_FROM
 from demo_training.world import FIRST_HELD_OUT_SEED, make_clip
 from modelscope_i2v.networks import AutoencoderKL
 from modelscope_i2v.training.data.clips import to_pixels
-from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.loop.fit import Loss, fit
 from modelscope_i2v.training.loop.log import TrainingLog
 from modelscope_i2v.training.loop.seeding import seeded

@@ -21,19 +21,19 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from demo_training.architecture import CLIP, IMAGE_TO_VIDEO_UNET
+from demo_training.made_from import MADE_FROM
 from demo_training.scenes.shapes import SHAPES
 from demo_training.scenes.sprites import Sprite
 from demo_training.world import FIRST_HELD_OUT_SEED, make_clip, sprite_of_clip
+from modelscope_i2v.generation.prompt_tokens import build_tokenizer
 from modelscope_i2v.media.images.conditioning import central_square, normalised
 from modelscope_i2v.networks import ClipImageEncoder, ClipTextEncoder
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD
 from modelscope_i2v.networks.layers import EmbeddingMLP
-from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.loop.log import TrainingLog
 from modelscope_i2v.training.loop.seeding import seeded
 from modelscope_i2v.training.loop.settings import LoopSettings
-from modelscope_i2v.video_to_video.prompts import build_tokenizer
 
 SETTINGS = LoopSettings(
     steps=5000,

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from demo_training.made_from import MADE_FROM
 from demo_training.temporal import set_temporal_layers, zero_temporal_outputs
 from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
-from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.loop.settings import LoopSettings
 from modelscope_i2v.training.objective import Objective

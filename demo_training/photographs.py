@@ -17,10 +17,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from demo_training.clip import SIDE, embed, seen_pixels
+from demo_training.made_from import MADE_FROM
 from demo_training.scenes.layouts import field, photograph
 from demo_training.world import make_clip
 from modelscope_i2v.networks import ClipImageEncoder
-from modelscope_i2v.training.fingerprint import MADE_FROM
 from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.loop.settings import LoopSettings
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from demo_training.made_from import MADE_FROM, check_made_from
 from demo_training.world import world_fingerprint
-from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
+from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.weights.save import write_tensors
 
 Pool = dict[str, torch.Tensor]

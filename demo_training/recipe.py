@@ -24,17 +24,20 @@ from demo_training.architecture import (
 from demo_training.autoencoder import latent_scale, train_autoencoder, train_decoder_2
 from demo_training.clip import Trainee, train_pair
 from demo_training.latents import encode_pool
+from demo_training.made_from import MADE_FROM, check_made_from
 from demo_training.world import make_clip, world_fingerprint
 from modelscope_i2v.checks import number
-from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.embedded import folder_name
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.files import output_errors, probe_target
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.model_folder import FILE_NAME
 from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet, VideoToVideoUNet
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
+from modelscope_i2v.stage import Stage
 from modelscope_i2v.training.data.clips import to_pixels
-from modelscope_i2v.training.fingerprint import MADE_FROM, check_made_from, fingerprint
+from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.loop.settings import LoopSettings
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from modelscope_i2v.weights import build_on_meta, load_weights
 from modelscope_i2v.weights.save import save_model, save_weights
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from modelscope_i2v.networks.layers import SpatioTemporalResidualBlock, TemporalLayer, TemporalTransformer
+from modelscope_i2v.networks.layers import SpatioTemporalResidualBlock, TemporalTransformer
 
 
 def temporal_modules(module: nn.Module) -> Iterator[nn.Module]:
@@ -29,9 +29,25 @@ def zero_temporal_outputs(module: nn.Module) -> None:
 
 
 def set_temporal_layers(module: nn.Module, enabled: bool) -> None:
-    """Let frames take part in each other, or not: disabled parts are skipped and their weights are not trained."""
-    for child in module.modules():
-        if isinstance(child, TemporalLayer):
-            child.enabled = enabled
+    """Let frames take part in each other, or not: disabled parts are skipped and their weights are not trained.
+
+    The networks know nothing of this. A disabled part gets a ``forward`` of its own, which adds nothing.
+    """
     for part in temporal_modules(module):
         part.requires_grad_(enabled)
+        if enabled:
+            part.__dict__.pop('forward', None)
+        elif isinstance(part, TemporalTransformer):
+            part.forward = _unchanged  # type: ignore[method-assign]
+        else:
+            part.forward = _nothing
+
+
+def _unchanged(x: torch.Tensor, num_frames: int) -> torch.Tensor:
+    """A temporal transformer that adds nothing to its input."""
+    return x
+
+
+def _nothing(video: torch.Tensor) -> torch.Tensor:
+    """What a chain of temporal convolutions that adds nothing adds."""
+    return torch.zeros_like(video)

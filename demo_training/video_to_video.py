@@ -15,12 +15,12 @@ from demo_training.phases import train_in_phases
 from demo_training.pools import Pool, encode_frames, kept_pool
 from demo_training.world import make_clip
 from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule
+from modelscope_i2v.generation.prompt_tokens import build_tokenizer
 from modelscope_i2v.networks import AutoencoderKL, ClipTextEncoder, VideoToVideoUNet
 from modelscope_i2v.training.data.clips import to_pixels
 from modelscope_i2v.training.loop.seeding import seeded
 from modelscope_i2v.training.loop.settings import LoopSettings
 from modelscope_i2v.training.objective import Objective
-from modelscope_i2v.video_to_video.prompts import build_tokenizer
 
 CLIPS = 1200
 FRAMES = 8

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from demo_training.made_from import code_fingerprint
 from demo_training.scenes.landscapes import render_landscape
 from demo_training.scenes.layouts import render_layout
 from demo_training.scenes.shapes import SHAPES
@@ -16,7 +17,6 @@ from demo_training.scenes.sprites import Sprite, random_sprite
 from modelscope_i2v.checks import choice, integer, number
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.training.data.clips import Clip
-from modelscope_i2v.training.fingerprint import code_fingerprint
 
 FIRST_HELD_OUT_SEED = 1_000_000
 #: Frames per second at which speeds are defined.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import (
     CheckpointError,
@@ -19,8 +19,18 @@ from modelscope_i2v.errors import (
     ModelScopeI2VError,
     OutputError,
 )
+from modelscope_i2v.version import __version__
 
-__version__ = '0.1.0'
+if TYPE_CHECKING:
+    from modelscope_i2v.embedded import embedded_model
+    from modelscope_i2v.generation.chain import chain
+    from modelscope_i2v.generation.load import load
+    from modelscope_i2v.image_to_video.model import ImageToVideoModel
+    from modelscope_i2v.image_to_video.pipeline import ImageToVideoPipeline
+    from modelscope_i2v.image_to_video.preprocessor import ImageToVideoPreprocessor
+    from modelscope_i2v.video_to_video.model import VideoToVideoModel
+    from modelscope_i2v.video_to_video.pipeline import VideoToVideoPipeline
+    from modelscope_i2v.video_to_video.preprocessor import VideoToVideoPreprocessor
 
 _LAZY = {
     'ImageToVideoModel': 'modelscope_i2v.image_to_video.model',
@@ -29,6 +39,7 @@ _LAZY = {
     'VideoToVideoModel': 'modelscope_i2v.video_to_video.model',
     'VideoToVideoPipeline': 'modelscope_i2v.video_to_video.pipeline',
     'VideoToVideoPreprocessor': 'modelscope_i2v.video_to_video.preprocessor',
+    'chain': 'modelscope_i2v.generation.chain',
     'embedded_model': 'modelscope_i2v.embedded',
     'load': 'modelscope_i2v.generation.load',
 }
@@ -37,12 +48,20 @@ __all__ = [
     'CheckpointError',
     'ConfigurationError',
     'DeviceError',
+    'ImageToVideoModel',
+    'ImageToVideoPipeline',
+    'ImageToVideoPreprocessor',
     'InputError',
     'Interrupted',
     'ModelScopeI2VError',
     'OutputError',
+    'VideoToVideoModel',
+    'VideoToVideoPipeline',
+    'VideoToVideoPreprocessor',
     '__version__',
-    *_LAZY,
+    'chain',
+    'embedded_model',
+    'load',
 ]
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import math
 import numbers
-from collections.abc import Iterable
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from modelscope_i2v.errors import ConfigurationError, InputError, ModelScopeI2VError, nearest
 
+logger = logging.getLogger(__name__)
+
 ErrorType = type[ModelScopeI2VError]
+Parameters = TypeVar('Parameters')
+
+#: The largest seed that every torch generator takes.
+MAX_SEED = 2**63 - 1
 
 
 def integer(
@@ -70,3 +80,45 @@ def legal_size(key: str, value: int, multiple: int, remainder: int = 0) -> None:
     legal = ' and '.join(str(size) for size in (below, below + multiple) if size > 0)
     rule = f'{remainder} more than a multiple of {multiple}' if remainder else f'a multiple of {multiple}'
     raise InputError(f"'{key}' must be {rule}, found {value}; the nearest legal values are {legal}.")
+
+
+@contextmanager
+def error_context(file: str | os.PathLike[str], place: str) -> Iterator[None]:
+    """Say in every ConfigurationError which section of which file it is about."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"'{file}', section '{place}': {error}") from error
+
+
+def as_mapping(section: Any, file: str | os.PathLike[str], place: str) -> dict[str, Any]:
+    """A copy of a section of ``file``; a missing one is empty."""
+    if section is None:
+        return {}
+    if not isinstance(section, Mapping):
+        raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {section!r}.")
+    return dict(section)
+
+
+def parse_section(kind: type[Parameters], section: Any, file: str | os.PathLike[str], place: str) -> Parameters:
+    """The dataclass ``kind`` from a section; unknown keys are left out with a warning.
+
+    Raises:
+        ConfigurationError: for a missing or impossible value, naming file and section.
+    """
+    fields = as_mapping(section, file, place)
+    known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in [key for key in fields if key not in known]:
+        # Not an error: nobody here has seen every file on the hub.
+        logger.warning("Ignoring the unknown key '%s' of '%s' in '%s'.%s", key, place, file, nearest(key, known))
+        del fields[key]
+    required = [
+        name
+        for name, item in known.items()
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    missing = [name for name in required if name not in fields]
+    if missing:
+        raise ConfigurationError(f"'{file}' lacks the required {', '.join(map(repr, missing))} in '{place}'.")
+    with error_context(file, place):
+        return kind(**fields)

@@ -1,14 +1,16 @@
-"""Writing a file whole or not at all."""
+"""Writing files whole or not at all."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from modelscope_i2v.errors import OutputError
 
@@ -73,6 +75,16 @@ def replacing(target: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    with replacing(path) as draft, output_errors(path):
+        draft.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def golden_model_2(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def stage_1_folder(tmp_path_factory):
-    from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
+    from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
     from tests.small_models import write_model
 
     folder = tmp_path_factory.mktemp('stage-1') / 'Image-to-Video'
@@ -145,7 +145,7 @@ def stage_1(stage_1_folder):
 @pytest.fixture(scope='session')
 def stage_2_folder(tmp_path_factory):
     """A small stage-2 model with synthetic weights, for videos of a few pixels, with the built-in choice of solvers."""
-    from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO
+    from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
     from tests.small_models import write_model
 
     folder = tmp_path_factory.mktemp('stage-2') / 'Video-to-Video'

@@ -5,7 +5,8 @@ from safetensors.torch import save_file
 
 from modelscope_i2v.networks import ImageToVideoUNet
 from modelscope_i2v.weights import build_on_meta, load_weights
-from modelscope_i2v.weights.lora.file import LoraDescription, task_and_parameters
+from modelscope_i2v.weights.lora import apply
+from modelscope_i2v.weights.lora.file import LoraDescription, unet_parameters
 from modelscope_i2v.weights.lora.layers import lora_shapes
 
 LAYERS = ('attention', 'temporal')
@@ -32,9 +33,22 @@ def small_unet(kind=ImageToVideoUNet):
     return load_weights(unet, weights)
 
 
+def key_of(unet):
+    """The LoRA key of the stage that has such a UNet."""
+    return 'image-to-video' if isinstance(unet, ImageToVideoUNet) else 'video-to-video'
+
+
+def apply_lora(unet, path, scale=1.0):
+    """Of the stage that has such a UNet."""
+    return apply.apply_lora(unet, path, scale, key=key_of(unet))
+
+
+def read_lora(unet, path):
+    return apply.read_lora(unet, path, key=key_of(unet))
+
+
 def description(unet, rank=2, alpha=4.0, layers=LAYERS):
-    task, parameters = task_and_parameters(unet)
-    return LoraDescription(task=task, rank=rank, alpha=alpha, layers=layers, unet=parameters)
+    return LoraDescription(task=key_of(unet), rank=rank, alpha=alpha, layers=layers, unet=unet_parameters(unet))
 
 
 def factors(unet, rank=2, layers=LAYERS, std=0.3):

@@ -1,7 +1,8 @@
 """Small models of both stages with synthetic weights, which compute something and have learnt nothing."""
 
 from modelscope_i2v import networks
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from modelscope_i2v.weights import build_on_meta
 from modelscope_i2v.weights.save import save_model
 from modelscope_i2v.weights.synthetic import synthetic_state_dict

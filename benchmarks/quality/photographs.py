@@ -1,7 +1,7 @@
 """Photographs: is a video's colour layout nearer to its own picture than to any other?
 
-None of them was trained on; all are shipped inside scikit-image (see ``training/scenes/layouts.py``), the cat also as
-``examples/cat.jpg``.
+None of them was trained on; all are shipped inside scikit-image (see ``demo_training/scenes/layouts.py``), the cat
+also as ``examples/cat.jpg``.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from model_card.pictures.drawing import Box, Sheet
-from modelscope_i2v.generation.configuration import parse_image_to_video, parse_video_to_video
-from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.networks.build import build_networks
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 
 def billions(network: object) -> str:
@@ -17,7 +18,9 @@ def billions(network: object) -> str:
 
 def draw_framework(path: Path) -> None:
     """From a picture through both stages to a video of 1280x720."""
-    first, second = build_networks(parse_image_to_video({}, '')), build_networks(parse_video_to_video({}, ''))
+    first, second = (
+        build_networks(stage.networks, stage.configuration()) for stage in (IMAGE_TO_VIDEO, VIDEO_TO_VIDEO)
+    )
     sheet = Sheet(11, 5.2)
     for x, y, title in ((1.35, 4.85, 'Stage 1: image-to-video'), (2.2, 2.2, 'Stage 2: video-to-video')):
         sheet.text(title, x, y, 9, weight='bold')
@@ -73,7 +76,7 @@ def draw_framework(path: Path) -> None:
 
 def draw_unet(path: Path) -> None:
     """The UNet of stage 1, level by level, and what a block is made of."""
-    parameters = parse_image_to_video({}, '').unet
+    parameters = IMAGE_TO_VIDEO.configuration().unet
     widths = [parameters.model_channels * factor for factor in parameters.channel_mult]
     has_attention = [2**level in parameters.attention_resolutions for level in range(len(widths))]
     sheet = Sheet(10, 6.4)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say
 
 
 def register(subparsers: Any) -> None:
     """Add the verb to a parser."""
-    parser = subparsers.add_parser(
+    parser = add_verb(
+        subparsers,
         'autoload',
-        help="make the hub's snippets work without 'import modelscope_i2v'",
+        usage='(--enable | --disable | --status)',
+        summary="make the hub's snippets work without 'import modelscope_i2v'",
         description=(
             'Register with ModelScope whenever that is imported, in all programs of this environment. Switched off for '
             'one program by MODELSCOPE_I2V_AUTOLOAD=0.'
         ),
+        examples=['--enable', '--status'],
     )
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument('--enable', dest='action', action='store_const', const='enable', help='install the hook')

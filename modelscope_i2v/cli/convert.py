@@ -6,36 +6,43 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from modelscope_i2v.cli.options import add_json_option, add_offline_option
+from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 
 
 def register(subparsers: Any) -> None:
     """Add the verb to a parser."""
-    parser = subparsers.add_parser(
+    parser = add_verb(
+        subparsers,
         'convert',
-        help="make a model's files small and safe",
+        usage='MODEL -o FOLDER [options]',
+        summary="make a model's files small and safe",
         description='Write what a model uses of its files as safetensors, in half precision: of about 15 GB remain 4.3 '
         'for stage 1 and 3.7 for stage 2.',
+        examples=['damo/Image-to-Video --model-revision v1.1.0 -o ~/models/Image-to-Video'],
     )
     parser.add_argument('model', metavar='MODEL', help="a model's folder or a hub id")
-    parser.add_argument('-o', '--output', required=True, metavar='FOLDER', help='a new folder for the model')
-    parser.add_argument('--model-revision', help='revision of a hub id, for example v1.1.0')
-    parser.add_argument('--offline', action='store_true', help='use what is in the cache, never the network')
+    parser.add_argument('-o', '--output', required=True, metavar='FOLDER', help='a new folder for the model (required)')
+    parser.add_argument(
+        '--model-revision', help="revision of a hub id, for example v1.1.0 (default: the hub's default branch)"
+    )
+    add_offline_option(parser)
     parser.add_argument(
         '--dtype', choices=('fp16', 'bf16', 'fp32'), default='fp16', help='precision of the files (default: fp16)'
     )
-    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say what that saved."""
-    from modelscope_i2v.generation.load import model_folder
+    from modelscope_i2v.generation.load import find_model
     from modelscope_i2v.runtime.device import DTYPES
     from modelscope_i2v.weights.convert import check_new, convert_model
 
     check_new(Path(arguments.output))
-    source = model_folder(arguments.model, arguments.model_revision, offline=arguments.offline)
+    source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()
     files = []
     for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype]):
         files.append(file)

@@ -7,9 +7,10 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from modelscope_i2v.cli.generate import find_model
+from modelscope_i2v.cli.options import add_device_option, add_json_option, add_offline_option
+from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import complain, say, say_json
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.errors import InputError
 
 if TYPE_CHECKING:
     from modelscope_i2v.metrics import Evaluation, Similarity
@@ -17,22 +18,29 @@ if TYPE_CHECKING:
 
 def register(subparsers: Any) -> None:
     """Add the verb to a parser."""
-    parser = subparsers.add_parser(
+    parser = add_verb(
+        subparsers,
         'evaluate',
-        help='measure a video',
+        usage='VIDEO [options]',
+        summary='measure a video',
         description='Measure likeness to its source, consistency, motion, flicker and sharpness of a video.',
+        examples=['video.mp4 --image photo.jpg', 'sharper.mp4 --source video.mp4'],
     )
     parser.add_argument('video', metavar='VIDEO', help='path or URL of the video')
-    parser.add_argument('--image', metavar='IMAGE', help='the picture that it was made from')
-    parser.add_argument('--source', metavar='VIDEO', help='the video that it was made from (needs the extra train)')
-    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    parser.add_argument('--image', metavar='IMAGE', help='the picture that it was made from (default: none)')
+    parser.add_argument(
+        '--source', metavar='VIDEO', help='the video that it was made from; needs the extra train (default: none)'
+    )
+    add_json_option(parser)
     group = parser.add_argument_group('encoder')
     group.add_argument(
         '--model', help='folder or hub id of the stage-1 model whose CLIP tower encodes (default: the embedded one)'
     )
-    group.add_argument('--model-revision', help='revision of a hub id, for example v1.1.0')
-    group.add_argument('--offline', action='store_true', help='use what is in the cache, never the network')
-    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one)')
+    group.add_argument(
+        '--model-revision', help="revision of a hub id, for example v1.1.0 (default: the hub's default branch)"
+    )
+    add_offline_option(group)
+    add_device_option(group)
     parser.set_defaults(run=run)
 
 
@@ -48,8 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
     source = None if arguments.source is None else open_video(arguments.source)
     if source is not None:
         check_torchmetrics()
-    folder = find_model(arguments, IMAGE_TO_VIDEO, arguments.model, arguments.model_revision)
-    encoder = load_image_encoder(folder, device=arguments.device)
+    if arguments.model is None and arguments.model_revision is not None:
+        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
+    encoder = load_image_encoder(
+        arguments.model, arguments.model_revision, offline=arguments.offline, device=arguments.device
+    )
     evaluation = evaluate(video, encoder, image=image, source=source)
     name = arguments.model or 'embedded'
     if arguments.json:

@@ -6,23 +6,29 @@ import argparse
 import dataclasses
 from typing import Any
 
+from modelscope_i2v.cli.options import add_json_option
+from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 
 
 def register(subparsers: Any) -> None:
     """Add the verb to a parser."""
-    parser = subparsers.add_parser(
-        'info', help='show how a video was made', description='Show the recipe that a written video carries.'
+    parser = add_verb(
+        subparsers,
+        'info',
+        usage='VIDEO [--json]',
+        summary='show how a video was made',
+        description='Show the recipe that a written video carries.',
+        examples=['video.mp4'],
     )
     parser.add_argument('video', metavar='VIDEO', help='a video that this package wrote')
-    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read and report."""
-    from modelscope_i2v.media.reading.info import probe_video
-    from modelscope_i2v.media.recipe import read_recipe
+    from modelscope_i2v.media.reading.info import probe_video, read_recipe
 
     info, recipe = probe_video(arguments.video), read_recipe(arguments.video)
     if arguments.json:

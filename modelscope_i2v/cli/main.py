@@ -8,17 +8,22 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from modelscope_i2v import __version__
-from modelscope_i2v.cli import autoload, chain, convert, evaluate, image_to_video, info, train, video_to_video
+from modelscope_i2v.cli import autoload, chain, convert, evaluate, info, stage_verb, train
+from modelscope_i2v.cli.parser import VerbParser
 from modelscope_i2v.cli.terminal import complain
 from modelscope_i2v.errors import Interrupted, ModelScopeI2VError
+from modelscope_i2v.stage import stages, stages_of
+from modelscope_i2v.version import __version__
 
-VERBS = (image_to_video, video_to_video, chain, info, evaluate, train, convert, autoload)
+#: Verbs beside those of the stages.
+VERBS = (chain, info, evaluate, train, convert, autoload)
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
     """Add every verb to ``parser``."""
-    subparsers: Any = parser.add_subparsers(title='verbs', metavar='VERB', required=True)
+    subparsers: Any = parser.add_subparsers(title='verbs', metavar='VERB', required=True, parser_class=VerbParser)
+    for task in dict.fromkeys(stage.task for stage in stages()):
+        stage_verb.register(subparsers, stages_of(task))
     for verb in VERBS:
         verb.register(subparsers)
 
@@ -44,7 +49,11 @@ def run_verb(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code (2, for bad usage, leaves through SystemExit)."""
-    parser = argparse.ArgumentParser(prog='modelscope-i2v', description='Turn pictures into videos.')
+    parser = VerbParser(
+        prog='modelscope-i2v',
+        description='Turn pictures into videos.',
+        epilog="'modelscope-i2v VERB --help' shows the options of a verb, with examples.",
+    )
     parser.add_argument('--version', action='version', version=f'modelscope-i2v {__version__}')
     add_verbs(parser)
     return run_verb(parser.parse_args(argv))

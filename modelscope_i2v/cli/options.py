@@ -11,25 +11,56 @@ from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.networks.attention import BACKENDS
 from modelscope_i2v.runtime.device import DTYPES
 
-PIPELINE_OPTIONS = ('device', 'dtype', 'attention', 'lora', 'lora_scale')
 
+def add_model_options(parser: argparse.ArgumentParser, *, embedded: bool = True) -> None:
+    """Which model, and where and how it runs.
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which model, and where and how it runs."""
+    Args:
+        embedded: whether there is one that needs no name.
+    """
     group = parser.add_argument_group('model')
-    group.add_argument('--model', help="a model's folder or a hub id (default: the embedded model, no download)")
-    group.add_argument('--model-revision', help='revision of a hub id, for example v1.1.0')
-    group.add_argument('--offline', action='store_true', help='use what is in the cache, never the network')
-    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one)')
-    group.add_argument('--dtype', choices=('auto', *DTYPES), help='precision of the networks')
-    group.add_argument('--attention', choices=('auto', *BACKENDS), help='attention back end')
+    default = 'default: the embedded model, no download' if embedded else 'required'
+    group.add_argument('--model', required=not embedded, help=f"a model's folder or a hub id ({default})")
+    add_revision_option(group)
+    add_loading_options(group)
     add_lora_options(group)
+
+
+def add_revision_option(group: Any) -> None:
+    """Which revision of a hub's model."""
+    group.add_argument(
+        '--model-revision', help="revision of a hub id, for example v1.1.0 (default: the hub's default branch)"
+    )
+
+
+def add_offline_option(group: Any) -> None:
+    """Whether the network is used."""
+    group.add_argument('--offline', action='store_true', help='use the cache, never the network (default: off)')
+
+
+def add_device_option(group: Any) -> None:
+    """Where networks run."""
+    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one, else the CPU)')
+
+
+def add_loading_options(group: Any) -> None:
+    """Where models come from, and where and how they run."""
+    add_offline_option(group)
+    add_device_option(group)
+    group.add_argument(
+        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half on a GPU)'
+    )
+    group.add_argument(
+        '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers where it works)'
+    )
 
 
 def add_lora_options(group: Any, prefix: str = '') -> None:
     """Which fine-tuning of the model, and how much of it."""
-    group.add_argument(f'--{prefix}lora', metavar='FILE', help='LoRA file (.safetensors) that changes the UNet')
-    group.add_argument(f'--{prefix}lora-scale', type=float, metavar='FLOAT', help='times how much (default: 1)')
+    group.add_argument(
+        f'--{prefix}lora', metavar='FILE', help='LoRA file (.safetensors) that changes the UNet (default: none)'
+    )
+    group.add_argument(f'--{prefix}lora-scale', type=float, metavar='FLOAT', help='LoRA strength (default: 1)')
 
 
 def option_names(kind: type[GenerationArguments]) -> list[str]:
@@ -37,15 +68,11 @@ def option_names(kind: type[GenerationArguments]) -> list[str]:
     return [item.name for item in dataclasses.fields(kind) if item.metadata.get('cli') is not None]
 
 
-def add_generation_options(
-    parser: argparse.ArgumentParser,
-    kind: type[GenerationArguments],
-    only: Iterable[str] | None = None,
-    prefix: str = '',
+def add_call_options(
+    group: Any, kind: type[GenerationArguments], only: Iterable[str] | None = None, prefix: str = ''
 ) -> None:
     """One ``--kebab-case`` option for every argument of ``kind`` that a terminal can give (or of ``only`` those)."""
     names = option_names(kind) if only is None else list(only)
-    group = parser.add_argument_group(prefix.replace('-', ' ').strip() or 'generation')
     for item in dataclasses.fields(kind):
         if item.name not in names:
             continue
@@ -54,20 +81,27 @@ def add_generation_options(
             type=item.metadata['cli'],
             choices=item.metadata['choices'],
             metavar=None if item.metadata['choices'] else item.metadata['cli'].__name__.upper(),
-            help=item.metadata['help'],
+            help=f'{item.metadata["help"]} (default: {item.metadata["default"]})',
         )
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Where the result goes and how it is reported."""
-    parser.add_argument('-o', '--output', required=True, metavar='OUT.mp4', help='the video to write')
-    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    parser.add_argument('-o', '--output', required=True, metavar='OUT.mp4', help='the video to write (required)')
+    add_json_option(parser)
     parser.add_argument(
-        '--show-progress', action=argparse.BooleanOptionalAction, help='progress bars on standard error'
+        '--show-progress',
+        action=argparse.BooleanOptionalAction,
+        help='progress on standard error: bars in a terminal, else a line a phase (default: on)',
     )
 
 
+def add_json_option(parser: Any) -> None:
+    """How the result is reported."""
+    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts (default: off)')
+
+
 def given(arguments: argparse.Namespace, *names: str, prefix: str = '') -> dict[str, Any]:
-    """Those of ``names`` that were given on the command line (behind ``prefix``)."""
-    values = {name: getattr(arguments, prefix + name) for name in names}
+    """Those of ``names`` that were given on the command line (behind ``prefix``), by the name with the prefix."""
+    values = {prefix + name: getattr(arguments, prefix + name, None) for name in names}
     return {name: value for name, value in values.items() if value is not None}

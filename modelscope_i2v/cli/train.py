@@ -8,18 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modelscope_i2v.cli.options import add_json_option
+from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 
 
 def register(subparsers: Any) -> None:
     """Add the verb to a parser."""
-    parser = subparsers.add_parser(
+    parser = add_verb(
+        subparsers,
         'train',
-        help='fine-tune a model on your own videos',
-        description='Fine-tune a model (LoRA, or all weights of a small one); an interrupted training goes on.',
+        usage='CONFIG [--json]',
+        summary='fine-tune a model on your own videos',
+        description='Fine-tune a model (LoRA, or all weights of a small one); an interrupted training is resumed.',
+        examples=['fox.json'],
     )
     parser.add_argument('configuration', metavar='CONFIG', help='JSON file, see the README')
-    parser.add_argument('--json', action='store_true', help='print one JSON line for scripts')
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 

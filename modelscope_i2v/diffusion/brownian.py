@@ -57,7 +57,8 @@ def brownian_noise(
     def noise(step: Step) -> torch.Tensor:
         # A sampler walks down, so its increment is minus the tree's.
         increment = -tree(_rounded(step.sigma_next), _rounded(step.sigma))
-        return (increment / math.sqrt(step.sigma - step.sigma_next)).to(device)
+        out: torch.Tensor = (increment / math.sqrt(step.sigma - step.sigma_next)).to(device)
+        return out
 
     return noise
 

@@ -24,6 +24,7 @@ def v_prediction_denoiser(network: Network, schedule: NoiseSchedule) -> Denoiser
     def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
         latents = float(signal_scale(sigma)) * x
         timestep = schedule.timestep(sigma)
-        return alphas[timestep] * latents - sigmas_vp[timestep] * network(latents, timestep)
+        out: torch.Tensor = alphas[timestep] * latents - sigmas_vp[timestep] * network(latents, timestep)
+        return out
 
     return denoise

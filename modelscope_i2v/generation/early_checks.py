@@ -3,91 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from pathlib import Path
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
-from modelscope_i2v.errors import ConfigurationError, InputError, nearest
-from modelscope_i2v.generation.arguments import (
-    GenerationArguments,
-    ImageToVideoArguments,
-    VideoToVideoArguments,
-    merge_arguments,
-)
-from modelscope_i2v.generation.configuration import parse_model_arguments, parse_stage
-from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
-from modelscope_i2v.weights import build_on_meta
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.argument_names import unknown_argument
+from modelscope_i2v.generation.arguments import merge_arguments
+from modelscope_i2v.model_folder import ModelFolder
+from modelscope_i2v.networks.build import build_on_meta
+from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights.lora.apply import check_scale, read_lora
 
-PARTS: dict[Stage, tuple[type[Any], type[Any]]] = {
-    IMAGE_TO_VIDEO: (ImageToVideoArguments, ImageToVideoUNet),
-    VIDEO_TO_VIDEO: (VideoToVideoArguments, VideoToVideoUNet),
-}
-
-
-#: Where a model's own default decides whether another argument is allowed: what allows most.
-LOOSEST: dict[Stage, dict[str, Any]] = {VIDEO_TO_VIDEO: {'noise_level': NUM_TRAIN_TIMESTEPS - 1}}
 #: Arguments of a pipeline's constructor that belong to the model.
 MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
-#: What ModelScope's own ``pipeline()`` may add; nothing here depends on them.
-MODELSCOPE_OPTIONS = frozenset([
-    'auto_collate', 'compile', 'compile_options', 'config_file', 'device_map', 'external_engine_for_llm', 'group_key',
-    'ignore_file_pattern', 'invoked_by', 'llm_framework', 'model_prefetched', 'third_party', 'trust_remote_code',
-    'type', 'use_hf',
-])  # fmt: skip
+#: What ModelScope's own ``pipeline()`` adds by itself: the code of a model's page is never run here.
+ADDED_BY_MODELSCOPE = ('trust_remote_code',)
 
 
-def call_options(kind: type[GenerationArguments], options: Iterable[str]) -> list[str]:
+def call_options(stage: Stage, options: Iterable[str], where: str = 'pipeline()') -> list[str]:
     """Those of a constructor's ``options`` that are defaults for calls.
 
+    Args:
+        where: what was called.
+
     Raises:
-        TypeError: for an unknown one, naming it and the nearest known one.
+        TypeError: for one that is unknown, or does nothing here, naming it and the nearest known one.
     """
-    names = {item.name for item in dataclasses.fields(kind)}
+    names = {item.name for item in dataclasses.fields(stage.arguments)}
     for name in options:
-        if name not in names and name not in MODEL_OPTIONS and name not in MODELSCOPE_OPTIONS:
-            known = [*names, *MODEL_OPTIONS, 'model', 'device', 'model_revision']
-            raise TypeError(f"Unknown argument '{name}' of pipeline().{nearest(name, known)}")
+        if name not in names and name not in MODEL_OPTIONS and name not in ADDED_BY_MODELSCOPE:
+            revision = 'revision' if where == 'load()' else 'model_revision'
+            raise unknown_argument(name, {*names, *MODEL_OPTIONS, 'model', 'device', revision}, where)
     return [name for name in options if name in names]
 
 
-def check_arguments(stage: Stage, call: dict[str, Any]) -> None:
+def check_arguments(stage: Stage, call: Mapping[str, Any]) -> None:
     """Find out before gigabytes are downloaded what no model of ``stage`` takes.
 
     Raises:
-        InputError: for values that are not allowed.
+        InputError: for values that are not allowed. TypeError: for an unknown argument.
     """
-    merge_arguments(PARTS[stage][0], LOOSEST.get(stage, {}), call)
+    merge_arguments(stage.arguments, stage.arguments.most_permissive, call)
 
 
 def check_call(
-    folder: Path, stage: Stage, call: dict[str, Any], lora: str | None = None, lora_scale: float | None = None
+    folder: ModelFolder,
+    call: Mapping[str, Any],
+    lora: str | os.PathLike[str] | None = None,
+    lora_scale: float | None = None,
 ) -> None:
-    """Find out before minutes of loading whether a model of ``stage`` takes the arguments of a call, and the LoRA.
+    """Find out before minutes of loading whether a model takes the arguments of a call, and the LoRA.
 
     Raises:
-        ConfigurationError: if the folder is no model of this stage. InputError: for arguments that do not fit.
-        CheckpointError: for a LoRA that does not.
+        InputError: for arguments that do not fit. CheckpointError: for a LoRA that does not.
     """
-    file = folder / FILE_NAME
-    content = read_configuration(folder)
-    task = content.get('task')
-    if task != stage.task and task in [other.task for other in PARTS]:
-        raise ConfigurationError(f"'{folder}' is a model for {task}; {stage.task} needs another one.")
-    check_stage(content, file, stage)
-    section = as_mapping(content['model'], file, 'model')
-    kind, unet = PARTS[stage]
-    configuration: Any = parse_stage(stage, section.get('model_cfg'), file)
-    defaults = configuration.call_defaults(parse_model_arguments(section.get('model_args'), file))
-    configuration.check_call(merge_arguments(kind, defaults, call))
+    configuration = folder.configuration
+    configuration.check_call(merge_arguments(folder.stage.arguments, folder.call_defaults(), call))
     if lora_scale is not None:
         check_scale(lora_scale)
         if lora is None:
             raise InputError("'lora_scale' goes with 'lora': there is no change to scale. Name its file.")
     if lora is not None:
-        with naming(file, 'model.model_cfg'):
-            network = build_on_meta(lambda: unet(**dataclasses.asdict(configuration.unet)))
-        read_lora(network, lora)
+        with folder.error_context():
+            unet = build_on_meta(lambda: folder.stage.networks['ckpt_unet'](configuration))
+        read_lora(unet, lora, key=folder.stage.lora_key)

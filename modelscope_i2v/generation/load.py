@@ -1,60 +1,176 @@
-"""A pipeline for a folder or a hub id, its task read from its configuration."""
+"""A pipeline for a folder or a hub id; what kind of model it is, its configuration says."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from modelscope_i2v.configuration_file import FILE_NAME, check_name, find_stage, read_configuration
+import torch
+
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.generation.early_checks import PARTS, call_options, check_call
-from modelscope_i2v.hub.download import fetch_snapshot
-from modelscope_i2v.plugin.registration import Stage
-from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import resolve_device, resolve_dtype
+from modelscope_i2v.generation.early_checks import call_options, check_arguments, check_call
+from modelscope_i2v.hub.download import find_snapshot
+from modelscope_i2v.hub.snapshots import Snapshot
+from modelscope_i2v.model_folder import ModelFolder, check_name
+from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.stage import Stage, stages_of
+
+if TYPE_CHECKING:
+    from modelscope_i2v.generation.pipeline import GenerationPipeline
+    from modelscope_i2v.image_to_video.pipeline import ImageToVideoPipeline
+    from modelscope_i2v.video_to_video.pipeline import VideoToVideoPipeline
+
+
+@overload
+def load(
+    model: str | os.PathLike[str],
+    revision: str | None = ...,
+    *,
+    task: Literal['image-to-video'],
+    offline: bool = ...,
+    device: str | int | torch.device | None = ...,
+    dtype: str | torch.dtype = ...,
+    attention: str = ...,
+    lora: str | os.PathLike[str] | None = ...,
+    lora_scale: float | None = ...,
+    **call_defaults: Any,
+) -> ImageToVideoPipeline: ...
+
+
+@overload
+def load(
+    model: str | os.PathLike[str],
+    revision: str | None = ...,
+    *,
+    task: Literal['video-to-video'],
+    offline: bool = ...,
+    device: str | int | torch.device | None = ...,
+    dtype: str | torch.dtype = ...,
+    attention: str = ...,
+    lora: str | os.PathLike[str] | None = ...,
+    lora_scale: float | None = ...,
+    **call_defaults: Any,
+) -> VideoToVideoPipeline: ...
+
+
+@overload
+def load(
+    model: str | os.PathLike[str],
+    revision: str | None = ...,
+    *,
+    task: str | None = ...,
+    offline: bool = ...,
+    device: str | int | torch.device | None = ...,
+    dtype: str | torch.dtype = ...,
+    attention: str = ...,
+    lora: str | os.PathLike[str] | None = ...,
+    lora_scale: float | None = ...,
+    **call_defaults: Any,
+) -> ImageToVideoPipeline | VideoToVideoPipeline: ...
 
 
 def load(
-    model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False, **pipeline_arguments: Any
+    model: str | os.PathLike[str],
+    revision: str | None = None,
+    *,
+    task: str | None = None,
+    offline: bool = False,
+    device: str | int | torch.device | None = None,
+    dtype: str | torch.dtype = 'auto',
+    attention: str = 'auto',
+    lora: str | os.PathLike[str] | None = None,
+    lora_scale: float | None = None,
+    **call_defaults: Any,
 ) -> Any:
     """The pipeline for ``model``.
 
     Args:
         model: a model's folder, or a hub id ``owner/name``, which is downloaded unless it is in the cache.
         revision: of a hub id; None is the hub's default.
+        task: what the model must be for; None takes any.
         offline: use the cache only, never the network.
-        **pipeline_arguments: ``device``, ``dtype``, ``attention``, and defaults for the arguments of a call.
+        device, dtype, attention, lora, lora_scale: see :class:`~modelscope_i2v.generation.model.GenerationModel`.
+        **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
     Raises:
-        ConfigurationError: if the folder is no model of this package.
+        ConfigurationError: if the folder is no model of this package, or for another task.
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         DeviceError, InputError, TypeError: as the pipelines do.
     """
-    device = resolve_device(pipeline_arguments.get('device'))
-    pipeline_arguments['device'] = str(device)
-    dtype = resolve_dtype(pipeline_arguments.get('dtype', 'auto'), device)
-    resolve_attention(pipeline_arguments.get('attention', 'auto'), device, dtype)
-    stage = _check(model_folder(model, revision, offline=offline, configuration_only=True), pipeline_arguments)
-    folder = model_folder(model, revision, offline=offline)
-    # Not through ModelScope's pipeline(): it refuses pages with code of their own, which is never run here.
-    module = importlib.import_module(f'{stage.package}.pipeline')
-    return getattr(module, stage.pipeline_class)(model=str(folder.resolve()), **pipeline_arguments)
+    return load_on(
+        Execution.resolve(device, dtype, attention),
+        model,
+        revision,
+        task=task,
+        offline=offline,
+        lora=lora,
+        lora_scale=lora_scale,
+        **call_defaults,
+    )
 
 
-def _check(folder: Path, options: Mapping[str, Any]) -> Stage:
-    """The stage of the model in ``folder``, which needs no weights yet, if it takes what :func:`load` was given."""
-    file = folder / FILE_NAME
-    content = read_configuration(folder)
-    stage = find_stage(content, file)
-    check_name(content, file, 'pipeline.type', stage.pipeline)
-    kind, _ = PARTS[stage]
-    named = [name for name in options if name not in ('device', 'preprocessor')]
-    defaults = {name: options[name] for name in call_options(kind, named)}
-    check_call(folder, stage, defaults, options.get('lora'), options.get('lora_scale'))
-    return stage
+def load_on(
+    execution: Execution,
+    model: str | os.PathLike[str],
+    revision: str | None = None,
+    *,
+    task: str | None = None,
+    offline: bool = False,
+    lora: str | os.PathLike[str] | None = None,
+    lora_scale: float | None = None,
+    preprocessor: Any = None,
+    **call_defaults: Any,
+) -> GenerationPipeline:
+    """:func:`load` where it has been found out on which device."""
+    same_task = [] if task is None else stages_of(task)
+    if len(same_task) == 1:  # of several, the configuration says which
+        check_arguments(same_task[0], _named(call_defaults, same_task[0]))
+    snapshot = find_model(model, revision, offline=offline)
+    check_task(snapshot.folder, task)
+    check_call(snapshot.folder, _named(call_defaults, snapshot.folder.stage), lora, lora_scale)
+    folder = snapshot.complete()
+    execution.announce()
+    return build_pipeline(
+        folder,
+        execution,
+        preprocessor=preprocessor,
+        lora=lora,
+        lora_scale=1.0 if lora_scale is None else lora_scale,
+        **call_defaults,
+    )
+
+
+def _named(call_defaults: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+    return {name: call_defaults[name] for name in call_options(stage, call_defaults, 'load()')}
+
+
+def check_task(folder: ModelFolder, task: str | None) -> None:
+    """Raise ConfigurationError unless the model in ``folder`` is for ``task``, and its page says so to ModelScope."""
+    stage = folder.stage
+    if task is not None and stage.task != task:
+        raise ConfigurationError(f"'{folder.path}' is a model for {stage.task}; {task} needs another one.")
+    check_name(folder.content, folder.file, 'pipeline.type', stage.pipeline)
+
+
+def build_pipeline(
+    folder: ModelFolder,
+    execution: Execution,
+    *,
+    preprocessor: Any = None,
+    lora: str | os.PathLike[str] | None = None,
+    lora_scale: float = 1.0,
+    **call_defaults: Any,
+) -> GenerationPipeline:
+    """The pipeline of a model whose files are there.
+
+    Not through ModelScope's ``pipeline()``: it refuses pages with code of their own, which is never run here.
+    """
+    stage = folder.stage
+    shown = {'show_progress': call_defaults['show_progress']} if 'show_progress' in call_defaults else {}
+    model = stage.model_class(folder, execution=execution, lora=lora, lora_scale=lora_scale, **shown)
+    return stage.pipeline_class(model, preprocessor, **call_defaults)
 
 
 def is_folder(model: str | os.PathLike[str]) -> bool:
@@ -69,17 +185,12 @@ def is_folder(model: str | os.PathLike[str]) -> bool:
         raise ConfigurationError(f"The model '{model}' cannot be found: {error}. Name a folder or a hub id.") from error
 
 
-def model_folder(
-    model: str | os.PathLike[str],
-    revision: str | None = None,
-    *,
-    offline: bool = False,
-    configuration_only: bool = False,
-) -> Path:
-    """The folder of ``model``, downloaded if it is a hub id that is not in the cache; see :func:`load`.
+def find_model(model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False) -> Snapshot:
+    """The configuration of ``model``, and a way to its weights, which may still have to be downloaded.
 
-    Args:
-        configuration_only: download no weights yet.
+    Raises:
+        InputError: for something that can be no model, or a revision of a folder.
+        ConfigurationError, CheckpointError: if there is no such model.
     """
     if not isinstance(model, (str, os.PathLike)):
         raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
@@ -87,9 +198,9 @@ def model_folder(
     if local and revision is not None:
         raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
     if local:
-        return Path(model)
+        return Snapshot.whole(ModelFolder.read(model))
     name = os.fspath(model)
     parts = name.split('/')
     if len(parts) != 2 or not all(parts) or name.startswith(('.', '~')):
         raise ConfigurationError(f"There is no model folder '{name}', and it is no hub id owner/name either.")
-    return fetch_snapshot(name, revision, offline=offline, configuration_only=configuration_only)
+    return find_snapshot(name, revision, offline=offline)

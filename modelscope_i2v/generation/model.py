@@ -1,56 +1,56 @@
-"""What both stages' models share: building, loading and placing the networks, guided denoising, decoding."""
+"""What every stage's model shares: building, loading and placing the networks, guided denoising, decoding."""
 
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from modelscope.models.base import TorchModel
 from torch import nn
 
-from modelscope_i2v.configuration_file import FILE_NAME, naming
 from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, v_prediction_denoiser
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.generation.configuration import StageConfiguration, parse_model_arguments
+from modelscope_i2v.generation.modelscope_bases import TorchModel
+from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
-from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import memory_errors, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
-from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_scale, read_lora
 
 #: Pixels that pass the autoencoder at a time: bounds its activations to those of a few frames of 448x256.
 CHUNK_PIXELS = 4 * 448 * 256
+ANOTHER_DEVICE = "Take another device, or dtype='fp16' or 'bf16'."
 
 
 class GenerationModel(TorchModel):
-    """A CLIP tower, a UNet and the autoencoder; a subclass says which, and how they are conditioned.
+    """A CLIP tower, a UNet and the autoencoder; a subclass says of which stage, and how they are conditioned.
 
     Args:
-        model_dir: the model's folder, which holds the weight files.
+        model_dir: the model's folder, which holds the weight files; as a path, or read already.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
         dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
             in the reference: bfloat16 has fewer levels between -1 and 1 than a pixel.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
         lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; its change is added to the UNet.
-        lora_scale: times how much, -100..100; 0 changes nothing.
-        model_args, model_cfg: sections of configuration.json.
+        lora_scale: LoRA strength, -100..100; 0 changes nothing.
+        execution: ``device``, ``dtype`` and ``attention`` resolved already; it wins over them.
+        model_args, model_cfg: sections of configuration.json as ModelScope hands them over; None reads them.
 
     Raises:
         ConfigurationError, CheckpointError, DeviceError: if the folder, its weights or the device cannot be used.
         InputError: if ``lora`` is no path or ``lora_scale`` no such number.
     """
 
-    configuration: StageConfiguration
+    stage: ClassVar[Stage]
     schedule: NoiseSchedule
     clip: Any
     unet: Any
@@ -58,42 +58,68 @@ class GenerationModel(TorchModel):
 
     def __init__(
         self,
-        model_dir: str | os.PathLike[str],
+        model_dir: str | os.PathLike[str] | ModelFolder,
         *,
-        device: str | None = None,
-        dtype: str = 'auto',
+        device: str | int | torch.device | None = None,
+        dtype: str | torch.dtype = 'auto',
         attention: str = 'auto',
         lora: str | os.PathLike[str] | None = None,
         lora_scale: float = 1.0,
+        execution: Execution | None = None,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
         show_progress: bool = True,
         **_: Any,
     ) -> None:
-        super().__init__(str(model_dir))
-        file = Path(model_dir) / FILE_NAME
+        if model_args is not None and not isinstance(model_dir, ModelFolder):
+            content = {'model': {'model_args': model_args, 'model_cfg': model_cfg}}
+            folder = ModelFolder.parse(model_dir, self.stage, content)
+        else:
+            folder = ModelFolder.of(model_dir, self.stage)
+        super().__init__(str(folder.path))
+        self.folder = folder
+        self.configuration: Any = folder.configuration
+        self.model_args = folder.arguments
         self.lora_scale = check_scale(lora_scale)
         self.lora = _file_name(lora)
-        self.device = resolve_device(device)
-        self.dtype = resolve_dtype(dtype, self.device)
-        self.model_args = parse_model_arguments(model_args, file)
-        self.configuration = self.parse_configuration(model_cfg, file)
-        with naming(file, 'model.model_cfg'):
-            networks = build_networks(self.configuration)
+        self.execution = execution or _announced(Execution.resolve(device, dtype, attention))
+        networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
-        change = None if lora is None else read_lora(self.unet, lora)  # checked before minutes of loading
-        with memory_errors("Take another device, or dtype='fp16' or 'bf16'."):
-            self._load(Path(model_dir), networks, change, show_progress)
-        backend = resolve_attention(attention, self.device, self.dtype)
-        set_attention_backend(self.unet, backend)
-        set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')
+        # The LoRA is checked before minutes of loading.
+        change = None if lora is None else read_lora(self.unet, lora, key=self.stage.lora_key)
+        with memory_errors(ANOTHER_DEVICE):
+            self._load(networks, change, show_progress)
+        self._set_attention()
         self.eval()
         self.requires_grad_(False)
 
-    @abstractmethod
-    def parse_configuration(self, section: Any, file: Path) -> StageConfiguration:
-        """Section ``model.model_cfg`` of ``file``, checked."""
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.execution.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of UNet and CLIP."""
+        return self.execution.dtype
+
+    def move_to(self, device: str | int | torch.device) -> None:
+        """Move all networks to ``device``.
+
+        Raises:
+            DeviceError: if it is not there, or too small.
+        """
+        target = self.execution.on(device)
+        target.announce()
+        try:
+            with memory_errors('Take another device.'):
+                self.to(target.device)
+        except DeviceError:
+            self.to(self.device)  # not half of it there and half of it here
+            raise
+        self.execution = target
+        self._set_attention()
 
     def check_arguments(self, arguments: Any) -> None:
         """Raise InputError unless the arguments fit the networks."""
@@ -101,14 +127,15 @@ class GenerationModel(TorchModel):
 
     def call_defaults(self) -> dict[str, Any]:
         """What the model's folder says about the arguments of a call."""
-        return self.configuration.call_defaults(self.model_args)
+        return self.folder.call_defaults()
 
     def network(self, *conditions: torch.Tensor) -> Network:
         """The UNet with its conditions bound, from float32 to float32."""
 
         def predict(latents: torch.Tensor, timestep: int) -> torch.Tensor:
             t = torch.tensor([timestep], device=self.device)
-            return self.unet(latents, t, *conditions).float()
+            predicted: torch.Tensor = self.unet(latents, t, *conditions)
+            return predicted.float()
 
         return predict
 
@@ -128,7 +155,7 @@ class GenerationModel(TorchModel):
         """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time."""
         frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
         pixels = frames.shape[-2] * frames.shape[-1] * self.configuration.autoencoder.downsampling_factor**2
-        for chunk in frames.split(self.frames_at_a_time(pixels)):
+        for chunk in torch.split(frames, self.frames_at_a_time(pixels)):
             yield self.autoencoder.decode(chunk)
 
     def frames_at_a_time(self, pixels: int) -> int:
@@ -146,15 +173,25 @@ class GenerationModel(TorchModel):
             return True
         return False
 
-    def _load(self, folder: Path, networks: Mapping[str, nn.Module], lora: Lora | None, show_progress: bool) -> None:
+    def _set_attention(self) -> None:
+        backend = self.execution.attention
+        set_attention_backend(self.unet, backend)
+        set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')
+
+    def _load(self, networks: Mapping[str, nn.Module], lora: Lora | None, show_progress: bool) -> None:
         with progress_bar('Loading weights', len(networks), show=show_progress) as bar:
             for key, network in networks.items():
                 dtype = torch.float32 if network is self.autoencoder else self.dtype
-                load_weights(network, folder / getattr(self.model_args, key), dtype=dtype)
+                load_weights(network, self.folder.files[key], dtype=dtype)
                 if network is self.unet and lora is not None:
                     add_to_weights(network, lora, self.lora_scale)
                 network.to(self.device)
                 bar.update()
+
+
+def _announced(execution: Execution) -> Execution:
+    execution.announce()
+    return execution
 
 
 def _file_name(lora: str | os.PathLike[str] | None) -> str | None:

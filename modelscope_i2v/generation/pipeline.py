@@ -1,48 +1,43 @@
-"""What both stages' pipelines share: one generation from the arguments of a call to the result that it returns."""
+"""What every stage's pipeline shares: one generation from the arguments of a call to the result that it returns."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from modelscope.msdatasets import MsDataset
 from modelscope.outputs import OutputKeys
-from modelscope.pipelines.base import Pipeline
 
-from modelscope_i2v import __version__
-from modelscope_i2v.checks import integer
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, read_configuration
 from modelscope_i2v.diffusion.samplers.steps import Callback
-from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
-from modelscope_i2v.generation.configuration import MAX_SEED
+from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import MODEL_OPTIONS, call_options
-from modelscope_i2v.hub.snapshots import snapshot_identity
-from modelscope_i2v.media.frames import frames_to_float, frames_to_uint8
-from modelscope_i2v.media.writing.write import check_output, encode_video, write_video
-from modelscope_i2v.plugin.registration import Stage
-from modelscope_i2v.runtime.device import memory_errors, resolve_device
+from modelscope_i2v.generation.model import GenerationModel
+from modelscope_i2v.generation.modelscope_bases import Pipeline
+from modelscope_i2v.generation.output import output_of
+from modelscope_i2v.generation.recipe import model_identity, recipe_entry
+from modelscope_i2v.generation.seeds import draw_seed, seeds_of
+from modelscope_i2v.media.writing.write import check_output
+from modelscope_i2v.model_folder import ModelFolder
+from modelscope_i2v.runtime.device import resolve_device
+from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
+from modelscope_i2v.stage import Stage
 
 SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
-#: Arguments that say what to do with a video, not how it was made: they are no part of a recipe.
-NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')
 
 
 class GenerationPipeline(Pipeline):
-    """Base of both pipelines; a subclass names its stage and its arguments and says how inputs become latents.
+    """Base of all pipelines; a subclass names its stage and says how inputs become latents.
 
     Args:
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a model that was built before.
-        preprocessor: built from the model's folder if None.
+        preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
         **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, and defaults for every argument of a call.
 
@@ -52,59 +47,49 @@ class GenerationPipeline(Pipeline):
     """
 
     stage: ClassVar[Stage]
-    model_type: ClassVar[type[Any]]
-    preprocessor_type: ClassVar[type[Any]]
-    arguments_type: ClassVar[type[GenerationArguments]]
 
-    def __init__(self, model: Any, preprocessor: Any = None, device: str | None = 'gpu', **options: Any) -> None:
-        self._call_defaults = {name: options[name] for name in call_options(self.arguments_type, options)}
-        resolved = resolve_device(device)
-        if isinstance(model, (str, os.PathLike)):
-            model = self._build_model(os.fspath(model), str(resolved), options)
-        elif options.get('lora') is not None:
-            raise InputError(
-                "'lora' needs a model's folder or hub id; a model that is built was given its own, or none."
-            )
-        if not isinstance(model, self.model_type):
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | ModelFolder | GenerationModel,
+        preprocessor: Any = None,
+        device: str | int | torch.device | None = 'gpu',
+        **options: Any,
+    ) -> None:
+        self._call_defaults = {name: options[name] for name in call_options(self.stage, options)}
+        model_class, preprocessor_class = self.stage.model_class, self.stage.preprocessor_class
+        built: Any = model
+        if isinstance(model, (str, os.PathLike, ModelFolder)):
+            # Not through ModelScope, which refuses pages with code of their own; that code is never run here.
+            folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
+            named = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
+            built = model_class(folder, device=device, **named)
+        else:
+            resolve_device(device, warn=False)  # what ModelScope names, which may be its default
+            self._refuse_model_options(options)
+        if not isinstance(built, model_class):
             raise ConfigurationError(
-                f"Task '{self.stage.task}' needs a model of type '{self.stage.model}', found {type(model).__name__}. "
+                f"Task '{self.stage.task}' needs a model of type '{self.stage.model}', found {type(built).__name__}. "
                 "Use the model's own task, or another model."
             )
         if preprocessor is None:
-            preprocessor = self.preprocessor_type(model.model_dir)
-        elif not isinstance(preprocessor, self.preprocessor_type):
-            wanted, found = self.preprocessor_type.__name__, type(preprocessor).__name__
+            preprocessor = preprocessor_class(built.folder)
+        elif not isinstance(preprocessor, preprocessor_class):
+            wanted, found = preprocessor_class.__name__, type(preprocessor).__name__
             raise InputError(f"'preprocessor' must be a {wanted} or None, found {found}.")
         try:
             # ModelScope knows no 'mps'; where the model runs is settled above, so the base class need not know either.
-            super().__init__(model=model, preprocessor=preprocessor, device='cpu', auto_collate=False)
+            super().__init__(model=built, preprocessor=preprocessor, device='cpu', auto_collate=False)
         except OSError as error:  # it reads the configuration again, through a temporary file
             raise ConfigurationError(
-                f"ModelScope cannot read the configuration of '{model.model_dir}': {error}. Is the folder for "
+                f"ModelScope cannot read the configuration of '{built.model_dir}': {error}. Is the folder for "
                 'temporary files full?'
             ) from error
-        self.device_name = str(model.device)
-        self.device = model.device
+        self._say_where_it_runs()
         # The weights are in place. The base class would move them at the first call, and if that runs out of memory it
         # leaves a lock behind that blocks the next call for ten minutes.
         self._model_prepare = True
         self._lock = threading.RLock()  # a callback may call the pipeline again
         self.resolve_arguments({})
-
-    def _build_model(self, model_dir: str, device: str, options: Mapping[str, Any]) -> Any:
-        """The model of a folder; not through ModelScope, which refuses pages with code of their own, never run here."""
-        file = Path(model_dir) / FILE_NAME
-        content = read_configuration(model_dir)
-        check_stage(content, file, self.stage)
-        section = as_mapping(content['model'], file, 'model')
-        return self.model_type(
-            model_dir,
-            device=device,
-            model_args=section.get('model_args'),
-            model_cfg=section.get('model_cfg'),
-            show_progress=options.get('show_progress', True),
-            **{name: options[name] for name in MODEL_OPTIONS if name in options},
-        )
 
     def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
         """Generate one video, or a list of videos for a list of inputs.
@@ -139,17 +124,26 @@ class GenerationPipeline(Pipeline):
             for item, seed, output in zip(input, seeds, outputs, strict=True)
         ]
 
-    def preprocess(self, inputs: Any, arguments: GenerationArguments) -> dict[str, Any]:
+    def to(self, device: str | int | torch.device) -> GenerationPipeline:
+        """Move the networks to ``device`` and return the pipeline, as diffusers does.
+
+        Raises:
+            DeviceError: if the device is not there, or too small.
+        """
+        with self._lock:
+            self.model.move_to(device)
+            self._say_where_it_runs()
+        return self
+
+    def preprocess(self, inputs: Any, arguments: Any) -> dict[str, Any]:
         """Whatever the user gave -> tensors."""
         raise NotImplementedError
 
-    def forward(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
+    def forward(self, inputs: dict[str, Any], arguments: Any) -> torch.Tensor:
         """Tensors -> latents ``[1, 4, F, h, w]``."""
         raise NotImplementedError
 
-    def postprocess(
-        self, latents: torch.Tensor, arguments: GenerationArguments, inputs: dict[str, Any]
-    ) -> dict[str, Any]:
+    def postprocess(self, latents: torch.Tensor, arguments: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """Latents -> the result of a call."""
         return {
             OutputKeys.OUTPUT_VIDEO: self._output(latents, arguments, inputs),
@@ -169,61 +163,43 @@ class GenerationPipeline(Pipeline):
         """Decoded frames ``[n, 3, H, W]`` -> what the user gets to see of them."""
         return frames
 
-    def file_options(self, arguments: GenerationArguments, inputs: dict[str, Any]) -> dict[str, Any]:
+    def file_options(self, arguments: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         """How the frames are written: arguments of :func:`~modelscope_i2v.media.writing.write.write_video`."""
         return {'fps': float(arguments.output_fps or 0), 'recipe': [self.recipe(arguments)]}
 
     @property
     def model_revision(self) -> str | None:
         """The revision that the model's folder is a snapshot of, None for any other folder."""
-        found = snapshot_identity(Path(self.model.model_dir).resolve())
-        return found[1] if found else None
+        return model_identity(self.model.folder.path)[1]
 
     @property
     def model_name(self) -> str:
-        """The hub id of a snapshot, else the name of the folder."""
-        folder = Path(self.model.model_dir).resolve()
-        found = snapshot_identity(folder)
-        return found[0] if found else folder.name
+        """The hub id of a snapshot, ``'embedded'``, or the name of the folder."""
+        return model_identity(self.model.folder.path)[0]
 
     def recipe(self, arguments: GenerationArguments) -> dict[str, Any]:
-        """How a video was made, as plain values."""
-        made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
-        return {
-            'stage': self.stage.task,
-            'model': self.model_name,
-            'revision': self.model_revision,
-            **{name: value for name, value in made.items() if name not in NOT_IN_RECIPE},
-            'latents_given': arguments.latents is not None,
-            **({'lora': self.model.lora, 'lora_scale': self.model.lora_scale} if self.model.lora else {}),
-            'dtype': str(self.model.dtype).removeprefix('torch.'),
-            'software': f'modelscope_i2v {__version__}',
-        }
+        """How a video is made, as plain values."""
+        return recipe_entry(self.model, arguments)
 
-    def resolve_arguments(self, call: Mapping[str, Any]) -> GenerationArguments:
+    def resolve_arguments(self, call: Mapping[str, Any]) -> Any:
         """All arguments of a call: given here, to ``pipeline(...)``, configured, or built in; the seed drawn if free.
 
         Raises:
             TypeError: for an unknown argument. InputError: for a value that is not allowed.
         """
-        arguments = merge_arguments(self.arguments_type, self.model.call_defaults(), self._call_defaults, call)
+        arguments = merge_arguments(self.stage.arguments, self.model.call_defaults(), self._call_defaults, call)
         if arguments.seed is None:
-            arguments = dataclasses.replace(arguments, seed=secrets.randbelow(2**32))
+            arguments = dataclasses.replace(arguments, seed=draw_seed())
         self.model.check_arguments(arguments)
         return arguments
 
+    def after_step(self, arguments: GenerationArguments, bar: Any) -> Callback:
+        """What the sampler calls after each step."""
+        return after_step(self, arguments, self.model.schedule, bar)
+
     def _seeds(self, arguments: Mapping[str, Any], count: int) -> list[int | None]:
-        seed = arguments.get('seed')
-        if isinstance(seed, Sequence) and not isinstance(seed, str):
-            if len(seed) != count:
-                raise InputError(f"'seed' has {len(seed)} values for {count} inputs; give one each, or a single one.")
-            return list(seed)
-        if seed is None:
-            seed = self._call_defaults.get('seed', self.model.model_args.seed)
-        if seed is None:
-            return [None] * count
-        first = integer('seed', seed, 0, MAX_SEED - count, error=InputError)
-        return [first + index for index in range(count)]
+        places = (arguments, self._call_defaults, {'seed': self.model.model_args.seed})
+        return seeds_of(next((place['seed'] for place in places if place.get('seed') is not None), None), count)
 
     def _generate(self, input: Any, call: Mapping[str, Any]) -> dict[str, Any]:
         arguments = self.resolve_arguments({**self.arguments_of(input), **call})
@@ -240,47 +216,30 @@ class GenerationPipeline(Pipeline):
                 )
             return self.postprocess(latents, arguments, inputs)
 
-    def _callback(self, arguments: GenerationArguments, bar: Any) -> Callback:
-        """Between the sampler's scale and the user's: latents as the network works on them, and its timesteps."""
-
-        def after_step(index: int, sigma: float, sigma_next: float, x: torch.Tensor) -> torch.Tensor | None:
-            bar.update()
-            if arguments.callback_on_step_end is None:
-                return None
-            scale = signal_scale(sigma_next).float().to(x.device)
-            timestep = self.model.schedule.timestep(sigma)
-            answer = arguments.callback_on_step_end(self, index, timestep, {'latents': x * scale})
-            if answer is not None and not isinstance(answer, Mapping):
-                raise InputError(f"'callback_on_step_end' must return a dict or None, found {type(answer).__name__}.")
-            replaced = (answer or {}).get('latents')
-            if replaced is None:
-                return None
-            if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape or not replaced.isfinite().all():
-                raise InputError(f"'callback_on_step_end' must return finite latents of shape {list(x.shape)}.")
-            return replaced.to(x) / scale
-
-        return after_step
-
     def _output(self, latents: torch.Tensor, arguments: GenerationArguments, inputs: dict[str, Any]) -> Any:
         if arguments.output_type == 'latent':
             return latents.cpu()
         with progress_bar('Decoding', latents.shape[2], show=arguments.show_progress) as bar:
             chunks = (self.finish(chunk, inputs) for chunk in self._decoded(latents, bar))
-            if arguments.output_type == 'pt':
-                return torch.cat([frames_to_float(chunk).cpu() for chunk in chunks])
-            frames = (frame for chunk in chunks for frame in frames_to_uint8(chunk))
-            if arguments.output_type == 'np':
-                return np.stack(list(frames))
-            if arguments.output_type == 'pil':
-                from PIL import Image
-
-                return [Image.fromarray(frame) for frame in frames]
-            options = self.file_options(arguments, inputs)
-            if arguments.output_video is None:
-                return encode_video(frames, **options)
-            return write_video(frames, arguments.output_video, **options)
+            return output_of(chunks, arguments, lambda: self.file_options(arguments, inputs))
 
     def _decoded(self, latents: torch.Tensor, bar: Any) -> Iterator[torch.Tensor]:
         for chunk in self.model.decode(latents):
             yield chunk
             bar.update(len(chunk))
+
+    @staticmethod
+    def _refuse_model_options(options: Mapping[str, Any]) -> None:
+        """Raise for options that a model which is built already cannot follow."""
+        if options.get('lora') is not None:
+            raise InputError(
+                "'lora' needs a model's folder or hub id; a model that is built was given its own, or none."
+            )
+        for name in MODEL_OPTIONS:
+            if options.get(name) is not None:
+                raise TypeError(f"'{name}' says how a model is built, but this one is built. Leave it out.")
+
+    def _say_where_it_runs(self) -> None:
+        """Keep what ModelScope's base class says of the device true."""
+        self.device = self.model.device
+        self.device_name = str(self.device)

@@ -7,22 +7,44 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
 from modelscope_i2v.files import output_errors
-from modelscope_i2v.hub.reuse import link_twin
-from modelscope_i2v.hub.snapshots import DEFAULT_REVISION, cached_snapshot, needed_files, snapshot_folder
-from modelscope_i2v.hub.verified import changed_since_verified, has_record, has_verified, record_verified, was_branch
+from modelscope_i2v.hub.reuse import link_same_file
+from modelscope_i2v.hub.snapshots import (
+    DEFAULT_REVISION,
+    Snapshot,
+    cached_snapshot,
+    has_usable_configuration,
+    is_edited,
+    needed_files,
+    snapshot_folder,
+    warn_if_edited,
+)
+from modelscope_i2v.hub.verified import (
+    changed_since_verified,
+    has_changed_since,
+    has_record,
+    has_verified,
+    record_verified,
+    verified_hash,
+    was_branch,
+)
+from modelscope_i2v.model_folder import FILE_NAME, ModelFolder
 
 logger = logging.getLogger(__name__)
 
 #: Revisions that move, whatever the hub says; of others it is asked whether they are branches.
 BRANCHES = (DEFAULT_REVISION, 'main')
+#: Where a configuration that was edited is kept when the hub's takes its place.
+EDITED_NAME = 'configuration.edited-{}.json'
 #: Beside the snapshots: files that are on their way, and the lock of a revision.
 STAGING = '.modelscope_i2v'
 #: What a full or protected disk says.
@@ -32,89 +54,183 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACC
 Listing = Mapping[str, tuple[int, 'str | None']]
 
 
-def fetch_snapshot(
-    model: str, revision: str | None = None, *, offline: bool = False, configuration_only: bool = False
-) -> Path:
-    """The folder of a revision of ``owner/name``, with its configuration and the weights that this names.
+def find_snapshot(model: str, revision: str | None = None, *, offline: bool = False) -> Snapshot:
+    """A revision of ``owner/name``: its configuration now, the weights that this names when it is completed.
 
-    A tag that is there and verified costs no request. For a branch, or without a revision, the hub is asked what is
-    new; if that fails, what is there is used, with a warning. So is, if the hub cannot be reached or nothing can be
-    written, what ModelScope's own client put there.
-
-    Args:
-        configuration_only: get no weights yet, so that what they would not fit is found before gigabytes; the
-            folder may be another one then.
+    So what they would not fit is found before gigabytes. A tag that is there and verified costs no request. For a
+    branch, or without a revision, the hub is asked what is new; if that fails, what is there is used, with a warning.
+    So is, if the hub cannot be reached or nothing can be written, what ModelScope's own client put there.
 
     Raises:
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         ConfigurationError: if its configuration cannot be used. OutputError: if it cannot be written.
         InputError: for what can be no revision.
     """
-    folder = snapshot_folder(model, revision)
+    place = snapshot_folder(model, revision)
     if offline:
-        return cached_snapshot(model, revision, configuration_only=configuration_only)
-    moves = revision is None or revision in BRANCHES or was_branch(folder)
-    if not moves and _is_whole(folder, configuration_only):
-        return folder
-    try:
-        return _update(model, revision or DEFAULT_REVISION, folder, configuration_only)
-    except Exception as error:  # the client's errors have no common base, neither within nor across its versions
-        if moves and _is_whole(folder, configuration_only):
-            logger.warning("What is new of '%s' could not be had (%s); using '%s'.", model, error, folder)
-            return folder
+        return cached_snapshot(model, revision)
+    moves = revision is None or revision in BRANCHES or was_branch(place)
+    wanted = Revision(model, revision, place, moves)
+    if moves or not has_usable_configuration(place):
+        return wanted.fetch_configuration()
+    warn_if_edited(place)
+    folder = ModelFolder.read(place)
+    if changed_since_verified(place, needed_files(folder)[1:]):
+        return Snapshot(folder, partial(wanted.fetch_weights, folder))
+    return Snapshot.whole(folder)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision of a model on the hub, and where it is kept here.
+
+    Attributes:
+        revision: as it was asked for; None is the hub's default.
+        place: the folder of the snapshot. Until all of it is there and verified it stays as it was.
+        moves: whether the hub may have something new under this name.
+    """
+
+    model: str
+    revision: str | None
+    place: Path
+    moves: bool
+
+    @property
+    def name(self) -> str:
+        """Of the revision, on the hub."""
+        return self.revision or DEFAULT_REVISION
+
+    @cached_property
+    def staging(self) -> Path:
+        """Where files are until all have come."""
+        return self.place.parents[len(Path(self.name).parts)] / STAGING / self.name
+
+    def fetch_configuration(self) -> Snapshot:
+        """Get the configuration, without the weights that it names. Errors as :func:`find_snapshot`."""
+        try:
+            with _locked(self.staging):
+                api, listing = _listing(self.model, self.name)
+                self._get(api, listing, [FILE_NAME])
+                new = (self.staging / FILE_NAME).exists()
+                folder = ModelFolder.read(self.staging if new else self.place)
+                needed_files(folder)
+                if not new:
+                    warn_if_edited(self.place)
+        except Exception as error:  # the client's errors have no common base, neither within nor across its versions
+            return Snapshot.whole(self._cached_instead(error))
+        return Snapshot(folder, partial(self.fetch_weights, folder, api, listing))
+
+    def fetch_weights(self, folder: ModelFolder, api: Any = None, listing: Listing | None = None) -> ModelFolder:
+        """Get what ``folder`` names, and put all of it in place. Errors as :func:`find_snapshot`.
+
+        Args:
+            folder: the configuration that was read.
+            api, listing: what was found when that was fetched; None asks the hub.
+        """
+        try:
+            with _locked(self.staging):
+                if listing is None:
+                    api, listing = _listing(self.model, self.name)
+                    self._get(api, listing, [FILE_NAME])
+                    if (self.staging / FILE_NAME).exists():  # a tag that was moved
+                        folder = ModelFolder.read(self.staging)
+                names = needed_files(folder)
+                self._get(api, listing, names)
+                self._put_in_place(names, listing)
+        except Exception as error:  # see above
+            return self._cached_instead(error)
+        return folder.moved_to(self.place)
+
+    def _get(self, api: Any, listing: Listing, names: list[str]) -> None:
+        """Have in ``staging``, verified by size and hash, what of ``names`` is not in place as it is listed."""
+        missing = [name for name in names if name not in listing]
+        if missing:
+            because = '' if missing == [FILE_NAME] else f", which its '{FILE_NAME}' names"
+            raise CheckpointError(
+                f"Revision '{self.name}' of '{self.model}' has no {', '.join(missing)}{because}. Take another "
+                "revision, or tell the model's owner."
+            )
+        wanted = [name for name in names if not self._is_in_place(name, listing)]
+        for name in names:
+            if name not in wanted:
+                (self.staging / name).unlink(missing_ok=True)  # of an update that was overtaken
+            elif not (self.staging / name).exists():
+                link_same_file(self.staging / name, name, *listing[name])
+        if wanted:
+            files = [{'Path': name, 'Size': listing[name][0], 'Sha256': listing[name][1]} for name in wanted]
+            _download(api, self.model, self.name, self.staging, files)
+
+    def _is_in_place(self, name: str, listing: Listing) -> bool:
+        """Whether the file is what the hub has, or the hub's configuration edited by its owner."""
+        if has_verified(self.place, name, *listing[name]):
+            return True
+        return name == FILE_NAME and is_edited(self.place, listing[name][1])
+
+    def _put_in_place(self, names: list[str], listing: Listing) -> None:
+        """Move what came to the snapshot, the configuration last, and note what was verified."""
+        branch = self.name in BRANCHES or self.name in _revisions(self.model)[0]
+        if not has_record(self.place):
+            # From now on what another client left has to be verified.
+            record_verified(self.place, {}, branch=branch)
+        new = [name for name in reversed(names) if (self.staging / name).exists()]
+        edited = is_edited(self.place)
+        with output_errors(self.place):
+            for name in new:
+                (self.place / name).parent.mkdir(parents=True, exist_ok=True)
+                if name == FILE_NAME:
+                    self._keep_changed_configuration()
+                (self.staging / name).replace(self.place / name)
+                # Two names of one file: replacing one by the other changes nothing.
+                (self.staging / name).unlink(missing_ok=True)
+        hashes = {name: listing[name][1] for name in names}
+        kept = [FILE_NAME] if edited and FILE_NAME not in new else []
+        record_verified(self.place, hashes, branch=branch, edited=kept)
+
+    def _keep_changed_configuration(self) -> None:
+        """Give the configuration another name, if somebody has changed it and the hub's is about to take its place."""
+        file = self.place / FILE_NAME
+        if not has_changed_since(self.place, FILE_NAME, verified_hash(self.place, FILE_NAME)):
+            return
+        names = (EDITED_NAME.format(number) for number in count(1))
+        kept = next(name for name in names if not (self.place / name).exists())
+        file.rename(self.place / kept)
+        logger.warning("'%s' was edited, and the hub's takes its place: yours is kept as '%s'.", file, kept)
+
+    def _cached_instead(self, error: Exception) -> ModelFolder:
+        """What is used where the hub, or the disk, failed with ``error``; raises it, explained, if there is nothing."""
+        whole = self._whole() if self.moves else None
+        if whole is not None:
+            logger.warning("Could not fetch what is new of '%s' (%s); using '%s'.", self.model, error, self.place)
+            return whole
         ours = isinstance(error, ModelScopeI2VError)
         unreachable = not ours and _status(error) is None and not _failed_files(error)
-        if (unreachable or isinstance(error, OutputError)) and _is_cached(model, revision, folder):
-            logger.warning("'%s' could not be verified (%s); using it as it is.", folder, error)
-            return folder
+        cached = self._of_another_client() if unreachable or isinstance(error, OutputError) else None
+        if cached is not None:
+            logger.warning("'%s' could not be verified (%s); using it as it is.", self.place, error)
+            return cached
         if ours:
-            raise
-        raise _explained(model, revision, folder, error) from error
+            raise error
+        raise _explained(self.model, self.revision, self.place, error) from error
 
+    def _whole(self) -> ModelFolder | None:
+        """The snapshot, if all that is needed is there and verified."""
+        try:
+            if has_usable_configuration(self.place):
+                folder = ModelFolder.read(self.place)
+                if not changed_since_verified(self.place, needed_files(folder)[1:]):
+                    warn_if_edited(self.place)
+                    return folder
+        except ModelScopeI2VError:
+            pass
+        return None
 
-def _is_whole(folder: Path, configuration_only: bool = False) -> bool:
-    """Whether all that is needed is there and verified; ``configuration_only``: whether that is."""
-    try:
-        return not changed_since_verified(folder, needed_files(folder, configuration_only=configuration_only))
-    except ModelScopeI2VError:
-        return False
-
-
-def _is_cached(model: str, revision: str | None, folder: Path) -> bool:
-    """Whether another client left all files of a revision, so far as can be told without the hub."""
-    try:
-        return not has_record(folder) and cached_snapshot(model, revision) == folder
-    except ModelScopeI2VError:
-        return False
-
-
-def _update(model: str, revision: str, folder: Path, configuration_only: bool) -> Path:
-    """Make ``folder`` what the hub has; until all of it is there and verified it stays as it was.
-
-    Returns:
-        ``folder``, or where its new configuration is until the weights have come.
-    """
-    staging = folder.parents[len(Path(revision).parts)] / STAGING / revision
-    with _locked(staging):
-        api, listing = _listing(model, revision)
-        _get(api, model, revision, folder, staging, listing, [FILE_NAME])
-        current = staging if (staging / FILE_NAME).exists() else folder
-        names = needed_files(current)
-        if configuration_only:
-            return current
-        _get(api, model, revision, folder, staging, listing, names[1:])
-        branch = revision in BRANCHES or revision in _revisions(model)[0]
-        if not has_record(folder):
-            record_verified(folder, {}, branch=branch)  # what another client left is not taken as it is any more
-        with output_errors(folder):
-            for name in reversed(names):  # the configuration last
-                if (staging / name).exists():
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    (staging / name).replace(folder / name)
-                    # Two names of one file: replacing one by the other changes nothing.
-                    (staging / name).unlink(missing_ok=True)
-        record_verified(folder, {name: listing[name][1] for name in names}, branch=branch)
-    return folder
+    def _of_another_client(self) -> ModelFolder | None:
+        """The snapshot, if another client left all of its files there; whether they are right, only the hub knows."""
+        with suppress(ModelScopeI2VError):
+            cached = cached_snapshot(self.model, self.revision)
+            if not has_record(self.place) and cached.folder.path == self.place:
+                return cached.complete()
+        return None
 
 
 @contextmanager
@@ -142,26 +258,6 @@ def _listing(model: str, revision: str) -> tuple[Any, Listing]:
     api = HubApi(endpoint=api.resolve_endpoint_for_read(model, repo_type='model'))
     files = api.list_repo_files(model, 'model', revision=revision)
     return api, {file.path: (file.size, file.sha256) for file in files if not file.is_dir}
-
-
-def _get(api: Any, model: str, revision: str, folder: Path, staging: Path, listing: Listing, names: list[str]) -> None:
-    """Have in ``staging``, verified by size and hash, what of ``names`` is not in ``folder`` as it is listed."""
-    missing = [name for name in names if name not in listing]
-    if missing:
-        because = '' if missing == [FILE_NAME] else f", which its '{FILE_NAME}' names"
-        raise CheckpointError(
-            f"Revision '{revision}' of '{model}' has no {', '.join(missing)}{because}. Take another revision, or tell "
-            "the model's owner."
-        )
-    wanted = [name for name in names if not has_verified(folder, name, *listing[name])]
-    for name in names:
-        if name not in wanted:
-            (staging / name).unlink(missing_ok=True)  # of an update that was overtaken
-        elif not (staging / name).exists():
-            link_twin(staging / name, name, *listing[name])
-    if wanted:
-        files = [{'Path': name, 'Size': listing[name][0], 'Sha256': listing[name][1]} for name in wanted]
-        _download(api, model, revision, staging, files)
 
 
 def _download(api: Any, model: str, revision: str, staging: Path, files: list[dict[str, Any]]) -> None:
@@ -206,7 +302,7 @@ def _explained(model: str, revision: str | None, folder: Path, error: Exception)
     else:
         advice = 'Check the id, the revision and the network, and try again.'
     with suppress(ModelScopeI2VError):
-        cached = cached_snapshot(model, revision)
+        cached = cached_snapshot(model, revision).complete().path
         if cached == folder:
             state = 'not verified' if not has_record(folder) else 'verified, as they were once'
             advice += f' All its files are in the cache, {state}: offline=True (--offline) takes them.'
@@ -226,7 +322,7 @@ def _chain(error: Any) -> Iterator[BaseException]:
 
 
 def _failed_files(error: Any) -> dict[str, Any]:
-    """Files that the hub listed and that could not be had, with the reasons."""
+    """Files that the hub listed and that could not be fetched, with the reasons."""
     return getattr(error, 'failed_files', None) or {}
 
 

@@ -13,27 +13,27 @@ from modelscope_i2v.hub.verified import changed_since_verified, names_of_hash
 logger = logging.getLogger(__name__)
 
 
-def link_twin(target: Path, name: str, size: int, sha256: str | None) -> None:
+def link_same_file(target: Path, name: str, size: int, sha256: str | None) -> None:
     """Put a file of the same size and hash from the cache in place; the client will verify it as its own.
 
     The client never writes to a file that is there: one that is wrong loses this name and keeps its others.
     """
     if sha256 is None:
         return
-    for twin in _twins(name, size, sha256):
+    for other in _same_files(name, size, sha256):
         with suppress(OSError):  # another file system, or one without links: then it is downloaded
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.hardlink_to(twin.resolve())
-            logger.info("'%s' may be '%s'.", name, twin)
+            target.hardlink_to(other.resolve())
+            logger.info("'%s' may be '%s'.", name, other)
         return
 
 
-def _twins(name: str, size: int, sha256: str) -> Iterator[Path]:
+def _same_files(name: str, size: int, sha256: str) -> Iterator[Path]:
     """Files that were verified against the hash, under whatever name, then those of ``name`` that never were."""
     folders = list(cached_folders())
     for folder in folders:
-        for twin in names_of_hash(folder, sha256):
-            yield folder / twin
+        for other in names_of_hash(folder, sha256):
+            yield folder / other
     for folder in folders:
         path = folder / name
         if path.is_file() and path.stat().st_size == size and changed_since_verified(folder, [name]):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
-from modelscope_i2v.generation.configuration import parse_model_arguments
-from modelscope_i2v.hub.verified import changed_since_verified, has_record
+from modelscope_i2v.hub.verified import changed_since_verified, has_changed_since, has_record, verified_hash
+from modelscope_i2v.model_folder import FILE_NAME, ModelFolder, read_configuration
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +19,24 @@ logger = logging.getLogger(__name__)
 DEFAULT_REVISION = 'master'
 #: Where the client's older versions kept models, and where it keeps them, relative to the root of the cache.
 _LAYOUTS = ('models/*/snapshots/*', 'models/*/snapshots/*/*', 'models/*/*', 'hub/models/*/*', 'hub/*/*', '*/*')
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model whose configuration is here and has been read; its weights may be missing yet.
+
+    Attributes:
+        folder: what the configuration says.
+        complete: fetches or checks the weights; gives the folder that has them.
+    """
+
+    folder: ModelFolder
+    complete: Callable[[], ModelFolder]
+
+    @classmethod
+    def whole(cls, folder: ModelFolder) -> Snapshot:
+        """One that needs nothing more."""
+        return cls(folder, lambda: folder)
 
 
 def cache_root() -> Path:
@@ -45,39 +64,79 @@ def snapshot_identity(folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def cached_snapshot(model: str, revision: str | None, *, configuration_only: bool = False) -> Path:
-    """The whole snapshot of a model in the cache, found without network.
+def cached_snapshot(model: str, revision: str | None) -> Snapshot:
+    """A model in the cache, found without network.
 
     Without a revision that is the hub's default one, or else the only one that there is.
 
-    Args:
-        configuration_only: do not look at the weights.
-
     Raises:
-        CheckpointError: if there is none, if there are several, or if one lacks files or has changed ones.
+        CheckpointError: if there is none, if there are several, or if its configuration is not what the hub has;
+            when completed, if it lacks weights or has changed ones.
         ConfigurationError: if its configuration is damaged.
     """
-    folder = snapshot_folder(model, revision)
+    place = snapshot_folder(model, revision)
     found = _revisions(snapshot_folder(model, None).parent)
-    if revision is None and not (folder / FILE_NAME).exists() and len(found) == 1:
-        folder = snapshot_folder(model, found[0])
-    if not (folder / FILE_NAME).exists():
+    if revision is None and not (place / FILE_NAME).exists() and len(found) == 1:
+        place = snapshot_folder(model, found[0])
+    if not (place / FILE_NAME).exists():
         wanted = f"revision '{revision}' of '{model}'" if revision else f"'{model}'"
         there = f'It has {", ".join(found)}: name one. ' if found else ''
         raise CheckpointError(
             f"The cache '{cache_root()}' has no {wanted}. {there}Run once without offline to download it."
         )
-    names = needed_files(folder, configuration_only=configuration_only)
-    missing = [name for name in names if not (folder / name).is_file()]
-    changed = changed_since_verified(folder, names) if has_record(folder) else []
-    problems = {'missing': missing, 'changed': [name for name in changed if name not in missing]}
-    said = '; '.join(f'{what}: {", ".join(files)}' for what, files in problems.items() if files)
-    if said:
-        raise CheckpointError(
-            f"The snapshot '{folder}' is not what the hub has; {said}. Run once without offline to repair it. (To "
-            'change a model, copy its folder first.)'
-        )
+    folder = ModelFolder.read(place)
+    names = needed_files(folder)
+    if has_record(place) and not has_usable_configuration(place):
+        raise _differs(place, changed=[FILE_NAME])
+    warn_if_edited(place)
+    return Snapshot(folder, partial(_complete, folder, names))
+
+
+def _complete(folder: ModelFolder, names: list[str]) -> ModelFolder:
+    weights = names[1:]
+    missing = [name for name in weights if not (folder.path / name).is_file()]
+    changed = changed_since_verified(folder.path, weights) if has_record(folder.path) else []
+    changed = [name for name in changed if name not in missing]
+    if missing or changed:
+        raise _differs(folder.path, missing=missing, changed=changed)
     return folder
+
+
+def _differs(place: Path, **problems: list[str]) -> CheckpointError:
+    said = '; '.join(f'{what}: {", ".join(files)}' for what, files in problems.items() if files)
+    return CheckpointError(
+        f"The snapshot '{place}' is not what the hub has; {said}. Run once without offline to repair it. (To change "
+        'weights, copy the folder first.)'
+    )
+
+
+def has_usable_configuration(place: Path) -> bool:
+    """Whether the configuration of a snapshot is the one that was verified, or that one edited by its owner.
+
+    A configuration is the user's to edit (the model page says so of the seed).
+    """
+    return not changed_since_verified(place, [FILE_NAME]) or is_edited(place)
+
+
+def warn_if_edited(place: Path) -> None:
+    """Say that the configuration of a snapshot, which is about to be used, is not the hub's any more."""
+    if is_edited(place):
+        logger.warning("'%s' was edited since it was downloaded; using it as it is.", place / FILE_NAME)
+
+
+def is_edited(place: Path, sha256: str | None = None) -> bool:
+    """Whether somebody has edited the configuration of a snapshot since it was verified: it still is JSON.
+
+    Args:
+        sha256: what it was verified against; None takes whatever that was.
+    """
+    if not has_changed_since(place, FILE_NAME, sha256 or verified_hash(place, FILE_NAME)):
+        return False
+    try:
+        read_configuration(place)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _revisions(snapshots: Path) -> list[str]:
@@ -86,24 +145,20 @@ def _revisions(snapshots: Path) -> list[str]:
     return [folder.as_posix() for folder in folders if not set(folder.parents) & set(folders)]
 
 
-def needed_files(folder: Path, *, configuration_only: bool = False) -> list[str]:
-    """The configuration of a snapshot and the weights that it names, relative to ``folder``.
-
-    Args:
-        configuration_only: leave out the weights.
+def needed_files(folder: ModelFolder) -> list[str]:
+    """The configuration of a snapshot, then the weights that it names, relative to its folder.
 
     Raises:
-        ConfigurationError: if it names none, or files outside of its folder.
+        ConfigurationError: if it names files outside of its folder.
     """
-    file = folder / FILE_NAME
-    section = as_mapping(read_configuration(folder).get('model'), file, 'model')
-    arguments = parse_model_arguments(section.get('model_args'), file)
-    names = {arguments.ckpt_unet, arguments.ckpt_clip, arguments.ckpt_autoencoder}
+    names = {getattr(folder.arguments, key) for key in folder.files}
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or '..' in path.parts:
-            raise ConfigurationError(f"'model.model_args' in '{file}' names '{name}', which is outside of its folder.")
-    return [FILE_NAME] if configuration_only else [FILE_NAME, *sorted(names)]
+            raise ConfigurationError(
+                f"'model.model_args' in '{folder.file}' names '{name}', which is outside of its folder."
+            )
+    return [FILE_NAME, *sorted(names)]
 
 
 def cached_folders() -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Which files of a snapshot were verified against the hub's hashes: hashing 15 GB again at every start takes a minute.
 
 ModelScope's client does that, and asks the hub each time. Its hash of a file is good as long as the file has the size
-and the time of last change that it had then; one that has another time, such as a copy, is hashed once more.
+and the modification time that it had then; one with a different time, such as a copy, is hashed once more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelscope_i2v.errors import OutputError
-from modelscope_i2v.weights.save import write_json
+from modelscope_i2v.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -22,16 +22,23 @@ RECORD = '.modelscope_i2v.json'
 VERSION = 1
 
 
-def record_verified(folder: Path, hashes: Mapping[str, str | None], *, branch: bool) -> None:
+def record_verified(
+    folder: Path, hashes: Mapping[str, str | None], *, branch: bool, edited: Collection[str] = ()
+) -> None:
     """Note that the files of ``folder`` that ``hashes`` names have been verified, against which SHA-256.
 
     Args:
         branch: whether the revision is one, and so may change.
+        edited: those that their owner has edited since: what is known of them stays.
 
     Raises:
         OutputError: if that cannot be written.
     """
-    files = {name: {'state': _state(folder / name), 'sha256': sha256} for name, sha256 in hashes.items()}
+    known = _files(folder)
+    files = {
+        name: known[name] if name in edited else {'state': _state(folder / name), 'sha256': sha256}
+        for name, sha256 in hashes.items()
+    }
     _write(folder, branch, files)
 
 
@@ -50,6 +57,23 @@ def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool
     """Whether the file ``name`` was verified against ``size`` and ``sha256`` and has not changed since."""
     entry = _unchanged(folder, [name]).get(name)
     return entry is not None and entry['sha256'] == sha256 and entry['state'][0] == size
+
+
+def has_changed_since(folder: Path, name: str, sha256: str | None) -> bool:
+    """Whether the file ``name`` was verified against ``sha256``, is still there, and has another content now."""
+    entry = _files(folder).get(name)
+    return (
+        entry is not None
+        and entry['sha256'] == sha256
+        and (folder / name).is_file()
+        and bool(changed_since_verified(folder, [name]))
+    )
+
+
+def verified_hash(folder: Path, name: str) -> str | None:
+    """The SHA-256 that the file ``name`` was verified against, None if it never was."""
+    entry = _files(folder).get(name)
+    return None if entry is None else entry['sha256']
 
 
 def names_of_hash(folder: Path, sha256: str) -> list[str]:
@@ -87,9 +111,10 @@ def _has_hash(path: Path, sha256: str | None) -> bool:
         return False
     from modelscope_hub.utils.file_utils import compute_hash
 
-    logger.warning("'%s' has another time of change than when it was verified; hashing it again.", path)
+    if path.suffix != '.json':  # which takes no time
+        logger.warning("'%s' has a different modification time than when it was verified; hashing it again.", path)
     try:
-        return compute_hash(path) == sha256.lower()
+        return bool(compute_hash(path) == sha256.lower())
     except OSError:
         return False
 

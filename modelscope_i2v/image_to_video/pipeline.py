@@ -8,14 +8,14 @@ import torch
 from modelscope.pipeline_inputs import InputType
 from modelscope.pipelines.builder import PIPELINES
 
-from modelscope_i2v.generation.arguments import ImageToVideoArguments
+from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
 from modelscope_i2v.generation.pipeline import GenerationPipeline
-from modelscope_i2v.image_to_video.model import ImageToVideoModel
-from modelscope_i2v.image_to_video.preprocessor import ImageToVideoPreprocessor
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, register_inputs_and_outputs
+from modelscope_i2v.generation.signatures import takes
+from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.runtime.progress import progress_bar
 
-register_inputs_and_outputs(IMAGE_TO_VIDEO, [InputType.IMAGE, {'image': InputType.IMAGE, 'text': InputType.TEXT}])
+describe_inputs_and_outputs(IMAGE_TO_VIDEO, [InputType.IMAGE, {'image': InputType.IMAGE, 'text': InputType.TEXT}])
 
 
 @PIPELINES.register_module(IMAGE_TO_VIDEO.task, module_name=IMAGE_TO_VIDEO.pipeline, force=True)
@@ -28,13 +28,19 @@ class ImageToVideoPipeline(GenerationPipeline):
     """
 
     stage = IMAGE_TO_VIDEO
-    model_type = ImageToVideoModel
-    preprocessor_type = ImageToVideoPreprocessor
-    arguments_type = ImageToVideoArguments
 
-    def preprocess(self, inputs: Any, arguments: ImageToVideoArguments) -> dict[str, Any]:  # type: ignore[override]
-        return self.preprocessor(inputs, fit=arguments.fit)
+    @takes(ImageToVideoArguments)
+    def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
+        """A video of the picture ``input``, or a list of videos of a list of pictures; see the base class."""
+        return super().__call__(input, *positional, **arguments)
 
-    def forward(self, inputs: dict[str, Any], arguments: ImageToVideoArguments) -> torch.Tensor:  # type: ignore[override]
+    def preprocess(self, inputs: Any, arguments: ImageToVideoArguments) -> dict[str, Any]:
+        prepared: dict[str, Any] = self.preprocessor(inputs, fit=arguments.fit)
+        return prepared
+
+    def forward(self, inputs: dict[str, Any], arguments: ImageToVideoArguments) -> torch.Tensor:
         with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
-            return self.model(inputs['pixel_values'], arguments, self._callback(arguments, bar))['latents']
+            out: torch.Tensor = self.model(inputs['pixel_values'], arguments, self.after_step(arguments, bar))[
+                'latents'
+            ]
+            return out

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.reading.containers import open_container
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -37,20 +36,8 @@ def dump_recipe(entries: Sequence[Mapping[str, Any]]) -> str:
         ) from error
 
 
-def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The recipe that a video carries, one dict a stage, entries of newer versions as they are.
-
-    Returns an empty list when the video carries no recipe: no comment, or a comment that somebody else wrote.
-
-    Raises:
-        InputError: the file is missing, unreadable or not a video.
-    """
-    with open_container(path) as (container, _):
-        return recipe_in(container)
-
-
 def recipe_in(container: InputContainer) -> list[dict[str, Any]]:
-    """The recipe of an opened video, as ``read_recipe`` returns it."""
+    """The recipe of an opened video, one dict a stage; empty where somebody else wrote the comment, or nobody."""
     comment = container.metadata.get('comment', '')
     try:
         entries = json.loads(comment)

@@ -23,7 +23,7 @@ def embed(frames: torch.Tensor, encoder: Encoder) -> torch.Tensor:
     Raises:
         InputError: if the encoder gives something else.
     """
-    embeddings = torch.cat([encoder(batch).float().cpu() for batch in frames.split(_BATCH)])
+    embeddings = torch.cat([encoder(batch).float().cpu() for batch in torch.split(frames, _BATCH)])
     if embeddings.ndim != 2 or len(embeddings) != len(frames):
         raise InputError(
             f'The encoder must give one vector a frame, [{len(frames)}, D], found {list(embeddings.shape)}.'

@@ -8,18 +8,18 @@ import torch
 from PIL import Image
 
 from modelscope_i2v.checks import choice
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, check_stage, naming, read_configuration
 from modelscope_i2v.embedded import embedded_model
-from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.configuration import parse_image_to_video, parse_model_arguments
-from modelscope_i2v.generation.load import model_folder
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.generation.load import find_model
 from modelscope_i2v.media.images.conditioning import pixel_values
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.networks import ClipImageEncoder
+from modelscope_i2v.networks.build import build_on_meta
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
-from modelscope_i2v.runtime.device import memory_errors, resolve_device
-from modelscope_i2v.weights import build_on_meta, load_weights
+from modelscope_i2v.runtime.device import resolve_device
+from modelscope_i2v.runtime.out_of_memory import memory_errors
+from modelscope_i2v.stage import first_stage
+from modelscope_i2v.weights import load_weights
 
 
 def load_image_encoder(
@@ -42,18 +42,19 @@ def load_image_encoder(
         ConfigurationError, CheckpointError, DeviceError: if the model, its weights or the device cannot be used.
     """
     target = resolve_device(device or ('gpu' if torch.cuda.is_available() else 'cpu'))
-    folder = model_folder(model or embedded_model(IMAGE_TO_VIDEO.task), revision, offline=offline)
-    file = folder / FILE_NAME
-    content = read_configuration(folder)
-    check_stage(content, file, IMAGE_TO_VIDEO)
-    section = as_mapping(content['model'], file, 'model')
-    clip = parse_image_to_video(section.get('model_cfg'), file).clip
-    weights = folder / parse_model_arguments(section.get('model_args'), file).ckpt_clip
-    with naming(file, 'model.model_cfg'):
-        side = clip_image_size(clip)
-        tower = build_on_meta(lambda: ClipImageEncoder(clip))
+    snapshot = find_model(model or embedded_model(), revision, offline=offline)
+    stage, configuration = snapshot.folder.stage, snapshot.folder.configuration
+    with snapshot.folder.error_context():
+        tower = build_on_meta(lambda: stage.networks['ckpt_clip'](configuration))
+        side = clip_image_size(configuration.clip)
+    if not isinstance(tower, ClipImageEncoder):
+        raise ConfigurationError(
+            f"'{snapshot.folder.path}' is a model for {stage.task}, which has no image tower. Give one for "
+            f'{first_stage().task}.'
+        )
+    folder = snapshot.complete()
     with memory_errors('Take another device.'):
-        load_weights(tower, weights, dtype=torch.float32).to(target)
+        load_weights(tower, folder.files['ckpt_clip'], dtype=torch.float32).to(target)
     return image_encoder(tower.eval().requires_grad_(False), side, fit)
 
 
@@ -73,6 +74,7 @@ def image_encoder(tower: torch.nn.Module, side: int, fit: str = 'crop') -> Encod
         weight = next(tower.parameters())
         pixels = frames.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         squares = [pixel_values(Image.fromarray(frame), side, fit, IMAGE_MEAN, IMAGE_STD) for frame in pixels]
-        return tower(torch.cat(squares).to(weight.device, weight.dtype))
+        out: torch.Tensor = tower(torch.cat(squares).to(weight.device, weight.dtype))
+        return out
 
     return encode

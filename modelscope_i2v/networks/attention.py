@@ -30,18 +30,20 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, backe
     batch, heads = query.shape[:2]
     rows = max(1, MAX_BATCHED_HEADS // heads)
     if query.is_cuda and batch > rows:
-        parts = zip(query.split(rows), key.split(rows), value.split(rows), strict=True)
+        parts = zip(*(torch.split(part, rows) for part in (query, key, value)), strict=True)
         return torch.cat([attention(q, k, v, backend) for q, k, v in parts])
     if backend == 'sdpa':
         return F.scaled_dot_product_attention(query, key, value)
     if backend == 'math':
         weights = (query @ key.transpose(-2, -1)) * query.shape[-1] ** -0.5
-        return weights.softmax(dim=-1) @ value
+        weighted: torch.Tensor = weights.softmax(dim=-1) @ value
+        return weighted
     if backend == 'xformers':
         from xformers.ops import memory_efficient_attention  # optional, so imported where it is used
 
         query, key, value = (rearrange(x, 'b h n d -> b n h d') for x in (query, key, value))
-        return rearrange(memory_efficient_attention(query, key, value), 'b n h d -> b h n d')
+        attended: torch.Tensor = rearrange(memory_efficient_attention(query, key, value), 'b n h d -> b h n d')
+        return attended
     raise ConfigurationError(f'Unknown attention back end {backend!r}; it must be one of {", ".join(BACKENDS)}.')
 
 
@@ -74,7 +76,8 @@ class Attention(AttentionLayer):
             rearrange(projected, 'b n (h d) -> b h n d', h=self.num_heads)
             for projected in (self.to_q(x), self.to_k(context), self.to_v(context))
         )
-        return self.to_out(rearrange(attention(query, key, value, self.backend), 'b h n d -> b n (h d)'))
+        out: torch.Tensor = self.to_out(rearrange(attention(query, key, value, self.backend), 'b h n d -> b n (h d)'))
+        return out
 
 
 def set_attention_backend(module: nn.Module, backend: str) -> None:

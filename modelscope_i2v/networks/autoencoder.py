@@ -38,7 +38,8 @@ class SpatialAttention(AttentionLayer):
             rearrange(projection(normed), 'n c h w -> n 1 (h w) c') for projection in (self.to_q, self.to_k, self.to_v)
         )
         attended = attention(query, key, value, self.backend)
-        return x + self.to_out(rearrange(attended, 'n 1 (h w) c -> n c h w', h=x.shape[2]))
+        out: torch.Tensor = x + self.to_out(rearrange(attended, 'n 1 (h w) c -> n c h w', h=x.shape[2]))
+        return out
 
 
 class Middle(nn.Module):
@@ -51,7 +52,8 @@ class Middle(nn.Module):
         self.residual_out = ResidualBlock(channels, channels, num_groups=num_groups, eps=EPS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.residual_out(self.attention(self.residual_in(x)))
+        out: torch.Tensor = self.residual_out(self.attention(self.residual_in(x)))
+        return out
 
 
 class Level(nn.Module):
@@ -116,7 +118,8 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for level in self.levels:
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(self.middle(x))))
+        out: torch.Tensor = self.conv_out(F.silu(self.norm_out(self.middle(x))))
+        return out
 
 
 class Decoder(nn.Module):
@@ -139,7 +142,8 @@ class Decoder(nn.Module):
         x = self.middle(self.conv_in(z))
         for level in reversed(self.levels):
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        out: torch.Tensor = self.conv_out(F.silu(self.norm_out(x)))
+        return out
 
 
 class AutoencoderKL(nn.Module):
@@ -168,4 +172,5 @@ class AutoencoderKL(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents ``[N, embed_dim, h, w]`` -> images ``[N, 3, f h, f w]``, nominally in [-1, 1], not clamped."""
-        return self.decoder(self.post_quant_conv(z))
+        out: torch.Tensor = self.decoder(self.post_quant_conv(z))
+        return out

@@ -77,7 +77,8 @@ class ClipImageEncoder(nn.Module):
         self.embed_dim = int(configuration['embed_dim'])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.visual(images)
+        out: torch.Tensor = self.visual(images)
+        return out
 
 
 class ClipTextEncoder(nn.Module):
@@ -103,7 +104,8 @@ class ClipTextEncoder(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.text.token_embedding(tokens) + self.text.positional_embedding
-        return self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask))
+        out: torch.Tensor = self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask))
+        return out
 
 
 def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> Any:

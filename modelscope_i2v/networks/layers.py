@@ -38,7 +38,8 @@ class EmbeddingMLP(nn.Module):
         self.linear_2 = nn.Linear(hidden_dim, out_dim)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.linear_2(F.silu(self.linear_1(x.to(self.linear_1.weight.dtype))))
+        out: torch.Tensor = self.linear_2(F.silu(self.linear_1(x.to(self.linear_1.weight.dtype))))
+        return out
 
 
 class ResidualBlock(nn.Module):
@@ -65,7 +66,8 @@ class ResidualBlock(nn.Module):
         if self.embed_proj is not None and embedding is not None:
             hidden = hidden + self.embed_proj(F.silu(embedding))[:, :, None, None]
         hidden = self.conv_out(self.dropout(F.silu(self.norm_out(hidden))))
-        return self.shortcut(x) + hidden
+        out: torch.Tensor = self.shortcut(x) + hidden
+        return out
 
 
 class TemporalConvolution(nn.Module):
@@ -78,22 +80,11 @@ class TemporalConvolution(nn.Module):
         self.conv = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(self.dropout(F.silu(self.norm(x))))
+        out: torch.Tensor = self.conv(self.dropout(F.silu(self.norm(x))))
+        return out
 
 
-class TemporalLayer(nn.Module):
-    """Base of the layers that connect frames.
-
-    Attributes:
-        enabled: a disabled layer adds nothing to its input: frames are independent pictures.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.enabled = True
-
-
-class SpatioTemporalResidualBlock(TemporalLayer):
+class SpatioTemporalResidualBlock(nn.Module):
     """A spatial :class:`ResidualBlock` followed by four temporal convolutions with a residual of their own."""
 
     def __init__(self, in_channels: int, out_channels: int, embed_dim: int, *, num_groups: int) -> None:
@@ -108,10 +99,9 @@ class SpatioTemporalResidualBlock(TemporalLayer):
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor, num_frames: int) -> torch.Tensor:
         x = self.spatial(x, embedding)
-        if not self.enabled:
-            return x
         video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
-        return rearrange(video + self.temporal(video), 'b c f h w -> (b f) c h w')
+        out: torch.Tensor = rearrange(video + self.temporal(video), 'b c f h w -> (b f) c h w')
+        return out
 
 
 class FeedForward(nn.Module):
@@ -124,7 +114,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         values, gates = self.proj_in(x).chunk(2, dim=-1)
-        return self.proj_out(values * F.gelu(gates))
+        out: torch.Tensor = self.proj_out(values * F.gelu(gates))
+        return out
 
 
 class TransformerBlock(nn.Module):
@@ -148,7 +139,8 @@ class TransformerBlock(nn.Module):
             # Frames of one video share their context, so their tokens form one long query: nothing is repeated.
             tokens = rearrange(query, '(b f) n c -> b (f n) c', b=context.shape[0])
             x = x + self.attention_2(tokens, context).reshape(x.shape)
-        return x + self.feed_forward(self.norm_3(x))
+        out: torch.Tensor = x + self.feed_forward(self.norm_3(x))
+        return out
 
 
 class SpatialTransformer(nn.Module):
@@ -165,10 +157,11 @@ class SpatialTransformer(nn.Module):
         height = x.shape[2]
         tokens = self.proj_in(rearrange(self.norm(x), 'n c h w -> n (h w) c'))
         tokens = self.proj_out(self.block(tokens, context))
-        return x + rearrange(tokens, 'n (h w) c -> n c h w', h=height)
+        out: torch.Tensor = x + rearrange(tokens, 'n (h w) c -> n c h w', h=height)
+        return out
 
 
-class TemporalTransformer(TemporalLayer):
+class TemporalTransformer(nn.Module):
     """The frames of one pixel attend to each other, twice; residual. Norms see all frames of a video at once."""
 
     def __init__(self, channels: int, num_heads: int, num_head_channels: int, *, num_groups: int) -> None:
@@ -180,10 +173,11 @@ class TemporalTransformer(TemporalLayer):
         self.proj_out = nn.Conv1d(inner_dim, channels, 1)
 
     def forward(self, x: torch.Tensor, num_frames: int) -> torch.Tensor:
-        if not self.enabled:
-            return x
         height = x.shape[2]
         video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
         pixels = self.proj_in(rearrange(self.norm(video), 'b c f h w -> (b h w) c f'))
         pixels = self.block(pixels.transpose(1, 2)).transpose(1, 2)
-        return x + rearrange(self.proj_out(pixels), '(b h w) c f -> (b f) c h w', b=video.shape[0], h=height)
+        out: torch.Tensor = x + rearrange(
+            self.proj_out(pixels), '(b h w) c f -> (b f) c h w', b=video.shape[0], h=height
+        )
+        return out

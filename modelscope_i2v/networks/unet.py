@@ -1,4 +1,4 @@
-"""The trunk of the spatio-temporal UNets, which both stages share.
+"""The trunk of the spatio-temporal UNets, which all stages share.
 
 The trunk follows VideoComposer (Wang et al. 2023, arXiv 2306.02018): Stable Diffusion's UNet whose residual blocks end
 in temporal convolutions and whose attention levels alternate a spatial and a temporal transformer.
@@ -33,7 +33,8 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(x)
+        out: torch.Tensor = self.conv(x)
+        return out
 
 
 class Upsample(nn.Module):
@@ -44,7 +45,8 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest'))
+        out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest'))
+        return out
 
 
 class UNetBlock(nn.Module):
@@ -89,13 +91,30 @@ class MiddleBlock(UNetBlock):
         )
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int) -> torch.Tensor:
-        return self.residual_out(super().forward(x, embedding, context, num_frames), embedding, num_frames)
+        out: torch.Tensor = self.residual_out(super().forward(x, embedding, context, num_frames), embedding, num_frames)
+        return out
 
 
 class SpatioTemporalUNet(nn.Module):
     """The trunk: latents, a timestep embedding and context tokens in; the network's prediction (v) out.
 
     Subclasses say how the conditions become an embedding and a context, and how features are resampled.
+
+    Spatial layers see frames as a batch; temporal layers see whole videos, and fold them back::
+
+        latents            B C F h w
+                               |  frames into the batch
+        conv_in            (B F) C h w
+        encoder            (B F) C h w        finest level first, a skip connection after every block
+          a block:         (B F) C h w    ->  residual: 3x3 convolutions of each frame
+                           B C F h w      ->  residual: convolutions over three frames
+                           (B F) (h w) C  ->  spatial transformer: pixels of one frame, then the context
+                           (B h w) F C    ->  temporal transformer: frames of one pixel
+        middle             (B F) C h w        coarsest level
+        decoder            (B F) C h w        the same blocks, coarsest level first, each with a skip connection
+        conv_out           (B F) C h w
+                               |  frames out of the batch
+        prediction         B C F h w
 
     Attributes:
         activation_checkpointing: while training, keep only the borders of each block and recompute the inside during
@@ -117,6 +136,7 @@ class SpatioTemporalUNet(nn.Module):
         levels = range(len(widths))
         attended = [2**level in parameters.attention_resolutions for level in levels]
 
+        # Input: the timestep, and the first features.
         base = parameters.model_channels
         self.time_embedding = EmbeddingMLP(base, parameters.time_embed_dim, parameters.time_embed_dim)
         self.conv_in = nn.Conv2d(parameters.in_channels, base, 3, padding=1)
@@ -124,6 +144,7 @@ class SpatioTemporalUNet(nn.Module):
             base, parameters.num_heads, parameters.num_head_channels, num_groups=parameters.norm_num_groups
         )
 
+        # Encoder: `depth` blocks a level, then half the size; every width is remembered for the decoder.
         self.encoder = nn.ModuleList()
         skip_widths, width = [base], base
         for level in levels:
@@ -135,8 +156,10 @@ class SpatioTemporalUNet(nn.Module):
                 self.encoder.append(self.downsample(width))
                 skip_widths.append(width)
 
+        # Middle.
         self.middle = MiddleBlock(parameters)
 
+        # Decoder: one block more a level, each taking the last remembered width too; twice the size after the last.
         self.decoder = nn.ModuleList()
         for level in reversed(levels):
             for index in range(depth + 1):
@@ -152,6 +175,7 @@ class SpatioTemporalUNet(nn.Module):
                 )
                 width = widths[level]
 
+        # Output.
         self.norm_out = nn.GroupNorm(parameters.norm_num_groups, width)
         self.conv_out = nn.Conv2d(width, parameters.out_channels, 3, padding=1)
 
@@ -191,12 +215,16 @@ class SpatioTemporalUNet(nn.Module):
         for block in self.decoder:
             hidden = self._run(block, torch.cat([hidden, skips.pop()], dim=1), embedding, context, num_frames)
         hidden = self.conv_out(F.silu(self.norm_out(hidden)))
-        return rearrange(hidden, '(b f) c h w -> b c f h w', f=num_frames)
+        out: torch.Tensor = rearrange(hidden, '(b f) c h w -> b c f h w', f=num_frames)
+        return out
 
     def _run(self, block: nn.Module, *arguments: Any) -> torch.Tensor:
         if self.activation_checkpointing and self.training and torch.is_grad_enabled():
-            return checkpoint(block, *arguments, use_reentrant=False)
-        return block(*arguments)
+            recomputed: torch.Tensor = checkpoint(block, *arguments, use_reentrant=False)
+            return recomputed
+        out: torch.Tensor = block(*arguments)
+        return out
 
     def _embed(self, positions: torch.Tensor, embedding: EmbeddingMLP) -> torch.Tensor:
-        return embedding(sinusoidal_embedding(positions, self.config.model_channels))
+        out: torch.Tensor = embedding(sinusoidal_embedding(positions, self.config.model_channels))
+        return out

@@ -20,14 +20,16 @@ class TallDownsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=(2, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(x)
+        out: torch.Tensor = self.conv(x)
+        return out
 
 
 class TallUpsample(Upsample):
     """Undoes the size of :class:`TallDownsample`: doubling, without the first and the last row: ``h -> 2 h - 2``."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest')[..., 1:-1, :])
+        out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest')[..., 1:-1, :])
+        return out
 
 
 class VideoToVideoUNet(SpatioTemporalUNet):

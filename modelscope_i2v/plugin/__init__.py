@@ -1,1 +1,1 @@
-"""How ModelScope finds this package: registration, autoload, the command modelscope i2v."""
+"""How ModelScope finds this package: registration, and autoload for programs that do not import it."""

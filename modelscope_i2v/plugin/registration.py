@@ -1,4 +1,4 @@
-"""Taking over ModelScope's names for the two tasks.
+"""Taking over ModelScope's names for our tasks.
 
 ModelScope finds classes through an index that it makes by parsing its own source. The built-in entries point to modules
 that fail at import (and that register without ``force``, so importing them after ours would fail too); rewriting the
@@ -8,46 +8,9 @@ that is missing there costs a warning per build and sends ``Model.from_pretraine
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from modelscope_i2v.stage import Stage, stages
 
-
-@dataclass(frozen=True)
-class Stage:
-    """The names of one stage in ModelScope, and the package that serves them."""
-
-    task: str
-    model: str
-    preprocessor: str
-    pipeline: str
-    pipeline_class: str
-    trainer: str
-    default_hub_model: str
-    package: str
-
-
-IMAGE_TO_VIDEO = Stage(
-    task='image-to-video',
-    model='image-to-video-model',
-    preprocessor='image-to-video-preprocessor',
-    pipeline='image-to-video-task-pipeline',
-    pipeline_class='ImageToVideoPipeline',
-    trainer='image-to-video-trainer',
-    default_hub_model='damo/Image-to-Video',
-    package='modelscope_i2v.image_to_video',
-)
-VIDEO_TO_VIDEO = Stage(
-    task='video-to-video',
-    model='video-to-video-model',
-    preprocessor='video-to-video-preprocessor',
-    pipeline='video-to-video-pipeline',
-    pipeline_class='VideoToVideoPipeline',
-    trainer='video-to-video-trainer',
-    default_hub_model='damo/Video-to-Video',
-    package='modelscope_i2v.video_to_video',
-)
-STAGES = (IMAGE_TO_VIDEO, VIDEO_TO_VIDEO)
-
-#: The field that ModelScope files both tasks' preprocessors under.
+#: The field that ModelScope files the preprocessors of our tasks under.
 FIELD = 'multi-modal'
 
 
@@ -58,26 +21,20 @@ def register() -> None:
     from modelscope.utils.import_utils import LazyImportModule
 
     index = LazyImportModule.get_ast_index()['index']
-    for stage in STAGES:
-        modules = {
-            ('MODELS', stage.task, stage.model): f'{stage.package}.model',
-            ('PIPELINES', stage.task, stage.pipeline): f'{stage.package}.pipeline',
-            ('PREPROCESSORS', FIELD, stage.preprocessor): f'{stage.package}.preprocessor',
-            ('TRAINERS', 'default', stage.trainer): 'modelscope_i2v.training.modelscope_trainer',
-        }
-        for signature, module in modules.items():
+    for stage in stages():
+        for signature, module in signatures(stage).items():
             index[signature] = {'filepath': '', 'imports': [], 'module': module}
         PREPROCESSOR_MAP.setdefault((stage.model, stage.task), stage.preprocessor)
-        DEFAULT_MODEL_FOR_PIPELINE.setdefault(stage.task, (stage.pipeline, stage.default_hub_model))
+        if stage.default_hub_model is not None:
+            DEFAULT_MODEL_FOR_PIPELINE.setdefault(stage.task, (stage.pipeline, stage.default_hub_model))
 
 
-def register_inputs_and_outputs(stage: Stage, inputs: object) -> None:
-    """Describe a task's input and output to ModelScope, unless it does so itself.
-
-    These tables cost a second to import and are first read when a pipeline runs, so pipeline modules call this.
-    """
-    from modelscope.outputs import TASK_OUTPUTS, OutputKeys
-    from modelscope.pipeline_inputs import TASK_INPUTS
-
-    TASK_INPUTS.setdefault(stage.task, inputs)
-    TASK_OUTPUTS.setdefault(stage.task, [OutputKeys.OUTPUT_VIDEO])
+def signatures(stage: Stage) -> dict[tuple[str, str, str], str]:
+    """ModelScope's keys of a stage's classes, and the modules that hold them."""
+    modules = stage.modules
+    return {
+        ('MODELS', stage.task, stage.model): modules['MODELS'],
+        ('PIPELINES', stage.task, stage.pipeline): modules['PIPELINES'],
+        ('PREPROCESSORS', FIELD, stage.preprocessor): modules['PREPROCESSORS'],
+        ('TRAINERS', 'default', stage.trainer): modules['TRAINERS'],
+    }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -14,19 +12,24 @@ from modelscope_i2v.errors import DeviceError, InputError
 
 logger = logging.getLogger(__name__)
 
+NO_GPU = 'No CUDA GPU is available: running on the CPU, which is far slower.'
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
-def resolve_device(name: str | torch.device | None) -> torch.device:
-    """The device that ``name`` means: ``'cuda:N'``, ``'gpu'`` (or None), ``'cpu'`` or ``'mps'``.
+def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) -> torch.device:
+    """The device that ``name`` means: ``'cuda:N'`` (or N), ``'gpu'`` (or None), ``'cpu'`` or ``'mps'``.
 
     ModelScope does not tell ``'gpu'`` from no device at all, so those fall back to the CPU with a warning; a GPU that
     was asked for by its number has to be there.
 
+    Args:
+        warn: about falling back to the CPU, with :data:`NO_GPU`; else the caller has to.
+
     Raises:
         DeviceError: if the device is not there or the name means none; the message lists what there is.
     """
-    text = 'gpu' if name is None else str(name).lower()
+    whole = isinstance(name, int) and not isinstance(name, bool)
+    text = 'gpu' if name is None else f'cuda:{name}' if whole else str(name).lower()
     match = re.fullmatch(r'(gpu|cuda)(?::(\d+))?|cpu|mps', text)
     if match is None:
         raise DeviceError(f"Unknown device {name!r}; it may be 'cuda:N', 'gpu', 'cpu' or 'mps'. {_available()}")
@@ -38,15 +41,16 @@ def resolve_device(name: str | torch.device | None) -> torch.device:
         return torch.device('mps')
     index = match[2]
     if index is None and not torch.cuda.is_available():
-        logger.warning('No CUDA GPU is available: running on the CPU, which is far slower.')
+        if warn:
+            logger.warning(NO_GPU)
         return torch.device('cpu')
     if int(index or 0) >= _gpus():
         raise DeviceError(f"Device 'cuda:{index}' is not there. {_available()}")
     return torch.device('cuda', int(index or 0))
 
 
-def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The compute dtype for ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'``.
+def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The compute dtype for ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'``, or for the torch dtype of one of them.
 
     ``'auto'`` is float32 on the CPU and on MPS; on CUDA bfloat16, which cannot overflow, from compute capability 8.0
     on, else float16.
@@ -54,6 +58,8 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     Raises:
         InputError: for another name.
     """
+    if isinstance(name, torch.dtype):
+        name = next((ours for ours, dtype in DTYPES.items() if dtype == name), str(name))
     choice('dtype', name, ('auto', *DTYPES), error=InputError)
     if name != 'auto':
         return DTYPES[name]
@@ -73,16 +79,3 @@ def _available() -> str:
     unusable = torch.cuda.device_count() - len(gpus)
     why = f' The driver of {unusable} GPU(s) does not work with PyTorch {torch.__version__}.' if unusable else ''
     return f'Available here: {", ".join([*gpus, *mps, repr("cpu")])}.{why}'
-
-
-@contextmanager
-def memory_errors(advice: str) -> Iterator[None]:
-    """Turn "out of memory" of any device into a DeviceError that ends in ``advice``."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise DeviceError(f'Out of memory: {error} {advice}') from error
-    except RuntimeError as error:
-        if not any(sign in str(error) for sign in ('DefaultCPUAllocator', 'MPS backend out of memory')):
-            raise
-        raise DeviceError(f'Out of memory: {error} {advice}') from error

@@ -1,12 +1,22 @@
-"""Progress bars, one way to make them."""
+"""Progress: a bar where somebody watches, one line a phase everywhere else."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
 def progress_bar(description: str, total: int, *, show: bool = True) -> Any:
-    """A tqdm bar on standard error for ``total`` units of work; silent unless ``show``."""
+    """Something with ``update(n=1)`` to use in a ``with`` statement, for ``total`` units of work.
+
+    A tqdm bar in a terminal or a notebook. Anywhere else (log files, services, pipes) one line on standard error that
+    says what begins. Silent unless ``show``.
+    """
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc=description, disable=not show, leave=False)
+    show = show and sys.stderr is not None  # services may have none
+    watched = show and (sys.stderr.isatty() or 'ipykernel' in sys.modules)
+    if show and not watched:
+        sys.stderr.write(f'{description} ({total})\n')
+        sys.stderr.flush()
+    return tqdm(total=total, desc=description, disable=not watched, leave=False)

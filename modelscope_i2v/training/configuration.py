@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modelscope_i2v.checks import choice, integer, number, text
-from modelscope_i2v.configuration_file import naming
+from modelscope_i2v.checks import choice, error_context, integer, number, text
 from modelscope_i2v.errors import ConfigurationError, nearest
 from modelscope_i2v.runtime.device import DTYPES
 from modelscope_i2v.training.data.datasets import ClipSettings
@@ -174,5 +173,5 @@ def _parse(kind: type[Settings], section: Any, file: str | os.PathLike[str], pla
     if missing:
         raise ConfigurationError(f"'{file}' lacks the required {', '.join(map(repr, missing))}.")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-    with naming(file, place or 'top level'):
+    with error_context(file, place or 'top level'):
         return kind(**values)

@@ -18,7 +18,7 @@ from modelscope_i2v.checks import integer, number
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.files import output_target
 from modelscope_i2v.training.loop.seeding import seeded
-from modelscope_i2v.weights.lora.file import LoraDescription, check_rank_alpha_layers, task_and_parameters
+from modelscope_i2v.weights.lora.file import LoraDescription, check_rank_alpha_layers, unet_parameters
 from modelscope_i2v.weights.lora.layers import factor_key, lora_layers
 from modelscope_i2v.weights.save import write_tensors
 
@@ -95,12 +95,14 @@ def save_lora(
     settings: LoraSettings,
     metadata: Mapping[str, str] | None = None,
     *,
+    key: str,
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write the change that ``unet`` has learnt, and nothing else, as a ``.safetensors`` file, whole or not at all.
 
     Args:
         unet: what :func:`add_lora` returned for ``settings``.
+        key: of the stage (:attr:`Stage.lora_key <modelscope_i2v.stage.Stage.lora_key>`).
         metadata: more to say in the header, beside what loading needs; the latter wins.
         dtype: of the tensors. Float16 rounds them by 0.05 %.
 
@@ -116,9 +118,8 @@ def save_lora(
                     f"'{name}' has no LoRA. Save a network that went through add_lora with these settings."
                 )
             tensors[factor_key(name, letter)] = factors[_ADAPTER].weight.detach().to('cpu', dtype).contiguous()
-    task, parameters = task_and_parameters(unet)
     description = LoraDescription(
-        task=task, rank=settings.rank, alpha=settings.alpha, layers=settings.layers, unet=parameters
+        task=key, rank=settings.rank, alpha=settings.alpha, layers=settings.layers, unet=unet_parameters(unet)
     )
     write_tensors(tensors, output_target(path), {**(metadata or {}), **description.to_metadata()})
 

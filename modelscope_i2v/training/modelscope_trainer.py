@@ -8,15 +8,13 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelscope.trainers.base import BaseTrainer
-from modelscope.trainers.builder import TRAINERS
-
-from modelscope_i2v.configuration_file import FILE_NAME, check_stage, read_configuration
 from modelscope_i2v.errors import DeviceError, InputError, nearest
 from modelscope_i2v.files import output_errors, replacing
-from modelscope_i2v.generation.load import model_folder
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO, Stage
+from modelscope_i2v.generation.load import find_model
+from modelscope_i2v.generation.modelscope_bases import BaseTrainer
+from modelscope_i2v.model_folder import check_stage
 from modelscope_i2v.runtime.device import resolve_device
+from modelscope_i2v.stage import Stage
 from modelscope_i2v.training.configuration import TrainingConfiguration, parse_training_configuration
 from modelscope_i2v.training.requirements import check_requirements
 
@@ -31,7 +29,7 @@ _ACCEPTED = (
 
 
 class GenerationTrainer(BaseTrainer):
-    """Fine-tuning of either stage; a subclass says of which.
+    """Fine-tuning of any stage; a subclass says of which.
 
     Args:
         model: a model's folder or hub id. A folder's absolute path keeps ModelScope from asking the hub about it.
@@ -57,9 +55,10 @@ class GenerationTrainer(BaseTrainer):
         check_requirements()
         content = _renamed(options)
         self._device = _device(device)
-        folder = model_folder(model, content.pop('model_revision', None))
-        check_stage(read_configuration(folder), folder / FILE_NAME, self.stage)
-        super().__init__(str(folder / FILE_NAME))
+        snapshot = find_model(model, content.pop('model_revision', None))
+        check_stage(snapshot.folder.content, snapshot.folder.file, self.stage)
+        folder = snapshot.complete()
+        super().__init__(str(folder.file))
         sections: dict[str, Any] = {
             name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
             for name, value in content.items()
@@ -70,7 +69,7 @@ class GenerationTrainer(BaseTrainer):
         if eval_dataset is not None:
             path = _as_path(eval_dataset, output / 'eval_dataset.jsonl')
             sections['validation'] = {**(sections.get('validation') or {}), 'data': path}
-        own = {'model': str(folder), 'output': str(output)}
+        own = {'model': str(folder.path), 'output': str(output)}
         cpu = {'cpu': True} if self._device == 'cpu' else {}
         self.configuration: TrainingConfiguration = parse_training_configuration(
             {**sections, **own, **cpu}, f'the arguments of {self.stage.trainer}'
@@ -116,20 +115,6 @@ class GenerationTrainer(BaseTrainer):
                 raise InputError(f"There is nothing to evaluate at '{checkpoint_path}'. Give what train() returned.")
             result = None
         return evaluate(self.configuration, self._device, result)
-
-
-@TRAINERS.register_module(module_name=IMAGE_TO_VIDEO.trainer, force=True)
-class ImageToVideoTrainer(GenerationTrainer):
-    """Stage 1; see :class:`GenerationTrainer`."""
-
-    stage = IMAGE_TO_VIDEO
-
-
-@TRAINERS.register_module(module_name=VIDEO_TO_VIDEO.trainer, force=True)
-class VideoToVideoTrainer(GenerationTrainer):
-    """Stage 2; see :class:`GenerationTrainer`."""
-
-    stage = VIDEO_TO_VIDEO
 
 
 def _renamed(options: dict[str, Any]) -> dict[str, Any]:

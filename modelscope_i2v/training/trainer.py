@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelscope_i2v.configuration_file import read_configuration
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
-from modelscope_i2v.generation.load import load, model_folder
-from modelscope_i2v.runtime.device import memory_errors
+from modelscope_i2v.generation.load import load
+from modelscope_i2v.model_folder import WEIGHT_KEYS
+from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.training.configuration import TrainingConfiguration
 from modelscope_i2v.training.data.cached_clips import CachedClips
 from modelscope_i2v.training.data.datasets import ClipDataset, usable_examples
@@ -25,7 +25,7 @@ from modelscope_i2v.training.data.sources import find_examples
 from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.lora import add_lora, save_lora
-from modelscope_i2v.training.stages import STAGES, TrainableStage
+from modelscope_i2v.training.stages import StageTraining
 from modelscope_i2v.training.validation import Validator
 from modelscope_i2v.weights.save import save_model
 
@@ -122,19 +122,25 @@ def result_path(configuration: TrainingConfiguration) -> Path:
     return Path(configuration.output) / ('model' if configuration.lora is None else 'lora.safetensors')
 
 
-def load_stage(configuration: TrainingConfiguration, device: str, **options: Any) -> TrainableStage:
+def load_stage(configuration: TrainingConfiguration, device: str, **options: Any) -> StageTraining:
     """The model to train, its weights frozen, seen from training; ``options`` are more arguments of a pipeline."""
-    folder = model_folder(configuration.model, configuration.model_revision)
     dtype = configuration.dtype
     if dtype == 'auto' and configuration.lora is None:
         dtype = 'fp32'
-    model = load(folder, device=device, dtype=dtype, show_progress=False, **options).model
-    task = read_configuration(folder).get('task')
-    return next(stage for stage in STAGES if stage.stage.task == task)(model)
+    pipeline = load(
+        configuration.model,
+        configuration.model_revision,
+        device=device,
+        dtype=dtype,
+        show_progress=False,
+        **options,
+    )
+    trained: StageTraining = pipeline.stage.training_class(pipeline.model)
+    return trained
 
 
 def build_validator(
-    configuration: TrainingConfiguration, trained: TrainableStage, dataset: ClipDataset
+    configuration: TrainingConfiguration, trained: StageTraining, dataset: ClipDataset
 ) -> Validator | None:
     """What generates and measures, ready to run: whatever is wrong with it is found before the training, not after.
 
@@ -165,7 +171,7 @@ def _device(device: torch.device) -> str:
     return 'cpu' if device.type == 'cpu' else str(device)
 
 
-def _check(trained: TrainableStage, configuration: TrainingConfiguration) -> None:
+def _check(trained: StageTraining, configuration: TrainingConfiguration) -> None:
     """Raise ConfigurationError, naming the nearest legal sizes, before anything is encoded."""
     clips = configuration.clips
     size: dict[str, Any] = {'height': clips.height, 'width': clips.width, 'num_frames': clips.num_frames}
@@ -196,16 +202,26 @@ def _identity(
     sizes = [(each, each.path.stat().st_size) for each in dataset.examples]
     examples = [(each.path.name, size, each.start, each.end, each.text) for each, size in sizes]
     digests = {'data': fingerprint(examples), 'model': fingerprint(unet, encoders)}
-    return json.loads(json.dumps({**{name: named[name] for name in (*names, 'clips', 'mixture')}, **digests}))
+    identity: dict[str, Any] = json.loads(
+        json.dumps({**{name: named[name] for name in (*names, 'clips', 'mixture')}, **digests})
+    )
+    return identity
 
 
-def _save(trained: TrainableStage, configuration: TrainingConfiguration, result: Path) -> None:
+def _save(trained: StageTraining, configuration: TrainingConfiguration, result: Path) -> None:
     model = trained.model
     if configuration.lora is not None:
-        save_lora(model.unet, result, configuration.lora, {'steps': str(configuration.loop.steps)})
+        save_lora(
+            model.unet,
+            result,
+            configuration.lora,
+            {'steps': str(configuration.loop.steps)},
+            key=trained.stage.lora_key,
+        )
         return
     networks = {'ckpt_unet': model.unet, 'ckpt_clip': model.clip, 'ckpt_autoencoder': model.autoencoder}
-    model_args = {'seed': model.model_args.seed, 'solver_mode': model.model_args.solver_mode}
+    given = dataclasses.asdict(model.model_args)
+    model_args = {name: value for name, value in given.items() if name not in WEIGHT_KEYS}
     save_model(
         result,
         trained.stage,

@@ -14,7 +14,7 @@ from modelscope_i2v.metrics import Evaluation, evaluate
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.training.data.clips import Clip
 from modelscope_i2v.training.loop.log import TrainingLog
-from modelscope_i2v.training.stages import TrainableStage
+from modelscope_i2v.training.stages import StageTraining
 
 #: Frames of a strip.
 SHOWN = 8
@@ -30,7 +30,7 @@ class Validator:
         encoder: of pictures, for the metrics of likeness.
     """
 
-    trained: TrainableStage
+    trained: StageTraining
     clips: Sequence[Clip]
     arguments: dict[str, Any]
     encoder: Encoder

@@ -8,44 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import (
-    brownian_noise,
-    logsnr_cosine_interp_schedule,
-    sample_dpmpp_2m,
-    sample_dpmpp_2m_sde,
-    sample_heun,
-    sample_unipc,
-    sdedit_timesteps,
-    temporal_windows,
-)
+from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, temporal_windows
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.arguments import VideoToVideoArguments
-from modelscope_i2v.generation.configuration import VideoToVideoConfiguration, parse_video_to_video
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
-from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO
-from modelscope_i2v.video_to_video.prompts import build_tokenizer, prompt_tokens
-
-#: The only one that the reference knows.
-REFERENCE_NOISE_LEVEL = 600
-DETERMINISTIC_SAMPLERS = {'heun': sample_heun, 'dpmpp_2m': sample_dpmpp_2m, 'unipc': sample_unipc}
+from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
+from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
+from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
+from modelscope_i2v.video_to_video.sigmas import sigmas_of, start_scale
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 
 @MODELS.register_module(VIDEO_TO_VIDEO.task, module_name=VIDEO_TO_VIDEO.model, force=True)
 class VideoToVideoModel(GenerationModel):
     """CLIP's text tower, the UNet and the autoencoder of stage 2; see :class:`GenerationModel` for the arguments."""
 
+    stage = VIDEO_TO_VIDEO
     schedule = logsnr_cosine_interp_schedule()
     configuration: VideoToVideoConfiguration
-
-    def parse_configuration(self, section: Any, file: Path) -> VideoToVideoConfiguration:
-        return parse_video_to_video(section, file)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -54,7 +39,8 @@ class VideoToVideoModel(GenerationModel):
 
     def encode_text(self, text: str, suffix: str = '') -> torch.Tensor:
         """Features ``[1, L, context_dim]`` of ``text`` and what is added to it."""
-        return self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
+        out: torch.Tensor = self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
+        return out
 
     @torch.no_grad()
     def encode_frames(
@@ -84,15 +70,6 @@ class VideoToVideoModel(GenerationModel):
             raise InputError('The video has no frames. Give one with at least one frame.')
         return torch.cat(latents).transpose(0, 1).unsqueeze(0)
 
-    def sigmas(self, arguments: VideoToVideoArguments) -> torch.Tensor:
-        """The noise levels to visit, float32 ``[steps + 1]``, down to none."""
-        timesteps = sdedit_timesteps(
-            int(arguments.steps or 0),
-            arguments.noise_level,
-            drop_penultimate=arguments.solver == 'dpmpp_2m_sde',
-        )
-        return torch.cat([self.schedule.sigma(timesteps), torch.zeros(1)])
-
     @torch.no_grad()
     def forward(
         self,
@@ -114,17 +91,16 @@ class VideoToVideoModel(GenerationModel):
             InputError: for no frames, or arguments that contradict each other.
         """
         arguments = arguments or VideoToVideoArguments(**self.call_defaults())
-        generator = torch.Generator().manual_seed(int(arguments.seed or 0))
+        generator = arguments.generator()
         clean = self.encode_frames(frames, generator, draw_only=arguments.latents is not None)
         check_latents_shape(arguments.latents, tuple(clean.shape))
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        entropy = int(torch.randint(0, 2**63 - 1, (), generator=generator)) if arguments.solver == 'dpmpp_2m_sde' else 0
         start = arguments.noise_level - 1
         noised = self.schedule.alphas[start].item() * clean + self.schedule.sigmas_vp[start].item() * noise
         if arguments.latents is not None:
             noised = arguments.latents.to(self.device)
-        sigmas = self.sigmas(arguments)
-        x = noised * self._start_scale(sigmas[0].item(), arguments.noise_level)
+        sigmas = sigmas_of(self.schedule, arguments)
+        x = noised * start_scale(sigmas[0].item(), arguments.noise_level)
         num_frames = clean.shape[2]
         del clean, noise, noised  # each is as large as the latents
         text = self.encode_text(arguments.text, self.configuration.positive_prompt)
@@ -135,11 +111,7 @@ class VideoToVideoModel(GenerationModel):
             self.configuration.max_frames,
             self.window_overlap(arguments, num_frames),
         )
-        if arguments.solver == 'dpmpp_2m_sde':
-            brownian = brownian_noise(x.shape, sigmas, entropy, self.device)
-            x = sample_dpmpp_2m_sde(denoiser, x, sigmas, noise=brownian, callback=callback)
-        else:
-            x = DETERMINISTIC_SAMPLERS[str(arguments.solver)](denoiser, x, sigmas, callback=callback)
+        x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)
         return {'latents': x}
 
     def window_overlap(self, arguments: VideoToVideoArguments, num_frames: int) -> int:
@@ -148,15 +120,6 @@ class VideoToVideoModel(GenerationModel):
         if arguments.window_overlap is None or num_frames <= window:
             return min(8, window // 2)
         return arguments.window_overlap
-
-    def _start_scale(self, sigma: float, noise_level: int) -> float:
-        """From noised latents of unit variance to the sampler's scale.
-
-        The reference, which always uses 600 levels, takes sigma where sqrt(1 + sigma^2) is exact: its network first
-        sees 0.97 times the noised latents, and its results depend on it. With more levels the two meet; with fewer,
-        sigma would go to 0 and take the input with it.
-        """
-        return sigma if noise_level >= REFERENCE_NOISE_LEVEL else (1 + sigma**2) ** 0.5
 
     def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         for first in frames:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,20 +11,17 @@ from modelscope.pipelines.builder import PIPELINES
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.arguments import VideoToVideoArguments
+from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
 from modelscope_i2v.generation.pipeline import GenerationPipeline
+from modelscope_i2v.generation.signatures import takes
 from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE
-from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO, register_inputs_and_outputs
 from modelscope_i2v.runtime.progress import progress_bar
-from modelscope_i2v.video_to_video.model import VideoToVideoModel
-from modelscope_i2v.video_to_video.preprocessor import PreparedVideo, VideoToVideoPreprocessor
+from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
+from modelscope_i2v.video_to_video.frame_rate import output_clock
+from modelscope_i2v.video_to_video.preprocessor import PreparedVideo
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
-logger = logging.getLogger(__name__)
-
-#: 29.97 means 30000/1001; in an hour this is off by 36 ms.
-SAME_RATE = 1e-5
-
-register_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'text': InputType.TEXT})
+describe_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'text': InputType.TEXT})
 
 
 @PIPELINES.register_module(VIDEO_TO_VIDEO.task, module_name=VIDEO_TO_VIDEO.pipeline, force=True)
@@ -39,16 +34,18 @@ class VideoToVideoPipeline(GenerationPipeline):
     """
 
     stage = VIDEO_TO_VIDEO
-    model_type = VideoToVideoModel
-    preprocessor_type = VideoToVideoPreprocessor
-    arguments_type = VideoToVideoArguments
+
+    @takes(VideoToVideoArguments)
+    def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
+        """A sharper video of the video ``input``, or a list of videos of a list of videos; see the base class."""
+        return super().__call__(input, *positional, **arguments)
 
     def arguments_of(self, input: Any) -> dict[str, Any]:
         return {'text': input['text']} if isinstance(input, Mapping) and 'text' in input else {}
 
-    def preprocess(self, inputs: Any, arguments: VideoToVideoArguments) -> dict[str, Any]:  # type: ignore[override]
+    def preprocess(self, inputs: Any, arguments: VideoToVideoArguments) -> dict[str, Any]:
         names = ('num_frames', 'height', 'width', 'fit')
-        prepared = self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
+        prepared: dict[str, Any] = self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
         # What the file could not hold is said now, not after the sampling.
         video: PreparedVideo = prepared['video']
         for side in (video.placement.height, video.placement.width):
@@ -65,34 +62,26 @@ class VideoToVideoPipeline(GenerationPipeline):
         """A list of pictures is one video."""
         return isinstance(input, list) and len(input) > 0 and all(isinstance(item, Image.Image) for item in input)
 
-    def forward(self, inputs: dict[str, Any], arguments: VideoToVideoArguments) -> torch.Tensor:  # type: ignore[override]
+    def forward(self, inputs: dict[str, Any], arguments: VideoToVideoArguments) -> torch.Tensor:
         video: PreparedVideo = inputs['video']
         with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
-            return self.model(video.frames(), arguments, self._callback(arguments, bar))['latents']
+            out: torch.Tensor = self.model(video.frames(), arguments, self.after_step(arguments, bar))['latents']
+            return out
 
     def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
-        return inputs['video'].placement.cut(frames)
+        out: torch.Tensor = inputs['video'].placement.cut(frames)
+        return out
 
-    def file_options(self, arguments: VideoToVideoArguments, inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def file_options(self, arguments: VideoToVideoArguments, inputs: dict[str, Any]) -> dict[str, Any]:
         video: PreparedVideo = inputs['video']
-        source, placement = video.source, video.placement
-        own_fps = source.fps or float(self.model.configuration.target_fps)
-        fps = arguments.output_fps or own_fps
-        if math.isclose(fps, own_fps, rel_tol=SAME_RATE):
-            fps = own_fps
-        sound = source if source.has_sound else None
-        times = None if None in video.times else video.times
-        if fps != own_fps:
-            times = None
-            if sound is not None:
-                logger.warning('The sound is left out: at %g instead of %g fps it would not fit.', fps, own_fps)
-                sound = None
+        target_fps = float(self.model.configuration.target_fps)
+        clock = output_clock(video.source, video.times, arguments.output_fps, target_fps)
         made = {
             'num_frames': len(video.times),
-            'height': placement.height,
-            'width': placement.width,
-            'output_fps': fps,
+            'height': video.placement.height,
+            'width': video.placement.width,
+            'output_fps': clock.fps,
             'window_overlap': self.model.window_overlap(arguments, len(video.times)),
         }
-        recipe = [*source.recipe, {**self.recipe(arguments), **made}]
-        return {'fps': fps, 'recipe': recipe, 'times': times, 'sound': sound}
+        recipe = [*video.source.recipe, {**self.recipe(arguments), **made}]
+        return {'fps': clock.fps, 'recipe': recipe, 'times': clock.times, 'sound': clock.sound}

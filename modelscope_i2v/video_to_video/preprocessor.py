@@ -8,20 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
-from modelscope.preprocessors.base import Preprocessor
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, read_configuration
 from modelscope_i2v.errors import InputError, nearest
-from modelscope_i2v.generation.configuration import VideoToVideoConfiguration, parse_video_to_video
+from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.media.reading.open import VideoSource, open_video
-from modelscope_i2v.plugin.registration import VIDEO_TO_VIDEO
+from modelscope_i2v.model_folder import ModelFolder
+from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
 from modelscope_i2v.video_to_video.geometry import Placement, keep_aspect, stretch
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 logger = logging.getLogger(__name__)
 
@@ -65,17 +64,16 @@ class VideoToVideoPreprocessor(Preprocessor):
     """Opens videos and decides on their size.
 
     Args:
-        model_dir: the model's folder; its configuration says which sizes the networks can take.
+        model_dir: the model's folder, as a path or read already; it says which sizes the networks can take.
 
     Raises:
         ConfigurationError: if the configuration is missing or wrong.
     """
 
-    def __init__(self, model_dir: str | os.PathLike[str], mode: str = 'inference', **_: Any) -> None:
+    def __init__(self, model_dir: str | os.PathLike[str] | ModelFolder, mode: str = 'inference', **_: Any) -> None:
         super().__init__(mode)
-        file = Path(model_dir) / FILE_NAME
-        section = as_mapping(read_configuration(model_dir).get('model'), file, 'model').get('model_cfg')
-        self.configuration: VideoToVideoConfiguration = parse_video_to_video(section, file)
+        folder = ModelFolder.of(model_dir, VIDEO_TO_VIDEO)
+        self.configuration: VideoToVideoConfiguration = folder.configuration  # type: ignore[assignment]
 
     def __call__(
         self,
@@ -86,7 +84,7 @@ class VideoToVideoPreprocessor(Preprocessor):
         width: int | None = None,
         fit: str = 'keep',
     ) -> dict[str, PreparedVideo]:
-        """``{'video': PreparedVideo}`` for a video of any kind that the contract lists.
+        """``{'video': PreparedVideo}`` for a video of any kind that :func:`open_video` takes.
 
         Args:
             data: the video, or ``{'video_path': video, 'text': ...}``.

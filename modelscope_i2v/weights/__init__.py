@@ -1,5 +1,6 @@
 """Reading checkpoints safely and putting them into the networks."""
 
-from modelscope_i2v.weights.load import build_on_meta, load_weights
+from modelscope_i2v.networks.build import build_on_meta
+from modelscope_i2v.weights.load import load_weights
 
 __all__ = ['build_on_meta', 'load_weights']

@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelscope_i2v.configuration_file import FILE_NAME, as_mapping, find_stage, naming, read_configuration
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
-from modelscope_i2v.files import output_errors, probe_target
-from modelscope_i2v.generation.configuration import parse_model_arguments, parse_stage
-from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.files import output_errors, probe_target, write_json
+from modelscope_i2v.model_folder import FILE_NAME, ModelFolder
 from modelscope_i2v.weights.load import load_weights
 from modelscope_i2v.weights.reader import read_state_dict
 from modelscope_i2v.weights.save import (
@@ -23,7 +21,6 @@ from modelscope_i2v.weights.save import (
     abandoned_drafts,
     remove_abandoned_drafts,
     save_weights,
-    write_json,
 )
 
 #: In a folder that is being converted to: what from, so that it can go on.
@@ -43,37 +40,29 @@ class ConvertedFile:
     source_size: int
 
 
-def convert_model(source: Path, output: Path, dtype: torch.dtype) -> Iterator[ConvertedFile]:
+def convert_model(source: ModelFolder, output: Path, dtype: torch.dtype) -> Iterator[ConvertedFile]:
     """Convert the model in ``source`` to a new folder ``output``, a network at a time, each verified key by key.
 
-    What was interrupted goes on: files that are there and right are kept. The configuration comes last, so that half a
-    conversion is no model.
+    An interrupted conversion is resumed: files that are there and right are kept. The configuration comes last, so that
+    half a conversion is no model.
 
     Args:
         dtype: of all floating-point weights. The autoencoder computes in float32 whatever it is stored in.
 
     Raises:
-        ConfigurationError, CheckpointError: if ``source`` is no model, its weights do not fit, or one is not finite as
-            ``dtype``. OutputError: if ``output`` holds anything else, or cannot be written.
+        ConfigurationError, CheckpointError: if the weights of ``source`` do not fit, or one is not finite as ``dtype``.
+            OutputError: if ``output`` holds anything else, or cannot be written.
     """
-    file = source / FILE_NAME
-    content = read_configuration(source)
-    stage = find_stage(content, file)
-    model = as_mapping(content['model'], file, 'model')
-    configuration = parse_stage(stage, model.get('model_cfg'), file)
-    arguments = parse_model_arguments(model.get('model_args'), file)
-    sources = {key: source / getattr(arguments, key) for key in WEIGHT_FILES}
-    with naming(file, 'model.model_cfg'):
-        networks = build_networks(configuration)
-    _claim(output, sources, dtype)
-    for key, path in sources.items():
+    networks = source.build_networks()
+    _claim(output, source.files, dtype)
+    for key, path in source.files.items():
         network, target = load_weights(networks.pop(key), path, dtype=dtype), output / WEIGHT_FILES[key]
         if not _is_same(network, target):
             save_weights(network, target)
             if not _is_same(network, target):
                 raise CheckpointError(f"'{target}' is not what was written to it. Check the disk and convert again.")
         yield ConvertedFile(target, target.stat().st_size, path, path.stat().st_size)
-    write_json(_converted(content), output / FILE_NAME)
+    write_json(_converted(source.content), output / FILE_NAME)
     with output_errors(output):
         (output / NOTE).unlink()
 

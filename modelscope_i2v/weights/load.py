@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -18,12 +18,6 @@ Source = str | os.PathLike[str] | Mapping[str, torch.Tensor]
 
 #: How many names an error lists before it only counts them.
 _LISTED = 8
-
-
-def build_on_meta(factory: Callable[[], Module]) -> Module:
-    """Call ``factory`` with the meta device as default: a module with shapes but no memory and no random numbers."""
-    with torch.device('meta'):
-        return factory()
 
 
 def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = None) -> Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from modelscope_i2v.configuration_file import FILE_NAME
 from modelscope_i2v.errors import CheckpointError
-from modelscope_i2v.files import output_errors, replacing
-from modelscope_i2v.plugin.registration import Stage
+from modelscope_i2v.files import output_errors, replacing, write_json
+from modelscope_i2v.model_folder import FILE_NAME
+from modelscope_i2v.stage import Stage
 
 #: Names of the weight files in the folders that we write.
 WEIGHT_FILES = {
@@ -103,13 +102,3 @@ def save_model(
         'pipeline': {'type': stage.pipeline},
     }
     write_json(configuration, folder / FILE_NAME)
-
-
-def write_json(content: Any, path: Path) -> None:
-    """Write a JSON file, whole or not at all.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
-    with replacing(path) as draft, output_errors(path):
-        draft.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

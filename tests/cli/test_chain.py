@@ -12,9 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
-from modelscope_i2v.media.reading.info import probe_video
+from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from modelscope_i2v.media.reading.open import open_video
-from modelscope_i2v.media.recipe import read_recipe
 from tests.calls import build, build_2, latents_of
 from tests.folders import variant
 from tests.golden import DATA
@@ -77,9 +76,20 @@ def test_one_json_line_and_no_kept_file(tmp_path, capsys):
     out = tmp_path / 'out.mp4'
     assert main(['chain', IMAGE, '-o', str(out), '--json', *OPTIONS, *COMMON]) == 0
     printed = json.loads(capsys.readouterr().out)
+    low = printed.pop('stage1')
     assert printed == {'output_video': str(out), 'seed': printed['seed'], 'model_revision': None}
-    assert read_recipe(out)[1]['seed'] == printed['seed']
+    assert low == {'output_video': None, 'seed': low['seed'], 'model_revision': None}
+    assert [entry['seed'] for entry in read_recipe(out)] == [low['seed'], printed['seed']]
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_it_prints_makes_the_same_video_again(tmp_path, capsys):
+    first, again = tmp_path / 'first.mp4', tmp_path / 'again.mp4'
+    assert main(['chain', IMAGE, '-o', str(first), *OPTIONS, *COMMON]) == 0
+    name, seeds = re.fullmatch(r'(.*)  \((--stage1-seed \d+ --stage2-seed \d+)\)\n', capsys.readouterr().out).groups()
+    assert name == str(first)
+    assert main(['chain', IMAGE, '-o', str(again), *seeds.split(), *OPTIONS, *COMMON]) == 0
+    assert first.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.parametrize(

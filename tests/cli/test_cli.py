@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelscope_i2v.cli.main import main
-from modelscope_i2v.media.reading.info import probe_video
-from modelscope_i2v.media.recipe import read_recipe
+from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from tests.golden import DATA
 
 IMAGE = str(DATA / 'images' / 'gray_333x500.png')
@@ -118,7 +117,7 @@ def test_a_real_process_fails_without_a_traceback(environment, tmp_path):
 def test_modelscopes_own_command_line_has_the_verbs(tmp_path):
     from modelscope_hub.cli.main import _build_parser
 
-    from modelscope_i2v.plugin.command import I2VCommand
+    from modelscope_i2v.cli.modelscope_command import I2VCommand
 
     parser = _build_parser()
     subparsers = next(action for action in parser._actions if hasattr(action, 'add_parser'))

@@ -1,5 +1,6 @@
 """Every argument of a call that cannot be used is refused with an InputError that names it and says what is allowed."""
 
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.arguments import ImageToVideoArguments, merge_arguments
+from modelscope_i2v.generation.arguments import merge_arguments
+from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from tests.calls import VIDEO
 from tests.folders import IMAGE
 
@@ -91,6 +93,7 @@ def test_an_absurd_size_ends_in_a_typed_error(stage_1):
 
 def test_defaults_of_the_contract():
     arguments = ImageToVideoArguments()
+    names = [item.name for item in dataclasses.fields(arguments)]
     expected = {
         'output_video': None,
         'output_type': 'mp4',
@@ -113,7 +116,7 @@ def test_defaults_of_the_contract():
         'callback_on_step_end': None,
         'show_progress': True,
     }
-    assert {name: getattr(arguments, name) for name in arguments.__dataclass_fields__} == expected
+    assert {name: getattr(arguments, name) for name in names} == expected
 
 
 def test_later_sources_win_and_none_is_not_given():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import ConfigurationError, InputError, Interrupted
-from modelscope_i2v.generation.arguments import ImageToVideoArguments
+from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from tests.calls import VIDEO, latents_of
 from tests.folders import IMAGE
 

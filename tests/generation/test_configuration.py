@@ -6,12 +6,22 @@ import logging
 
 import pytest
 
-from modelscope_i2v.configuration_file import read_configuration
 from modelscope_i2v.errors import ConfigurationError
-from modelscope_i2v.generation.configuration import parse_image_to_video, parse_model_arguments
+from modelscope_i2v.image_to_video.configuration import ImageToVideoConfiguration
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.model_folder import ModelFolder, read_configuration
 from tests.folders import ABSENT, edited
 
 FILE = '/hub/configuration.json'
+
+
+def parse_image_to_video(section, file):
+    return ImageToVideoConfiguration.parse(section, file)
+
+
+def parse_model_arguments(section, file):
+    return ModelFolder.parse('/hub', IMAGE_TO_VIDEO, {'model': {'model_args': section}}).arguments
+
 
 #: All keys of the hub's own stage-1 file that the reference reads.
 HUB = {'batch_size': 1, 'target_fps': 8, 'max_frames': 32, 'latent_hei': 32, 'latent_wid': 56}

@@ -129,7 +129,7 @@ def test_folders_that_are_none(tmp_path, monkeypatch):
 
 
 def test_wrong_arguments_of_load(stage_1_folder):
-    with pytest.raises(TypeError, match="'step' of pipeline.*Did you mean 'steps'"):
+    with pytest.raises(TypeError, match="'step' of load.*Did you mean 'steps'"):
         load(stage_1_folder, step=3)
     with pytest.raises(InputError, match="'steps'"):
         load(stage_1_folder, steps=0)

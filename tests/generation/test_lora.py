@@ -10,7 +10,7 @@ import torch
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import CheckpointError, InputError
-from modelscope_i2v.media.recipe import read_recipe
+from modelscope_i2v.media.reading.info import read_recipe
 from tests.calls import build, build_2, latents_of
 from tests.folders import IMAGE
 from tests.lora_files import write_lora

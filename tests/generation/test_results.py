@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from modelscope_i2v.errors import InputError, OutputError
-from modelscope_i2v.generation.arguments import ImageToVideoArguments
-from modelscope_i2v.media.recipe import read_recipe
+from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
+from modelscope_i2v.media.reading.info import read_recipe
 from tests.calls import VIDEO, build, latents_of
 from tests.folders import IMAGE, variant
 
@@ -99,7 +99,8 @@ def test_every_kind_of_picture_gives_the_same_video(stage_1):
     inputs = [
         str(IMAGE),
         {'image': str(IMAGE)},
-        {'image': IMAGE, 'text': 'ignored by stage 1'},
+        {'image': IMAGE},
+        {'image': IMAGE, 'text': ''},
         IMAGE.read_bytes(),
         picture,
         np.ascontiguousarray(rgb[..., ::-1]),  # BGR, as ModelScope has it

@@ -15,7 +15,7 @@ WEIGHTS = sorted([UNET, CLIP, AUTOENCODER])
 FETCH = """
 import json, logging, sys, time
 from modelscope_i2v import ModelScopeI2VError
-from modelscope_i2v.hub.download import fetch_snapshot
+from modelscope_i2v.hub.download import find_snapshot
 
 class Warnings(logging.Handler):
     def emit(self, record):
@@ -27,7 +27,7 @@ for argument in sys.argv[1:]:
     model, revision, offline = argument.split(',')
     start = time.monotonic()
     try:
-        folder = str(fetch_snapshot(model, revision or None, offline=bool(offline)))
+        folder = str(find_snapshot(model, revision or None, offline=bool(offline)).complete().path)
         found.append({'folder': folder, 'seconds': time.monotonic() - start, 'warnings': [*warnings]})
         warnings.clear()
     except ModelScopeI2VError as error:

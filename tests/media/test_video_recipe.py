@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.recipe import RECIPE_VERSION, dump_recipe, read_recipe
+from modelscope_i2v.media.reading.info import read_recipe
+from modelscope_i2v.media.recipe import RECIPE_VERSION, dump_recipe
 from modelscope_i2v.media.writing.write import write_video
 
 ENTRIES = [

@@ -141,8 +141,9 @@ import modelscope_i2v
 heavy = {'open_clip', 'torchvision', 'av', 'cv2', 'PIL.Image', 'einops', 'datasets', 'transformers',
          'imageio', 'modelscope.pipelines', 'modelscope.models'}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-own = {name for name in sys.modules if name.startswith('modelscope_i2v')}
-assert own == {'modelscope_i2v', 'modelscope_i2v.errors', 'modelscope_i2v.plugin.registration'}, own
+own = {name.removeprefix('modelscope_i2v').lstrip('.') for name in sys.modules if name.startswith('modelscope_i2v')}
+names = {'image_to_video', 'image_to_video.stage', 'video_to_video', 'video_to_video.stage'}
+assert own == {'', 'checks', 'errors', 'plugin', 'plugin.registration', 'stage', 'version', *names}, own
 """
 
 

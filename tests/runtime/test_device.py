@@ -7,7 +7,8 @@ import torch
 
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import memory_errors, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.device import resolve_device, resolve_dtype
+from modelscope_i2v.runtime.out_of_memory import memory_errors
 
 CPU = torch.device('cpu')
 
@@ -64,7 +65,7 @@ def test_mps_without_an_apple_gpu():
         resolve_device('mps')
 
 
-@pytest.mark.parametrize('name', ['cuda:x', 'cuda:-1', 'cuda:', 'tpu', 'xpu', '', ' ', 'cpu:0', 0])
+@pytest.mark.parametrize('name', ['cuda:x', 'cuda:-1', 'cuda:', 'tpu', 'xpu', '', ' ', 'cpu:0', True, 1.5])
 def test_names_of_no_device(name):
     with pytest.raises(DeviceError, match=f"Unknown device {name!r}.*'cuda:N', 'gpu', 'cpu' or 'mps'.*Available"):
         resolve_device(name)
@@ -83,7 +84,7 @@ def test_auto_dtype_on_a_gpu_is_half_precision():
     assert resolve_dtype('auto', torch.device('cuda', 0)) in (torch.float16, torch.bfloat16)
 
 
-@pytest.mark.parametrize('name', ['fp8', 'float16', torch.float16, None, ''])
+@pytest.mark.parametrize('name', ['fp8', 'float16', torch.float64, None, ''])
 def test_unknown_dtype(name):
     with pytest.raises(InputError, match="'dtype' must be one of 'auto', 'fp32', 'fp16', 'bf16', found"):
         resolve_dtype(name, CPU)
@@ -170,7 +171,7 @@ def test_pipeline_falls_back_with_one_warning(stage_1_folder, options, caplog):
     assert made.device_name == 'cpu'
     assert {parameter.device for parameter in made.model.parameters()} == {CPU}
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.name for record in warnings] == ['modelscope_i2v.runtime.device']
+    assert [record.name for record in warnings] == ['modelscope_i2v.runtime.execution']
 
 
 @pytest.mark.parametrize(

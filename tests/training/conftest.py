@@ -2,7 +2,8 @@
 
 import pytest
 
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests.training.tiny import write_data, write_model
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from modelscope_i2v.training.fingerprint import code_fingerprint, fingerprint
+from demo_training.made_from import code_fingerprint
+from modelscope_i2v.training.fingerprint import fingerprint
 
 
 @pytest.fixture

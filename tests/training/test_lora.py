@@ -10,9 +10,8 @@ from modelscope_i2v.errors import ConfigurationError, InputError, OutputError
 from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.training.lora import LoraSettings, add_lora, save_lora
 from modelscope_i2v.weights import build_on_meta
-from modelscope_i2v.weights.lora.apply import apply_lora
 from modelscope_i2v.weights.lora.layers import LAYER_GROUPS, lora_shapes
-from tests.lora_files import small_unet
+from tests.lora_files import apply_lora, key_of, small_unet
 
 KINDS = (ImageToVideoUNet, VideoToVideoUNet)
 SETTINGS = LoraSettings(rank=3, alpha=6.0)
@@ -65,14 +64,14 @@ def test_loading_equals_pefts_own_forward(tmp_path, kind, settings):
     base, path = predict(small_unet(kind)), tmp_path / 'a.safetensors'
     unet = trained(small_unet(kind), settings)
     expected = predict(unet)
-    save_lora(unet, path, settings, dtype=torch.float32)
+    save_lora(unet, path, settings, dtype=torch.float32, key=key_of(unet))
     whole, half, none = (predict(apply_lora(small_unet(kind), path, scale)) for scale in (1, 0.5, 0))
     assert (whole - expected).abs().max() < 1e-5
     assert torch.equal(none, base)
     assert (expected - base).abs().max() > 0.1
     assert (half - base).abs().max() > 0.05
     assert (half - whole).abs().max() > 0.05
-    save_lora(unet, path, settings)
+    save_lora(unet, path, settings, key=key_of(unet))
     rounded = predict(apply_lora(small_unet(kind), path))
     assert 0 < (rounded - expected).abs().max() < 0.01 * (expected - base).abs().max()
 
@@ -123,7 +122,7 @@ def test_a_is_drawn_from_the_seed_alone():
 
 def test_the_file(tmp_path):
     unet, path = trained(small_unet(), SETTINGS), tmp_path / 'folder' / 'a.safetensors'
-    save_lora(unet, path, SETTINGS, {'step': '70', 'rank': 'overruled'})
+    save_lora(unet, path, SETTINGS, {'step': '70', 'rank': 'overruled'}, key=key_of(unet))
     tensors = load_file(path)
     assert {key: tuple(tensor.shape) for key, tensor in tensors.items()} == lora_shapes(unet, SETTINGS.layers, 3)
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
@@ -142,24 +141,24 @@ def test_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / 'a.safetensors').mkdir()
     unet = add_lora(small_unet(), SETTINGS)
     with pytest.raises(OutputError, match='is a folder'):
-        save_lora(unet, tmp_path / 'a.safetensors', SETTINGS)
+        save_lora(unet, tmp_path / 'a.safetensors', SETTINGS, key=key_of(unet))
     old = tmp_path / 'old.safetensors'
     old.write_text('old')
     old.chmod(stat.S_IRUSR | stat.S_IWUSR)
     with pytest.raises(TypeError):
-        save_lora(unet, old, SETTINGS, {'step': 70})
+        save_lora(unet, old, SETTINGS, {'step': 70}, key=key_of(unet))
     assert old.read_text() == 'old'
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a.safetensors', 'old.safetensors']
 
 
 def test_misuse(tmp_path):
     with pytest.raises(InputError, match=r"'temporal_in.*' has no LoRA"):
-        save_lora(small_unet(), tmp_path / 'a.safetensors', SETTINGS)
+        save_lora(small_unet(), tmp_path / 'a.safetensors', SETTINGS, key=key_of(small_unet()))
     unet = add_lora(small_unet(), SETTINGS)
     with pytest.raises(ConfigurationError, match='has a LoRA already'):
         add_lora(unet, SETTINGS)
     with pytest.raises(InputError, match=r'feed_forward.* has no LoRA'):
-        save_lora(unet, tmp_path / 'a.safetensors', LoraSettings(rank=3, layers=('feed_forward',)))
+        save_lora(unet, tmp_path / 'a.safetensors', LoraSettings(rank=3, layers=('feed_forward',)), key=key_of(unet))
     with pytest.raises(ConfigurationError, match='has no layers'):
         add_lora(torch.nn.Linear(2, 2), SETTINGS)
 

@@ -37,7 +37,7 @@ class Videos(Dataset):
 def test_from_build_trainer_to_a_pipeline_with_the_lora(model, data, tmp_path):
     trainer = build_trainer('image-to-video-trainer', arguments(model, data, tmp_path, trust_remote_code=False))
     assert isinstance(trainer, BaseTrainer)
-    assert type(trainer).__module__ == 'modelscope_i2v.training.modelscope_trainer'
+    assert type(trainer).__module__ == 'modelscope_i2v.image_to_video.trainer'
     path = trainer.train()
     assert path == str(tmp_path / 'lora.safetensors')
     made = pipeline('image-to-video', model=str(model), device='cpu', lora=path, show_progress=False)

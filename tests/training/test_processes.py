@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.training.loop.log import read_log
 from modelscope_i2v.training.trainer import train
 from tests.training.tiny import configuration, losses, write_data, write_model

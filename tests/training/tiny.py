@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.media.writing.write import write_video
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
 from modelscope_i2v.training.configuration import parse_training_configuration
 from modelscope_i2v.training.loop.log import read_log
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests import small_models
 
 #: Narrower than other tests' small models: these are trained.

@@ -8,7 +8,7 @@ import torch
 
 from modelscope_i2v.diffusion import brownian_noise, sample_dpmpp_2m_sde, sdedit_timesteps
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.arguments import VideoToVideoArguments
+from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 from tests.calls import CLIP, VIDEO, build_2, latents_of, timesteps_of, unet_calls
 from tests.folders import ABSENT, variant
 

@@ -3,7 +3,8 @@ import logging
 
 import pytest
 
-from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT, build_tokenizer, prompt_tokens
+from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
+from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 from tests.golden import DATA, golden
 
 

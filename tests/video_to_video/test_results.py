@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import InputError, Interrupted
-from modelscope_i2v.media.recipe import read_recipe
+from modelscope_i2v.media.reading.info import read_recipe
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 from tests.calls import CLIP, VIDEO, build_2, latents_of, unet_calls
 from tests.folders import ABSENT, variant

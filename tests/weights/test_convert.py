@@ -12,8 +12,10 @@ import torch
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, OutputError
-from modelscope_i2v.generation.configuration import parse_image_to_video, parse_video_to_video
-from modelscope_i2v.stage_networks import build_networks
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
+from modelscope_i2v.model_folder import ModelFolder
+from modelscope_i2v.networks.build import build_networks
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from modelscope_i2v.weights import convert
 from modelscope_i2v.weights.convert import NOTE, check_new, convert_model
 from modelscope_i2v.weights.reader import read_state_dict
@@ -34,7 +36,7 @@ def latents_of(folder):
 
 @pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 0.0), (torch.float16, 0.02), (torch.bfloat16, 0.2)])
 def test_the_converted_model_makes_the_same_video(dtype, tolerance, golden_model, tmp_path):
-    files = list(convert_model(golden_model, tmp_path / 'small', dtype))
+    files = list(convert_model(ModelFolder.read(golden_model), tmp_path / 'small', dtype))
     assert names(tmp_path / 'small') == sorted([*FILES, 'configuration.json'])
     for file in files:
         tensors = read_state_dict(file.path)
@@ -50,7 +52,7 @@ def test_stage_2_keeps_its_tower_and_its_settings(golden_model_2, tmp_path):
         tmp_path / 'page',
         {'allow_remote': True, 'plugins': ['x'], 'model.model_args.seed': 5, 'model.model_cfg.noise_level': 321},
     )
-    list(convert_model(source, tmp_path / 'small', torch.float16))
+    list(convert_model(ModelFolder.read(source), tmp_path / 'small', torch.float16))
     assert all(key.startswith('text.') for key in read_state_dict(tmp_path / 'small' / 'clip.safetensors'))
     content = json.loads((tmp_path / 'small' / 'configuration.json').read_text())
     assert not {'allow_remote', 'plugins'} & content.keys()
@@ -62,21 +64,21 @@ def test_stage_2_keeps_its_tower_and_its_settings(golden_model_2, tmp_path):
     )
 
 
-@pytest.mark.parametrize(('parse', 'gigabytes'), [(parse_image_to_video, 4.27), (parse_video_to_video, 3.67)])
-def test_full_size_stages_in_half_precision(parse, gigabytes):
-    networks = build_networks(parse({}, 'configuration.json')).values()
+@pytest.mark.parametrize(('stage', 'gigabytes'), [(IMAGE_TO_VIDEO, 4.27), (VIDEO_TO_VIDEO, 3.67)])
+def test_full_size_stages_in_half_precision(stage, gigabytes):
+    networks = build_networks(stage.networks, stage.configuration()).values()
     size = sum(tensor.numel() * 2 for network in networks for tensor in network.state_dict().values())
     assert size / 1e9 == pytest.approx(gigabytes, abs=0.005)
 
 
 def test_what_was_interrupted_goes_on(golden_model, tmp_path):
     output = tmp_path / 'small'
-    first = next(convert_model(golden_model, output, torch.float16)).path
+    first = next(convert_model(ModelFolder.read(golden_model), output, torch.float16)).path
     before = first.stat().st_mtime_ns
     assert 'configuration.json' not in names(output)
     with pytest.raises(ConfigurationError):
         modelscope_i2v.load(output, device='cpu')
-    list(convert_model(golden_model, output, torch.float16))
+    list(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     assert first.stat().st_mtime_ns == before
     assert names(output) == sorted([*FILES, 'configuration.json'])
 
@@ -85,6 +87,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.weights import convert
 
 written = []
@@ -97,7 +100,7 @@ def save_then_die(network, path):
     written.append(path)
     real(network, path)
 convert.save_weights = save_then_die
-list(convert.convert_model(Path(sys.argv[1]), Path(sys.argv[2]), torch.float16))
+list(convert.convert_model(ModelFolder.read(sys.argv[1]), Path(sys.argv[2]), torch.float16))
 """
 
 
@@ -106,25 +109,25 @@ def test_a_conversion_that_was_killed_goes_on(golden_model, tmp_path):
     done = subprocess.run([sys.executable, '-c', KILLED, golden_model, output], check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
     assert {'unet.safetensors', '.0123456789abcdef.partial', '.tmpAbC123'} <= set(names(output))
-    list(convert_model(golden_model, output, torch.float16))
+    list(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     assert names(output) == sorted([*FILES, 'configuration.json'])
 
 
 def test_one_that_was_killed_at_once_begins_again(golden_model, tmp_path):
     (tmp_path / '.0123456789abcdef.partial').write_bytes(b'half')
     check_new(tmp_path)
-    list(convert_model(golden_model, tmp_path, torch.float16))
+    list(convert_model(ModelFolder.read(golden_model), tmp_path, torch.float16))
     assert names(tmp_path) == sorted([*FILES, 'configuration.json'])
 
 
 def test_a_damaged_part_of_an_interrupted_conversion_is_made_again(golden_model, tmp_path):
     output = tmp_path / 'small'
-    first = next(convert_model(golden_model, output, torch.float16)).path
+    first = next(convert_model(ModelFolder.read(golden_model), output, torch.float16)).path
     whole = first.read_bytes()
     damaged = bytearray(whole)
     damaged[-3] ^= 64
     first.write_bytes(damaged)
-    list(convert_model(golden_model, output, torch.float16))
+    list(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     assert first.read_bytes() == whole
 
 
@@ -139,20 +142,20 @@ def test_what_a_disk_keeps_wrong_is_noticed(golden_model, monkeypatch, tmp_path)
 
     monkeypatch.setattr(convert, 'save_weights', save_badly)
     with pytest.raises(CheckpointError, match='is not what was written to it'):
-        list(convert_model(golden_model, tmp_path / 'small', torch.float16))
+        list(convert_model(ModelFolder.read(golden_model), tmp_path / 'small', torch.float16))
     assert 'configuration.json' not in names(tmp_path / 'small')
 
 
 def test_nothing_is_overwritten(golden_model, tmp_path):
     output = tmp_path / 'small'
-    next(convert_model(golden_model, output, torch.float16))
+    next(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     with pytest.raises(
         OutputError, match='already has the beginning of another conversion, and nothing is overwritten'
     ):
-        next(convert_model(golden_model, output, torch.bfloat16))
-    list(convert_model(golden_model, output, torch.float16))
+        next(convert_model(ModelFolder.read(golden_model), output, torch.bfloat16))
+    list(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     with pytest.raises(OutputError, match='already has files, and nothing is overwritten. Name a new folder'):
-        next(convert_model(golden_model, output, torch.float16))
+        next(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     assert NOTE not in names(output)
 
 
@@ -163,16 +166,16 @@ def test_weights_too_large_for_the_precision_are_not_written(golden_model, tmp_p
     (source / 'unet.pth').unlink()
     torch.save(weights, source / 'unet.pth')
     with pytest.raises(CheckpointError, match="'conv_out.bias' is not finite as torch.float16"):
-        list(convert_model(source, tmp_path / 'small', torch.float16))
+        list(convert_model(ModelFolder.read(source), tmp_path / 'small', torch.float16))
     assert 'unet.safetensors' not in names(tmp_path / 'small')
-    list(convert_model(source, tmp_path / 'other', torch.bfloat16))
+    list(convert_model(ModelFolder.read(source), tmp_path / 'other', torch.bfloat16))
 
 
 def test_a_missing_file_is_named_before_anything_is_written(golden_model, tmp_path):
     source = variant(golden_model, tmp_path / 'part')
     (source / 'unet.pth').unlink()
     with pytest.raises(CheckpointError, match='unet.pth does not exist'):
-        list(convert_model(source, tmp_path / 'small', torch.float16))
+        list(convert_model(ModelFolder.read(source), tmp_path / 'small', torch.float16))
     assert not (tmp_path / 'small').exists()
 
 

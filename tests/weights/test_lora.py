@@ -9,11 +9,10 @@ from safetensors.torch import save_file
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
 from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.weights import build_on_meta, load_weights
-from modelscope_i2v.weights.lora.apply import apply_lora, read_lora
 from modelscope_i2v.weights.lora.file import read_lora_file
 from modelscope_i2v.weights.lora.layers import LAYER_GROUPS, lora_layers, lora_shapes
 from tests.golden import AUTOENCODER_MICRO
-from tests.lora_files import LAYERS, UNET, description, factors, small_unet, write_lora
+from tests.lora_files import LAYERS, UNET, apply_lora, description, factors, read_lora, small_unet, write_lora
 
 #: Names of the weights of each group, for a judgement that knows nothing of module types.
 PATTERNS = {
@@ -174,7 +173,7 @@ def test_wrong_metadata(tmp_path, meta, entry, value, said):
 def test_the_other_stage(tmp_path):
     stage2 = build_on_meta(lambda: VideoToVideoUNet(**UNET))
     message = refused(small_unet(), write_lora(stage2, tmp_path / 'a.safetensors'))
-    assert 'is for video-to-video, not for image-to-video. Give it to the other stage.' in message
+    assert 'is for video-to-video, not for image-to-video. Give it to a model for that.' in message
 
 
 def test_truncated_file(tmp_path, meta):

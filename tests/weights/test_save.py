@@ -6,7 +6,7 @@ from torch import nn
 
 from modelscope_i2v import load
 from modelscope_i2v.errors import OutputError
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.save import save_model, save_weights
 

@@ -21,7 +21,17 @@ def sample_dpmpp_2m(
     Raises:
         InputError: for sigmas that do not strictly fall.
     """
-    return _sample(denoiser, x, sigmas, None, callback)
+    previous: tuple[float, torch.Tensor] | None = None
+    for step in iterate_steps(sigmas):
+        x0 = denoiser(x, step.sigma)
+        if step.sigma_next == 0:
+            x = x0
+        else:
+            size = math.log(step.sigma / step.sigma_next)
+            x = step.sigma_next / step.sigma * x - math.expm1(-size) * _extrapolated(x0, previous, size)
+            previous = (size, x0)
+        x = finish_step(callback, step, x)
+    return x
 
 
 @torch.no_grad()
@@ -42,33 +52,26 @@ def sample_dpmpp_2m_sde(
     Raises:
         InputError: for sigmas that do not strictly fall.
     """
-    return _sample(denoiser, x, sigmas, noise, callback)
-
-
-def _sample(
-    denoiser: Denoiser,
-    x: torch.Tensor,
-    sigmas: Sigmas,
-    noise: NoiseSource | None,
-    callback: Callback | None,
-) -> torch.Tensor:
-    previous: torch.Tensor | None = None
-    previous_size = 0.0
+    previous: tuple[float, torch.Tensor] | None = None
     for step in iterate_steps(sigmas):
         x0 = denoiser(x, step.sigma)
         if step.sigma_next == 0:
             x = x0
         else:
             size = math.log(step.sigma / step.sigma_next)
-            extrapolated = x0
-            if previous is not None:
-                extrapolated = x0 + (x0 - previous) * (size / (2 * previous_size))
-            # The SDE forgets twice as fast as the ODE and fills up with noise what it forgets.
-            forgotten = -math.expm1(-size if noise is None else -2 * size)
-            x = step.sigma_next / step.sigma * math.exp(0 if noise is None else -size) * x + forgotten * extrapolated
-            if noise is not None:
-                x = x + step.sigma_next * math.sqrt(forgotten) * noise(step)
-            previous_size = size
-        previous = x0
+            # The SDE forgets twice as fast as the ODE, and fills up with noise what it forgets.
+            forgotten = -math.expm1(-2 * size)
+            kept = step.sigma_next / step.sigma * math.exp(-size)
+            x = kept * x + forgotten * _extrapolated(x0, previous, size)
+            x = x + step.sigma_next * math.sqrt(forgotten) * noise(step)
+            previous = (size, x0)
         x = finish_step(callback, step, x)
     return x
+
+
+def _extrapolated(x0: torch.Tensor, previous: tuple[float, torch.Tensor] | None, size: float) -> torch.Tensor:
+    """``x0`` half a step ahead, from it and the one of a step of another size before; ``x0`` itself at the first."""
+    if previous is None:
+        return x0
+    previous_size, previous_x0 = previous
+    return x0 + (x0 - previous_x0) * (size / (2 * previous_size))

@@ -24,7 +24,8 @@ def _weights(ratios: Sequence[float], size: float) -> list[float]:
         phi = (phi - 1 / math.factorial(k)) / h
         targets.append(phi * math.factorial(k) * h / math.expm1(h))
     powers = torch.tensor([[ratio**k for ratio in ratios] for k in range(len(ratios))], dtype=torch.float64)
-    return torch.linalg.solve(powers, torch.tensor(targets, dtype=torch.float64)).tolist()
+    weights: list[float] = torch.linalg.solve(powers, torch.tensor(targets, dtype=torch.float64)).tolist()
+    return weights
 
 
 def _advance(

@@ -92,7 +92,8 @@ def _in_memory(name: str, count: int, size: tuple[int, int], frame: Callable[[in
 
 
 def _pixels(frame: np.ndarray | torch.Tensor) -> np.ndarray:
-    return frame.copy() if isinstance(frame, np.ndarray) else frame.detach().cpu().numpy().copy()
+    array: np.ndarray = frame if isinstance(frame, np.ndarray) else frame.detach().cpu().numpy()
+    return np.array(array)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

@@ -1,13 +1,14 @@
-"""What a video file holds."""
+"""What a video file says about itself: sizes, rates, and how it was made."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.reading.containers import open_container
+from modelscope_i2v.media.recipe import recipe_in
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -62,3 +63,15 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else 0.0
+
+
+def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The recipe that a video carries, one dict a stage, entries of newer versions as they are.
+
+    Returns an empty list when the video carries no recipe: no comment, or a comment that somebody else wrote.
+
+    Raises:
+        InputError: the file is missing, unreadable or not a video.
+    """
+    with open_container(path) as (container, _):
+        return recipe_in(container)

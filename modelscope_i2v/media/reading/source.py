@@ -32,7 +32,7 @@ class VideoSource(ABC):
         aspect: shown width by shown height; differs from ``width / height`` where pixels are not square.
         fps: average frames a second; None where there is no clock (images and arrays).
         has_sound: whether there is an audio track.
-        recipe: how the video was made, one dict a stage (see ``recipe.read_recipe``); empty where unknown.
+        recipe: how the video was made, one dict a stage (see ``reading.info.read_recipe``); empty where unknown.
     """
 
     name: str

@@ -30,7 +30,7 @@ class SoundPacket:
 def stamped(sound: SoundPacket, duration: Fraction, stream: AudioStream) -> Packet[AudioStream]:
     """The packet of ``sound``, changed to belong to ``stream``, timed in samples."""
     rate = stream.codec_context.sample_rate
-    packet = sound.packet
+    packet: Packet[AudioStream] = sound.packet
     packet.stream = stream
     packet.time_base = Fraction(1, rate)
     packet.pts = packet.dts = round(sound.start * rate)

@@ -66,7 +66,6 @@ def fit(
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from accelerate.utils import send_to_device
 
     # A process may train several models, one after the other, with different settings.
     AcceleratorState._reset_state()
@@ -103,22 +102,7 @@ def fit(
     for step in range(first, settings.steps):
         for group in optimizer.param_groups:
             group['lr'] = settings.rate(step)
-        sums: dict[str, float] = {}
-        for part in range(settings.gradient_accumulation):
-            batch = send_to_device(next(loader), accelerator.device)
-            number = (step * settings.gradient_accumulation + part) * accelerator.num_processes
-            with accelerator.accumulate(model), _seeded(settings.seed, number + accelerator.process_index) as generator:
-                values = loss(model, batch, generator)
-                for name, value in values.items():
-                    sums[name] = sums.get(name, 0.0) + float(value.detach()) / settings.gradient_accumulation
-                _check_finite('loss', sums['loss'], step, settings)
-                accelerator.backward(values['loss'])
-                if accelerator.sync_gradients:
-                    norm = float(accelerator.clip_grad_norm_(trained, settings.max_grad_norm))
-                    if accelerator.scaler is None:  # which leaves such steps out by itself
-                        _check_finite('norm of the gradients', norm, step, settings)
-                optimizer.step()
-                optimizer.zero_grad()
+        sums, norm = _step(accelerator, model, optimizer, trained, loss, loader, step, settings)
         average.update(step)
         done = step + 1
         last = done == settings.steps
@@ -138,9 +122,46 @@ def fit(
     accelerator.wait_for_everyone()
     average.keep()
     accelerator.free_memory()
-    network = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    network: nn.Module = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     gather(network)
     return network.eval()
+
+
+def _step(
+    accelerator: Any,
+    model: nn.Module,
+    optimizer: Any,
+    trained: list[nn.Parameter],
+    loss: Loss,
+    loader: Iterator[Any],
+    step: int,
+    settings: LoopSettings,
+) -> tuple[dict[str, float], float]:
+    """One optimiser step, from as many batches as gradients are accumulated over.
+
+    Returns:
+        The means of what the loss reports, and the norm of the gradients.
+    """
+    from accelerate.utils import send_to_device
+
+    sums: dict[str, float] = {}
+    norm = 0.0
+    for part in range(settings.gradient_accumulation):
+        batch = send_to_device(next(loader), accelerator.device)
+        number = (step * settings.gradient_accumulation + part) * accelerator.num_processes
+        with accelerator.accumulate(model), _seeded(settings.seed, number + accelerator.process_index) as generator:
+            values = loss(model, batch, generator)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) / settings.gradient_accumulation
+            _check_finite('loss', sums['loss'], step, settings)
+            accelerator.backward(values['loss'])
+            if accelerator.sync_gradients:
+                norm = float(accelerator.clip_grad_norm_(trained, settings.max_grad_norm))
+                if accelerator.scaler is None:  # which leaves such steps out by itself
+                    _check_finite('norm of the gradients', norm, step, settings)
+            optimizer.step()
+            optimizer.zero_grad()
+    return sums, norm
 
 
 def _optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer:

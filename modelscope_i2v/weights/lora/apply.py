@@ -17,7 +17,7 @@ from torch import nn
 from modelscope_i2v.checks import number
 from modelscope_i2v.errors import CheckpointError, InputError
 from modelscope_i2v.weights.load import list_problems
-from modelscope_i2v.weights.lora.file import LoraDescription, read_lora_file, task_and_parameters
+from modelscope_i2v.weights.lora.file import LoraDescription, read_lora_file, unet_parameters
 from modelscope_i2v.weights.lora.layers import factor_key, lora_layers, lora_shapes
 
 MAX_SCALE = 100
@@ -32,8 +32,11 @@ class Lora:
     tensors: Mapping[str, torch.Tensor]
 
 
-def read_lora(unet: nn.Module, path: str | os.PathLike[str]) -> Lora:
+def read_lora(unet: nn.Module, path: str | os.PathLike[str], *, key: str) -> Lora:
     """Read a LoRA file and check that it fits ``unet``, whose weights may still be on the meta device.
+
+    Args:
+        key: of the stage that ``unet`` belongs to (:attr:`Stage.lora_key <modelscope_i2v.stage.Stage.lora_key>`).
 
     Raises:
         CheckpointError: if the file is missing, damaged, no LoRA, of the other stage or of another UNet, or for
@@ -41,9 +44,9 @@ def read_lora(unet: nn.Module, path: str | os.PathLike[str]) -> Lora:
     """
     origin = f"The LoRA file '{os.fspath(path)}'"
     description, tensors = read_lora_file(path)
-    task, parameters = task_and_parameters(unet)
-    if description.task != task:
-        raise CheckpointError(f'{origin} is for {description.task}, not for {task}. Give it to the other stage.')
+    parameters = unet_parameters(unet)
+    if description.task != key:
+        raise CheckpointError(f'{origin} is for {description.task}, not for {key}. Give it to a model for that.')
     others = [
         f"'{name}' {description.unet[name]} instead of {value}"
         for name, value in parameters.items()
@@ -93,14 +96,17 @@ def add_to_weights(unet: Module, lora: Lora, scale: float = 1.0) -> Module:
     return unet
 
 
-def apply_lora(unet: Module, path: str | os.PathLike[str], scale: float = 1.0) -> Module:
+def apply_lora(unet: Module, path: str | os.PathLike[str], scale: float = 1.0, *, key: str) -> Module:
     """Read the LoRA file ``path``, add ``scale`` times its change to the weights of ``unet`` and return ``unet``.
+
+    Args:
+        key: see :func:`read_lora`.
 
     Raises:
         CheckpointError: as :func:`read_lora`; ``unet`` is then unchanged. InputError: for an impossible ``scale``.
     """
     check_scale(scale)
-    return add_to_weights(unet, read_lora(unet, path), scale)
+    return add_to_weights(unet, read_lora(unet, path, key=key), scale)
 
 
 def check_scale(scale: Any) -> float:

@@ -16,8 +16,7 @@ from torch import nn
 
 from modelscope_i2v.checks import choice, integer, number
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, ModelScopeI2VError
-from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
-from modelscope_i2v.plugin.registration import IMAGE_TO_VIDEO, VIDEO_TO_VIDEO
+from modelscope_i2v.networks.unet import SpatioTemporalUNet
 from modelscope_i2v.weights.lora.layers import LAYER_GROUPS
 from modelscope_i2v.weights.reader import read_state_dict
 
@@ -32,7 +31,7 @@ class LoraDescription:
     """How a LoRA was made.
 
     Attributes:
-        task: of the stage whose UNet it changes, ``'image-to-video'`` or ``'video-to-video'``.
+        task: the LoRA key of the stage whose UNet it changes, for example ``'image-to-video'``.
         rank, alpha: the change of a weight is ``alpha / rank * B A``.
         layers: groups of changed layers, see :data:`~modelscope_i2v.weights.lora.layers.LAYER_GROUPS`.
         unet: parameters of the UNet that it was trained on.
@@ -57,18 +56,18 @@ class LoraDescription:
         }
 
 
-def task_and_parameters(unet: nn.Module) -> tuple[str, dict[str, Any]]:
-    """The task that ``unet`` is for, and its parameters in JSON's types.
+def unet_parameters(unet: nn.Module) -> dict[str, Any]:
+    """The parameters of ``unet`` in JSON's types.
 
     Raises:
         ConfigurationError: if it is no UNet of this package.
     """
-    for kind, stage in ((ImageToVideoUNet, IMAGE_TO_VIDEO), (VideoToVideoUNet, VIDEO_TO_VIDEO)):
-        if isinstance(unet, kind):
-            return stage.task, json.loads(json.dumps(dataclasses.asdict(unet.config)))
-    raise ConfigurationError(
-        f'A LoRA changes an ImageToVideoUNet or a VideoToVideoUNet, found a {type(unet).__name__}. Give the UNet alone.'
-    )
+    if not isinstance(unet, SpatioTemporalUNet):
+        raise ConfigurationError(
+            f"A LoRA changes one of this package's UNets, found a {type(unet).__name__}. Give the UNet alone."
+        )
+    parameters: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(unet.config)))
+    return parameters
 
 
 def check_rank_alpha_layers(

@@ -1,8 +1,9 @@
 """Reading the files of ``torch.save`` without running anything that is in them.
 
-``torch.load`` is not used: it hands TorchScript archives to the code loader, reads compressed archives wrongly when
-memory-mapped, writes files for classes whose source was saved, and refuses to work with another unpickler where
-``TORCH_FORCE_WEIGHTS_ONLY_LOAD`` is set. Both of its formats are small enough to be read here, with every size checked.
+``torch.load(weights_only=True)`` does not run anything either, but it refuses files that name a class which is not
+installed or not on its list. Checkpoints of training frameworks do that: beside the weights, a Lightning checkpoint
+holds callbacks and hyperparameters. Here such objects become inert stubs, and the tensors beside them are read. Both of
+torch's formats are small enough to be read here, with every size checked.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class _MappedFile:
         """Raises ``pickle.UnpicklingError`` if the file ends before: slicing a storage would silently shorten it."""
         if start + length > self.size:
             raise pickle.UnpicklingError(f'it ends at byte {self.size}, before the weights do')
-        return self._bytes[start : start + length]
+        view: torch.UntypedStorage = self._bytes[start : start + length]
+        return view
 
 
 def _read_zip(path: Path) -> Any:
@@ -133,7 +135,8 @@ def _read_record(
     if magic != ZIP_MAGIC:
         raise pickle.UnpicklingError(f'there is no {name} where the directory of the zip file says')
     data = file.view(entry.header_offset + 30 + name_length + extra_length, entry.file_size)
-    return data.clone() if data.data_ptr() % alignment else data
+    # torch does not say what it takes and gives here.
+    return data.clone() if data.data_ptr() % alignment else data  # type: ignore[no-untyped-call]
 
 
 def _read_legacy(path: Path) -> Any:
@@ -149,7 +152,7 @@ def _read_legacy(path: Path) -> Any:
             remaining -= length
             if remaining < 0:
                 raise pickle.UnpicklingError('its tensors are larger than the file')
-            storages[key] = Storage(torch.UntypedStorage(length), dtype)
+            storages[key] = Storage(torch.UntypedStorage(length), dtype)  # type: ignore[no-untyped-call]
         elif storages[key].data.nbytes() != length:
             raise pickle.UnpicklingError(f'storage {key} has two sizes')
         match view:

@@ -23,7 +23,7 @@ class I2VCommand:
     @staticmethod
     def register(subparsers: Any) -> None:
         """Add ``i2v`` and its verbs."""
-        parser = subparsers.add_parser(I2VCommand.name, help='turn pictures into videos (modelscope_i2v)')
+        parser: Any = subparsers.add_parser(I2VCommand.name, help='turn pictures into videos (modelscope_i2v)')
         add_verbs(parser)
         parser.set_defaults(_command=I2VCommand)
 

@@ -1,0 +1,85 @@
+"""The verb of one task, such as ``image-to-video``: made from what its stages say about themselves."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from modelscope_i2v.cli.options import (
+    add_call_options,
+    add_model_options,
+    add_output_options,
+    given,
+    option_names,
+)
+from modelscope_i2v.cli.parser import add_verb
+from modelscope_i2v.cli.terminal import say, say_json
+from modelscope_i2v.embedded import has_embedded
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.stage import Stage, stages_of
+
+
+def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
+    """Add the verb of a task to a parser; of several stages that do the same, the first describes it."""
+    stage = same_task[0]
+    verb = stage.verb
+    parser = add_verb(
+        subparsers,
+        stage.task,
+        usage=f'{verb.input_name} -o OUT.mp4 [options]',
+        summary=verb.summary,
+        description=verb.description,
+        examples=_examples(stage),
+    )
+    parser.add_argument('input', metavar=verb.input_name, help=verb.input_help)
+    add_output_options(parser)
+    add_model_options(parser, embedded=has_embedded(stage))
+    group, known = parser.add_argument_group('generation'), set[str]()
+    for each in same_task:
+        add_call_options(group, each.arguments, [name for name in option_names(each.arguments) if name not in known])
+        known.update(option_names(each.arguments))
+    parser.set_defaults(run=partial(run, stage, sorted(known)))
+
+
+def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Generate, write, report."""
+    from modelscope_i2v.embedded import embedded_model
+    from modelscope_i2v.generation.early_checks import check_arguments
+    from modelscope_i2v.generation.load import load_on
+    from modelscope_i2v.media.writing.write import check_output
+    from modelscope_i2v.runtime.execution import Execution
+
+    if arguments.model is None and arguments.model_revision is not None:
+        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
+    call = given(arguments, *names, 'show_progress')
+    check_output(arguments.output)
+    execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention'))
+    if len(stages_of(stage.task)) == 1:
+        check_arguments(stage, call)
+    opened = stage.verb.open_input(arguments.input)
+    try:
+        pipeline: Any = load_on(
+            execution,
+            arguments.model or embedded_model(stage.task),
+            arguments.model_revision,
+            task=stage.task,
+            offline=arguments.offline,
+            **given(arguments, 'lora', 'lora_scale'),
+            **call,
+        )
+    except TypeError as error:  # an option of another stage of this task
+        raise InputError(str(error)) from error
+    result = pipeline(opened, output_video=arguments.output)
+    if arguments.json:
+        say_json(result)
+    else:
+        say(f'{result["output_video"]}  (seed {result["seed"]})')
+    return 0
+
+
+def _examples(stage: Stage) -> list[str]:
+    source = stage.verb.example.partition(' -o ')[0]
+    real = f'{source} -o video.mp4 --model {stage.default_hub_model} --model-revision v1.1.0 --device cuda:0'
+    return [stage.verb.example, *([real] if stage.default_hub_model else [])]

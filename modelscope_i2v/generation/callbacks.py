@@ -1,0 +1,41 @@
+"""Between the sampler and the user's ``callback_on_step_end``: scales, timesteps, and what it may return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from modelscope_i2v.diffusion import NoiseSchedule
+from modelscope_i2v.diffusion.samplers.steps import Callback
+from modelscope_i2v.diffusion.schedules import signal_scale
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.arguments import GenerationArguments
+
+
+def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSchedule, bar: Any) -> Callback:
+    """What a sampler calls after each step: moves ``bar`` on, and lets the user look at the latents or replace them.
+
+    The user sees latents as the network works on them, and its timesteps.
+
+    Raises (when called):
+        InputError: if the user's callback returns something else than finite latents of the same shape.
+    """
+
+    def call(index: int, sigma: float, sigma_next: float, x: torch.Tensor) -> torch.Tensor | None:
+        bar.update()
+        if arguments.callback_on_step_end is None:
+            return None
+        scale = signal_scale(sigma_next).float().to(x.device)
+        answer = arguments.callback_on_step_end(pipeline, index, schedule.timestep(sigma), {'latents': x * scale})
+        if answer is not None and not isinstance(answer, Mapping):
+            raise InputError(f"'callback_on_step_end' must return a dict or None, found {type(answer).__name__}.")
+        replaced = (answer or {}).get('latents')
+        if replaced is None:
+            return None
+        if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape or not replaced.isfinite().all():
+            raise InputError(f"'callback_on_step_end' must return finite latents of shape {list(x.shape)}.")
+        return replaced.to(x) / scale
+
+    return call

@@ -1,0 +1,239 @@
+"""Both stages: a picture becomes a video, and that a sharper one.
+
+Stage 1's frames stay in memory instead of passing through a lossy file, and stage 1 is gone before stage 2 is loaded:
+only its autoencoder stays, which stage 2 shares if its own has the same weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from modelscope_i2v.checks import text as check_text
+from modelscope_i2v.embedded import embedded_model
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
+from modelscope_i2v.generation.early_checks import check_arguments, check_call
+from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder
+from modelscope_i2v.generation.pipeline import GenerationPipeline
+from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
+from modelscope_i2v.hub.snapshots import Snapshot
+from modelscope_i2v.media.images.load import load_image
+from modelscope_i2v.media.reading.open import VideoSource, open_video
+from modelscope_i2v.media.writing.write import check_output, write_video
+from modelscope_i2v.model_folder import ModelFolder
+from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.stage import Stage, first_stage, stage_of
+
+Model: TypeAlias = str | os.PathLike[str] | GenerationPipeline | None
+
+
+def chain(
+    image: Any,
+    *,
+    text: str = '',
+    stage1: Model = None,
+    stage2: Model = None,
+    stage1_seed: int | None = None,
+    stage2_seed: int | None = None,
+    output_video: str | os.PathLike[str] | None = None,
+    keep_stage1: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Turn a picture into a video, and that into a sharper one.
+
+    >>> modelscope_i2v.chain('photo.jpg', text='a red fox', output_video='sharper.mp4')['output_video']
+    'sharper.mp4'
+
+    Args:
+        image: any picture that stage 1 takes.
+        text: what the video shows, for stage 2.
+        stage1, stage2: a model's folder, a hub id, or a pipeline that is loaded already (it stays as it is); None is
+            the embedded model, or for ``stage2`` the counterpart of ``stage1``.
+        stage1_seed, stage2_seed: the seed of each stage; ``seed`` is for both.
+        output_video: path to write; None returns the MP4 as bytes.
+        keep_stage1: path to write stage 1's video to.
+        offline: use the cache only, never the network.
+        **arguments: those of the two stages. A name that only one stage takes goes there, ``num_frames`` to stage 1,
+            ``height``, ``width``, ``output_fps`` and ``output_type`` to stage 2; ``steps``, ``seed``,
+            ``show_progress`` and ``callback_on_step_end`` go to both. ``stage1_`` or ``stage2_`` before a name
+            (``stage1_solver``) gives it to one stage. ``device``, ``dtype`` and ``attention`` are for both models;
+            ``revision``, ``lora`` and ``lora_scale`` are stage 1's. With a prefix each is for one model. Stage 2 has
+            the revision of stage 1 unless it is given its own.
+
+    Returns:
+        The result of stage 2 (``output_video``, ``seed``, ``model_revision``), and under ``'stage1'`` that of stage 1,
+        whose ``output_video`` is ``keep_stage1``, or uint8 RGB frames ``[F, H, W, 3]`` without it.
+
+    Raises:
+        TypeError: for an unknown argument. InputError, ConfigurationError, CheckpointError, DeviceError, OutputError:
+            as the stages do; what can be found out is found out before anything is downloaded or generated.
+    """
+    check_text('text', text, error=InputError)
+    one_stage = stage1.stage if isinstance(stage1, GenerationPipeline) else first_stage()
+    other_stage = _next_stage(one_stage)
+    seed = arguments.pop('seed', None)
+    shares = split_arguments(one_stage, other_stage, arguments)
+    for share, own in zip(shares, (stage1_seed, stage2_seed), strict=True):
+        share.call.update({} if seed is None and own is None else {'seed': seed if own is None else own})
+    shares[1].call.update({'text': text} if text else {})
+    first = Link(one_stage, stage1, shares[0])
+    second = Link(other_stage, _second_model(first, stage2, other_stage), shares[1])
+    if isinstance(second.model, (str, os.PathLike)) and not is_folder(second.model):
+        second.loading.setdefault('revision', first.revision())
+    _check_places(output_video, keep_stage1)
+    check_arguments(first.stage, first.call)
+    check_arguments(second.stage, second.call)
+    executions = _executions(first, second)
+    picture = load_image(image)
+    # Both are found before either is loaded: a typing error in stage 2's name must not cost stage 1's time.
+    found = [link.find(offline=offline) for link in (first, second)]
+    folders = [snapshot.complete() if snapshot is not None else None for snapshot in found]
+    lonely = next((execution for execution in executions if execution and execution.instead_of_gpu), None)
+    if lonely is not None:
+        lonely.announce()  # once for both
+    one = first.load(folders[0], executions[0])
+    low, result = _first_video(one, picture, first.call, keep_stage1)
+    owner = one.model
+    if not first.is_loaded:
+        owner.unet = owner.clip = None
+        del one
+        gc.collect()
+    two = second.load(folders[1], executions[1])
+    if not second.is_loaded:
+        two.model.share_autoencoder(owner)
+    return {**two(low, output_video=output_video, **second.call), 'stage1': result}
+
+
+@dataclass(frozen=True)
+class Link:
+    """One stage of a chain: its model, and its share of the arguments."""
+
+    stage: Stage
+    model: Model
+    share: StageShare
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """The arguments of the call."""
+        return self.share.call
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """How the model is loaded."""
+        return self.share.loading
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether somebody else has loaded the model, and keeps it."""
+        return isinstance(self.model, GenerationPipeline)
+
+    def model_name(self) -> str:
+        """What the model is known as: a hub id, ``'embedded'``, or a folder's name."""
+        if isinstance(self.model, GenerationPipeline):
+            return self.model.model_name
+        if self.model is None:
+            return EMBEDDED
+        return model_identity(Path(self.model))[0] if is_folder(self.model) else os.fspath(self.model)
+
+    def revision(self) -> str | None:
+        """Of the model on the hub, if it was named or is known."""
+        if isinstance(self.model, GenerationPipeline):
+            return self.model.model_revision
+        named: str | None = self.loading.get('revision')
+        return named
+
+    def execution(self) -> Execution:
+        """Where the model will run."""
+        device, dtype, attention = (self.loading.get(name) for name in LOADING_BOTH)
+        return Execution.resolve(device, dtype or 'auto', attention or 'auto')
+
+    def find(self, *, offline: bool) -> Snapshot | None:
+        """The model, found to take the call, its weights not fetched yet; None if it is loaded."""
+        if isinstance(self.model, GenerationPipeline):
+            if self.model.stage is not self.stage:
+                wanted, found = self.stage.task, self.model.stage.task
+                raise ConfigurationError(f'A pipeline for {wanted} is needed here, found one for {found}.')
+            if self.loading:
+                names = ', '.join(map(repr, self.loading))
+                raise InputError(
+                    f'{names} for {self.stage.task}: this says how a model is loaded, but a pipeline was given. Leave '
+                    'it out.'
+                )
+            self.model.resolve_arguments(self.call)
+            return None
+        revision = self.loading.get('revision')
+        if self.model is None and revision is not None:
+            raise InputError(
+                f'The revision {revision!r} for {self.stage.task} needs a model of the hub: the embedded one has none.'
+            )
+        model = embedded_model(self.stage.task) if self.model is None else self.model
+        snapshot = find_model(model, revision, offline=offline)
+        check_task(snapshot.folder, self.stage.task)
+        check_call(snapshot.folder, self.call, self.loading.get('lora'), self.loading.get('lora_scale'))
+        return snapshot
+
+    def load(self, folder: ModelFolder | None, execution: Execution | None) -> Any:
+        """The pipeline."""
+        if folder is None or execution is None:
+            return self.model
+        options = {name: self.loading[name] for name in ('lora', 'lora_scale') if name in self.loading}
+        shown = {name: self.call[name] for name in ('show_progress',) if name in self.call}
+        return build_pipeline(folder, execution, **options, **shown)
+
+
+def _next_stage(first: Stage) -> Stage:
+    if first.followed_by is None:
+        raise InputError(f'Nothing makes videos of {first.task} sharper: there is no stage after it.')
+    return stage_of(first.followed_by)
+
+
+def _second_model(first: Link, stage2: Model, second: Stage) -> Model:
+    """Stage 2's model: the one that was named, else the counterpart of stage 1's."""
+    if stage2 is not None or first.model is None:
+        return stage2
+    name = first.model_name()
+    if name == EMBEDDED:
+        return None
+    if name == first.stage.default_hub_model:
+        return second.default_hub_model
+    raise ConfigurationError(
+        f"'{name}' has no known counterpart for stage 2. Name one with 'stage2' (--stage2-model), for example "
+        f'{second.default_hub_model}.'
+    )
+
+
+def _check_places(output: str | os.PathLike[str] | None, keep: str | os.PathLike[str] | None) -> None:
+    """Raise OutputError or InputError for files that cannot be written."""
+    if output is not None and keep is not None and Path(keep).resolve() == Path(output).resolve():
+        raise InputError(f"'keep_stage1' and 'output_video' are the same file, '{os.fspath(output)}'. Name two.")
+    for path in (output, keep):
+        if path is not None:
+            check_output(path)
+
+
+def _executions(first: Link, second: Link) -> tuple[Execution | None, Execution | None]:
+    """Where each stage runs, None for a loaded one; what both have in common is looked up, and warned about, once."""
+    one = None if first.is_loaded else first.execution()
+    if second.is_loaded:
+        return one, None
+    same = all(first.loading.get(name) == second.loading.get(name) for name in LOADING_BOTH)
+    return one, one if same and one is not None else second.execution()
+
+
+def _first_video(
+    pipeline: Any, image: Any, call: dict[str, Any], keep: str | os.PathLike[str] | None
+) -> tuple[VideoSource, dict[str, Any]]:
+    """Stage 1's frames in memory, with the clock and the recipe that a file would carry; and its result."""
+    resolved = pipeline.resolve_arguments(call)
+    result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})
+    fps, recipe = float(resolved.output_fps), [pipeline.recipe(resolved)]
+    low = dataclasses.replace(open_video(result['output_video']), fps=fps, recipe=recipe)
+    if keep is not None:
+        result['output_video'] = write_video((frame.pixels for frame in low.frames()), keep, fps=fps, recipe=recipe)
+    return low, result

@@ -1,0 +1,79 @@
+"""Which stage of a chain an argument is for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from modelscope_i2v.generation.argument_names import unknown_argument
+from modelscope_i2v.stage import Stage
+
+#: What a bare name means that both stages take: both of them, the first one, or the second one.
+BOTH = ('steps', 'show_progress', 'callback_on_step_end')
+FIRST = ('num_frames',)
+SECOND = ('height', 'width', 'output_fps', 'output_type')
+#: Names that a prefix gives to one stage; they win over bare ones.
+PREFIXED = (
+    'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
+    'height', 'width', 'callback_on_step_end',
+)  # fmt: skip
+#: How a model is loaded: bare names of both models, bare names of the first one, and all of them with a prefix.
+LOADING_BOTH = ('device', 'dtype', 'attention')
+LOADING_FIRST = ('revision', 'lora', 'lora_scale')
+LOADING = (*LOADING_BOTH, *LOADING_FIRST)
+PREFIXES = ('stage1_', 'stage2_')
+#: Arguments of the chain itself.
+OWN = ('text', 'seed', 'stage1', 'stage2', 'stage1_seed', 'stage2_seed', 'output_video', 'keep_stage1', 'offline')
+
+
+@dataclasses.dataclass(frozen=True)
+class StageShare:
+    """What one stage gets of a chain's arguments: of its call, and of the loading of its model."""
+
+    call: dict[str, Any]
+    loading: dict[str, Any]
+
+
+def stage_names(first: Stage, second: Stage) -> tuple[frozenset[str], frozenset[str]]:
+    """The bare names that go to each stage: what it alone takes, and its share of what both take."""
+    one, other = _fields(first), _fields(second)
+    return frozenset({*(one - other), *BOTH, *FIRST}), frozenset({*(other - one), *BOTH, *SECOND} - {'text'})
+
+
+def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -> tuple[StageShare, StageShare]:
+    """What each stage gets of the arguments of a chain; None means "not given".
+
+    Raises:
+        TypeError: for an argument that no stage takes, naming it and the nearest known one.
+    """
+    names = stage_names(first, second)
+    shares = StageShare({}, {}), StageShare({}, {})
+    # Bare names first: those with a prefix win.
+    for name, value in sorted(arguments.items(), key=lambda item: item[0].startswith(PREFIXES)):
+        taken = False
+        for index, (stage, share) in enumerate(zip((first, second), shares, strict=True)):
+            ours = name.removeprefix(PREFIXES[index])
+            prefixed = ours != name
+            call = ours in PREFIXED and ours in _fields(stage) if prefixed else ours in names[index]
+            loading = ours in (LOADING if prefixed or index == 0 else LOADING_BOTH)
+            if (call or loading) and value is not None:
+                (share.call if call else share.loading)[ours] = value
+            taken = taken or call or loading
+        if not taken:
+            raise unknown_argument(name, known_names(first, second), 'chain()')
+    return shares
+
+
+def known_names(first: Stage, second: Stage) -> set[str]:
+    """Every argument that a chain takes."""
+    prefixed = {
+        f'{prefix}{name}'
+        for prefix, stage in zip(PREFIXES, (first, second), strict=True)
+        for name in (*LOADING, *(set(PREFIXED) & _fields(stage)))
+    }
+    return {*OWN, *LOADING, *frozenset().union(*stage_names(first, second)), *prefixed}
+
+
+def _fields(stage: Stage) -> set[str]:
+    return {item.name for item in dataclasses.fields(stage.arguments)}

@@ -1,0 +1,43 @@
+"""How a video was made, as plain values: the entry of one stage in the recipe that every MP4 carries."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelscope_i2v.embedded import is_embedded
+from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.hub.snapshots import snapshot_identity
+from modelscope_i2v.version import __version__
+
+if TYPE_CHECKING:
+    from modelscope_i2v.generation.model import GenerationModel
+
+#: Arguments that say what to do with a video, not how it was made.
+NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')
+EMBEDDED = 'embedded'
+
+
+def model_identity(folder: Path) -> tuple[str, str | None]:
+    """What a recipe calls a model: hub id and revision of a snapshot, ``'embedded'``, or the folder's name."""
+    resolved = folder.resolve()
+    if is_embedded(resolved):
+        return EMBEDDED, None
+    return snapshot_identity(resolved) or (resolved.name, None)
+
+
+def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict[str, Any]:
+    """How ``model`` makes a video from ``arguments``."""
+    made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
+    name, revision = model_identity(model.folder.path)
+    return {
+        'stage': model.stage.task,
+        'model': name,
+        'revision': revision,
+        **{name: value for name, value in made.items() if name not in NOT_IN_RECIPE},
+        'latents_given': arguments.latents is not None,
+        **({'lora': model.lora, 'lora_scale': model.lora_scale} if model.lora else {}),
+        'dtype': str(model.dtype).removeprefix('torch.'),
+        'software': f'modelscope_i2v {__version__}',
+    }

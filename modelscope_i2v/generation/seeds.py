@@ -1,0 +1,31 @@
+"""Where seeds come from: given, configured, or drawn; for a list of inputs one each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from modelscope_i2v.checks import MAX_SEED, integer
+from modelscope_i2v.errors import InputError
+
+
+def draw_seed() -> int:
+    """A new seed, short enough to be typed again."""
+    return secrets.randbelow(2**32)
+
+
+def seeds_of(seed: Any, count: int) -> list[int | None]:
+    """Seeds for ``count`` inputs: the given ones, or ``seed``, ``seed + 1``, ...; None for each leaves them free.
+
+    Raises:
+        InputError: for another number of seeds than inputs, or one that is no seed.
+    """
+    if isinstance(seed, Sequence) and not isinstance(seed, str):
+        if len(seed) != count:
+            raise InputError(f"'seed' has {len(seed)} values for {count} inputs; give one each, or a single one.")
+        return list(seed)
+    if seed is None:
+        return [None] * count
+    first = integer('seed', seed, 0, MAX_SEED - count, error=InputError)
+    return [first + index for index in range(count)]

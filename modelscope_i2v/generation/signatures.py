@@ -1,0 +1,30 @@
+"""Signatures that people can see: a method that takes ``**arguments`` shows the fields of their dataclass."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
+
+Fields = ParamSpec('Fields')
+Result = TypeVar('Result')
+
+
+def takes(
+    arguments: Callable[Fields, object],
+) -> Callable[[Callable[..., Result]], Callable[Concatenate[Any, Any, Fields], Result]]:
+    """Give a method ``f(self, input, **arguments)`` the keyword arguments of the dataclass ``arguments``.
+
+    ``help()`` shows them with types and defaults, and so do editors and type checkers, which refuse any other.
+    """
+
+    def decorate(function: Callable[..., Result]) -> Callable[Concatenate[Any, Any, Fields], Result]:
+        own = list(inspect.signature(function).parameters.values())[:2]
+        hints = get_type_hints(arguments)
+        fields = inspect.signature(arguments).parameters.values()
+        typed = [field.replace(annotation=hints[field.name]) for field in fields]
+        signature = inspect.Signature([*own, *typed])
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        return cast('Callable[Concatenate[Any, Any, Fields], Result]', function)
+
+    return decorate

@@ -1,0 +1,48 @@
+"""The arguments of a call of stage 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelscope_i2v.checks import choice, number
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments, option
+from modelscope_i2v.image_to_video.samplers import SAMPLERS
+from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
+
+FITS = ('crop', 'contain')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageToVideoArguments(GenerationArguments):
+    """The arguments of stage 1."""
+
+    solver: str | None = option('ddim', 'sampler', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
+    guidance_scale: float = option(
+        3.0, 'classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
+    )
+    num_frames: int | None = option(32, 'frames of the video', cli=int, default_text=FROM_MODEL)
+    height: int | None = option(256, 'height in pixels', cli=int, default_text=FROM_MODEL)
+    width: int | None = option(448, 'width in pixels', cli=int, default_text=FROM_MODEL)
+    fit: str = option(
+        'crop', "'crop' shows the network the central square, 'contain' the whole picture", choices=FITS, cli=str
+    )
+    eta: float = option(0.0, 'stochasticity of ddim, 0..1', cli=float)
+    fps: float = option(8, 'frames per second that the network is conditioned on', cli=float, default_text=FROM_MODEL)
+    noise_strength: float = option(0.1, 'strength of the noise that all pixels of a frame share', cli=float)
+
+    samplers = SAMPLERS
+
+    def __post_init__(self) -> None:
+        choice('solver', self.solver, SAMPLERS, error=InputError)
+        choice('fit', self.fit, FITS, error=InputError)
+        self.put('eta', number('eta', self.eta, 0, 1, error=InputError))
+        self.put('fps', number('fps', self.fps, MIN_FPS, MAX_FPS, error=InputError))
+        self.put('noise_strength', number('noise_strength', self.noise_strength, 0, 100, error=InputError))
+        if self.eta > 0 and 'eta' not in self.sampler.takes:
+            stochastic = ' or '.join(f'solver={name!r}' for name, sampler in SAMPLERS.items() if 'eta' in sampler.takes)
+            raise InputError(f"'eta' is the stochasticity of {stochastic}, found solver={self.solver!r}; leave it 0.")
+        super().__post_init__()
+        self.resolve('steps', self.sampler.steps)
+        self.resolve('timestep_spacing', self.sampler.default_spacing(int(self.steps or 0)))
+        self.resolve('output_fps', self.fps)

@@ -1,0 +1,21 @@
+"""The solvers of stage 1. To add one, write its function in ``diffusion/samplers/`` and add a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from modelscope_i2v.diffusion import sample_ddim, sample_dpmpp_2m, sample_euler, sample_unipc
+from modelscope_i2v.generation.sampler import Sampler, fresh_noise
+
+#: Below this many steps "leading" spacing would start far from pure noise.
+FEW_STEPS = 10
+
+SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
+    {
+        'ddim': Sampler(sample=sample_ddim, steps=50, noise=fresh_noise, takes=('eta',), leading_from=FEW_STEPS),
+        'dpmpp_2m': Sampler(sample=sample_dpmpp_2m, steps=25),
+        'unipc': Sampler(sample=sample_unipc, steps=20),
+        'euler': Sampler(sample=sample_euler, steps=30),
+    }
+)

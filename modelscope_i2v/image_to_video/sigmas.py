@@ -1,0 +1,16 @@
+"""The noise levels that stage 1 visits."""
+
+from __future__ import annotations
+
+import torch
+
+from modelscope_i2v.diffusion import NoiseSchedule, leading_timesteps, trailing_timesteps
+from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
+
+
+def sigmas_of(schedule: NoiseSchedule, arguments: ImageToVideoArguments) -> torch.Tensor:
+    """The noise levels of a call, float64 ``[steps + 1]``; "leading" ends at timestep 0, "trailing" at no noise."""
+    steps = int(arguments.steps or 0)
+    if arguments.timestep_spacing == 'leading':
+        return schedule.sigma([*leading_timesteps(steps), 0])
+    return torch.cat([schedule.sigma(trailing_timesteps(steps)), torch.zeros(1, dtype=torch.float64)])

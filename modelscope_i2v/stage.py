@@ -1,0 +1,179 @@
+"""A stage: everything that tells it from the others, in one object that shared code asks.
+
+Each stage has a folder with the same files (``arguments``, ``configuration``, ``samplers``, ``networks``,
+``preprocessor``, ``model``, ``pipeline``, ``training``, ``trainer``) and makes its :class:`Stage` in ``stage.py``. The
+object holds names; what the files hold is imported when it is first asked for, so that registering with ModelScope
+stays cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from modelscope_i2v.checks import choice
+from modelscope_i2v.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelscope_i2v.generation.arguments import GenerationArguments
+    from modelscope_i2v.generation.configuration import StageConfiguration
+    from modelscope_i2v.generation.model import GenerationModel
+    from modelscope_i2v.generation.pipeline import GenerationPipeline
+    from modelscope_i2v.generation.sampler import Sampler
+    from modelscope_i2v.training.stages import StageTraining
+
+#: Every stage, as ``module:object``. Adding a stage adds its folder, and a line here.
+STAGES = (
+    'modelscope_i2v.image_to_video.stage:IMAGE_TO_VIDEO',
+    'modelscope_i2v.video_to_video.stage:VIDEO_TO_VIDEO',
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """How the command line offers a stage.
+
+    Attributes:
+        summary: one line for the list of verbs.
+        description: for the verb's own help.
+        input_name, input_help: of the positional argument.
+        opener: ``module:function`` that opens the input.
+        example: options that show what the stage can do, after the input.
+    """
+
+    summary: str
+    description: str
+    input_name: str
+    input_help: str
+    opener: str
+    example: str
+
+    def open_input(self, source: str) -> Any:
+        """The input, ready for the pipeline; InputError if it cannot be used."""
+        return _object(self.opener)(source)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """One stage.
+
+    Attributes:
+        task: ModelScope's name of what it does.
+        model, preprocessor, pipeline, trainer: the names that ModelScope finds our classes by.
+        default_hub_model: the hub id of the original weights, None if they are only used by name.
+        package: the folder of the stage, as a module.
+        class_prefix: what the names of its classes begin with.
+        lora_key: what its LoRA files carry, so that another stage refuses them.
+        verb: how the command line offers it.
+        followed_by: the task of the stage that makes its videos sharper, if there is one.
+    """
+
+    task: str
+    model: str
+    preprocessor: str
+    pipeline: str
+    trainer: str
+    default_hub_model: str | None
+    package: str
+    class_prefix: str
+    lora_key: str
+    verb: Verb
+    followed_by: str | None = None
+
+    @property
+    def modules(self) -> Mapping[str, str]:
+        """Where ModelScope finds the classes: registry -> module."""
+        names = {'MODELS': 'model', 'PIPELINES': 'pipeline', 'PREPROCESSORS': 'preprocessor', 'TRAINERS': 'trainer'}
+        return {registry: f'{self.package}.{name}' for registry, name in names.items()}
+
+    @cached_property
+    def arguments(self) -> type[GenerationArguments]:
+        """The dataclass of a call's arguments."""
+        found: type[GenerationArguments] = self._class('arguments', 'Arguments')
+        return found
+
+    @cached_property
+    def configuration(self) -> type[StageConfiguration]:
+        """The dataclass of section ``model.model_cfg``."""
+        found: type[StageConfiguration] = self._class('configuration', 'Configuration')
+        return found
+
+    @cached_property
+    def samplers(self) -> Mapping[str, Sampler]:
+        """Solvers by name."""
+        samplers: Mapping[str, Sampler] = _object(f'{self.package}.samplers:SAMPLERS')
+        return samplers
+
+    @cached_property
+    def networks(self) -> Mapping[str, Callable[[Any], nn.Module]]:
+        """How each network is made from the configuration, by the key of configuration.json that names its file."""
+        networks: Mapping[str, Callable[[Any], nn.Module]] = _object(f'{self.package}.networks:NETWORKS')
+        return networks
+
+    @property
+    def model_class(self) -> type[GenerationModel]:
+        """What ModelScope knows as :attr:`model`."""
+        found: type[GenerationModel] = self._class('model', 'Model')
+        return found
+
+    @property
+    def preprocessor_class(self) -> type[Any]:
+        """What ModelScope knows as :attr:`preprocessor`."""
+        found: type[Any] = self._class('preprocessor', 'Preprocessor')
+        return found
+
+    @property
+    def pipeline_class(self) -> type[GenerationPipeline]:
+        """What ModelScope knows as :attr:`pipeline`."""
+        found: type[GenerationPipeline] = self._class('pipeline', 'Pipeline')
+        return found
+
+    @property
+    def training_class(self) -> type[StageTraining]:
+        """How the stage is trained: its conditions and its objective."""
+        found: type[StageTraining] = self._class('training', 'Training')
+        return found
+
+    def check_networks(self, networks: Mapping[str, nn.Module]) -> None:
+        """Raise ConfigurationError unless the networks fit each other."""
+        _object(f'{self.package}.networks:check_networks')(networks)
+
+    def _class(self, module: str, suffix: str) -> Any:
+        return _object(f'{self.package}.{module}:{self.class_prefix}{suffix}')
+
+
+def stages() -> tuple[Stage, ...]:
+    """All stages, in the order of :data:`STAGES`."""
+    return tuple(map(_object, STAGES))
+
+
+def first_stage() -> Stage:
+    """The one that starts from nothing but what a user has: the first of :data:`STAGES`."""
+    return stages()[0]
+
+
+def stages_of(task: str) -> list[Stage]:
+    """The stages for ``task``: several generations may do the same.
+
+    Raises:
+        InputError: for a task that no stage does.
+    """
+    known = stages()
+    choice('task', task, dict.fromkeys(stage.task for stage in known), error=InputError)
+    return [stage for stage in known if stage.task == task]
+
+
+def stage_of(task: str) -> Stage:
+    """The first stage for ``task``; errors as :func:`stages_of`."""
+    return stages_of(task)[0]
+
+
+def _object(place: str) -> Any:
+    """What ``module:name`` stands for."""
+    module, _, name = place.partition(':')
+    return getattr(import_module(module), name)

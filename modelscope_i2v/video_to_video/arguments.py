@@ -1,0 +1,75 @@
+"""The arguments of a call of stage 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from modelscope_i2v.checks import choice, integer, text
+from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments, option
+from modelscope_i2v.media.limits import MAX_FRAMES
+from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT
+from modelscope_i2v.video_to_video.samplers import SAMPLERS, SOLVER_OF_MODE
+
+FITS = ('keep', 'stretch')
+BY_INPUT = "by the input's aspect"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoToVideoArguments(GenerationArguments):
+    """The arguments of stage 2. ``num_frames``, ``height``, ``width`` and ``output_fps`` follow the input if None."""
+
+    text: str = option('', 'what the video shows', cli=str, default_text='none')
+    negative_prompt: str = option(
+        NEGATIVE_PROMPT, 'what guidance leads away from', cli=str, default_text=f'{FROM_MODEL}, a list of flaws'
+    )
+    noise_level: int = option(
+        600, 'how much of the input is noised away, 1..999; lower keeps more', cli=int, default_text=FROM_MODEL
+    )
+    solver_mode: str = option(
+        'normal', "'fast' is a quicker default solver", cli=str, choices=tuple(SOLVER_OF_MODE), default_text=FROM_MODEL
+    )
+    solver: str | None = option(
+        None, 'sampler', cli=str, choices=tuple(SAMPLERS), default_text=f"{FROM_MODEL}, else the mode's"
+    )
+    guidance_scale: float = option(
+        7.5, 'classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
+    )
+    guidance_rescale: float = option(
+        0.2, 'pull the contrast of guided predictions back, 0..1', cli=float, default_text=FROM_MODEL
+    )
+    num_frames: int | None = option(None, 'take only the first frames', cli=int, default_text='all')
+    height: int | None = option(None, 'height in pixels', cli=int, default_text=BY_INPUT)
+    width: int | None = option(None, 'width in pixels', cli=int, default_text=BY_INPUT)
+    fit: str = option('keep', "'keep' keeps the aspect, 'stretch' fills the configured size", cli=str, choices=FITS)
+    output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text="the input's")
+    window_overlap: int | None = option(
+        None, 'frames that neighbouring temporal windows share', cli=int, default_text='8'
+    )
+
+    samplers = SAMPLERS
+    most_permissive = MappingProxyType({'noise_level': NUM_TRAIN_TIMESTEPS - 1})
+    decides = MappingProxyType({'solver_mode': 'solver'})
+
+    def __post_init__(self) -> None:
+        text('text', self.text, error=InputError)
+        text('negative_prompt', self.negative_prompt, error=InputError)
+        choice('solver_mode', self.solver_mode, SOLVER_OF_MODE, error=InputError)
+        self.resolve('solver', SOLVER_OF_MODE[self.solver_mode])
+        choice('solver', self.solver, SAMPLERS, error=InputError)
+        choice('fit', self.fit, FITS, error=InputError)
+        self.put('noise_level', integer('noise_level', self.noise_level, 1, 999, error=InputError))
+        if self.window_overlap is not None:
+            self.put('window_overlap', integer('window_overlap', self.window_overlap, 0, MAX_FRAMES, error=InputError))
+        super().__post_init__()
+        if self.timestep_spacing == 'leading':
+            raise InputError("'timestep_spacing' must be 'trailing' for video-to-video, found 'leading'.")
+        self.resolve('timestep_spacing', 'trailing')
+        self.resolve('steps', min(self.sampler.steps, self.noise_level))
+        if int(self.steps or 0) > self.noise_level:
+            raise InputError(
+                f"'steps' ({self.steps}) must not exceed 'noise_level' ({self.noise_level}): there are no more levels "
+                'to visit. Lower steps or raise noise_level.'
+            )

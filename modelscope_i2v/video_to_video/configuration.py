@@ -1,0 +1,73 @@
+"""Section ``model.model_cfg`` of stage 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelscope_i2v.checks import integer, text
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.generation.configuration import StageConfiguration
+from modelscope_i2v.media.limits import MAX_SIDE
+from modelscope_i2v.video_to_video.geometry import Grid
+from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
+from modelscope_i2v.video_to_video.samplers import SAMPLERS
+
+if TYPE_CHECKING:
+    from modelscope_i2v.model_folder import ModelArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoToVideoConfiguration(StageConfiguration):
+    """Stage 2.
+
+    Attributes:
+        height, width: in pixels; their product is the area that videos of another aspect get.
+        noise_level: how much of the input is noised away, of 1000.
+        positive_prompt: follows the user's text.
+        negative_prompt: what guidance leads away from.
+        latent_hei, latent_wid: in the hub's files, but without effect.
+    """
+
+    height: int = 720
+    width: int = 1280
+    noise_level: int = 600
+    guidance_scale: float = 7.5
+    guidance_rescale: float = 0.2
+    positive_prompt: str = POSITIVE_PROMPT
+    negative_prompt: str = NEGATIVE_PROMPT
+    latent_hei: Any = None
+    latent_wid: Any = None
+
+    solvers = tuple(SAMPLERS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer('noise_level', self.noise_level, 1, 999)
+        for key in ('positive_prompt', 'negative_prompt'):
+            text(key, getattr(self, key))
+        try:
+            self.grid.check(*(integer(key, getattr(self, key), 1, MAX_SIDE) for key in ('height', 'width')))
+        except InputError as error:
+            raise ConfigurationError(str(error)) from error
+
+    @property
+    def grid(self) -> Grid:
+        """The sizes in pixels that the networks can take: latents that can be halved at every level."""
+        pixels, levels = self.autoencoder.downsampling_factor, self.unet.downsampling_factor
+        return Grid(levels * pixels, 2 % levels * pixels, levels * pixels)
+
+    def check_call(self, arguments: Any) -> None:
+        """Raise InputError unless the sizes fit the networks, and the overlap its windows."""
+        self.grid.check(arguments.height, arguments.width)
+        if arguments.window_overlap is not None:
+            integer('window_overlap', arguments.window_overlap, 0, self.max_frames - 1, error=InputError)
+
+    def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
+        """What the model's folder says about the arguments of a call."""
+        return {
+            **super().call_defaults(model_args),
+            'noise_level': self.noise_level,
+            'negative_prompt': self.negative_prompt,
+            'solver_mode': 'fast' if model_args is not None and model_args.solver_mode == 'fast' else 'normal',
+        }

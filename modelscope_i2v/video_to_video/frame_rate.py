@@ -1,0 +1,49 @@
+"""The clock of stage 2's output: its frame rate, the time of each frame, and whether the sound still fits."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from modelscope_i2v.media.reading.source import VideoSource
+
+logger = logging.getLogger(__name__)
+
+#: 29.97 means 30000/1001; in an hour this is off by 36 ms.
+SAME_RATE = 1e-5
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the output plays.
+
+    Attributes:
+        fps: frames a second.
+        times: seconds of each frame; None where they follow from ``fps``.
+        sound: the video whose sound is taken along, if any.
+    """
+
+    fps: float
+    times: list[Fraction] | None
+    sound: VideoSource | None
+
+
+def output_clock(
+    source: VideoSource, times: list[Fraction | None], output_fps: float | None, target_fps: float
+) -> Clock:
+    """The clock of the input, or another frame rate, which changes the speed and leaves the sound out.
+
+    Args:
+        times: of the frames as the input has them.
+        output_fps: that was asked for; None is the input's.
+        target_fps: of an input that has no clock.
+    """
+    own_fps = source.fps or target_fps
+    if output_fps is None or math.isclose(output_fps, own_fps, rel_tol=SAME_RATE):
+        known = [time for time in times if time is not None]
+        return Clock(own_fps, known if len(known) == len(times) else None, source if source.has_sound else None)
+    if source.has_sound:
+        logger.warning('The sound is left out: at %g instead of %g fps it would not fit.', output_fps, own_fps)
+    return Clock(output_fps, None, None)

@@ -1,0 +1,20 @@
+"""The solvers of stage 2. To add one, write its function in ``diffusion/samplers/`` and add a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from modelscope_i2v.diffusion import sample_dpmpp_2m, sample_dpmpp_2m_sde, sample_heun, sample_unipc
+from modelscope_i2v.generation.sampler import Sampler, brownian_motion
+
+SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
+    {
+        'dpmpp_2m_sde': Sampler(sample=sample_dpmpp_2m_sde, steps=30, noise=brownian_motion, drop_penultimate=True),
+        'heun': Sampler(sample=sample_heun, steps=50),
+        'dpmpp_2m': Sampler(sample=sample_dpmpp_2m, steps=25),
+        'unipc': Sampler(sample=sample_unipc, steps=20),
+    }
+)
+#: What each ``solver_mode`` stands for.
+SOLVER_OF_MODE: Mapping[str, str] = MappingProxyType({'fast': 'dpmpp_2m_sde', 'normal': 'heun'})

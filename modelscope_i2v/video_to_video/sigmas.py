@@ -1,0 +1,31 @@
+"""The noise levels that stage 2 visits, and the scale that it starts at."""
+
+from __future__ import annotations
+
+import torch
+
+from modelscope_i2v.diffusion import NoiseSchedule, sdedit_timesteps
+from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
+
+#: The only one that the reference knows.
+REFERENCE_NOISE_LEVEL = 600
+
+
+def sigmas_of(schedule: NoiseSchedule, arguments: VideoToVideoArguments) -> torch.Tensor:
+    """The noise levels of a call, float32 ``[steps + 1]``, down to none."""
+    timesteps = sdedit_timesteps(
+        int(arguments.steps or 0),
+        arguments.noise_level,
+        drop_penultimate=arguments.sampler.drop_penultimate,
+    )
+    return torch.cat([schedule.sigma(timesteps), torch.zeros(1)])
+
+
+def start_scale(sigma: float, noise_level: int) -> float:
+    """From noised latents of unit variance to the scale of a sampler that starts at ``sigma``.
+
+    The reference, which always uses 600 levels, takes sigma where sqrt(1 + sigma^2) is exact: its network first sees
+    0.97 times the noised latents, and its results depend on it. With more levels the two meet; with fewer, sigma would
+    go to 0 and take the input with it.
+    """
+    return sigma if noise_level >= REFERENCE_NOISE_LEVEL else (1 + sigma**2) ** 0.5
