@@ -1,10 +1,11 @@
-"""Arguments that people can see: in ``help()``, in an editor, and for a type checker."""
+"""Visible arguments: in ``help()``, in an editor, and for a type checker."""
 
 import inspect
 import pydoc
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,7 +64,7 @@ def test_a_script_under_mypy_has_its_one_wrong_argument_reported(tmp_path):
     assert 'Unexpected keyword argument "num_inference_steps"' in errors[0]
 
 
-#: A name from elsewhere, and what is said about it in each stage.
+#: A name from another library, and the message about it in each stage.
 NAMES = [
     ('num_inference_steps', "Did you mean 'steps'?", "Did you mean 'steps'?"),
     ('generator', "Did you mean 'seed'?", "Did you mean 'seed'?"),
@@ -71,11 +72,11 @@ NAMES = [
     ('text', 'This model takes no text.', None),
     ('negative_prompt', 'This model takes no text.', None),
     ('image', 'Give the input as the first argument.', 'Give the input as the first argument.'),
-    ('num_videos_per_prompt', 'Give a list of inputs', 'Give a list of inputs'),
+    ('num_videos_per_prompt', 'give a list of inputs', 'give a list of inputs'),
     ('decode_chunk_size', 'Leave it out', 'Leave it out'),
     ('strength', '.', "Did you mean 'noise_level'?"),
-    ('dtype', 'Say it where the model is loaded', 'Say it where the model is loaded'),
-    ('torch_dtype', 'Say it where the model is loaded', 'Say it where the model is loaded'),
+    ('dtype', 'Give it when you load the model', 'Give it when you load the model'),
+    ('torch_dtype', 'Give it when you load the model', 'Give it when you load the model'),
     ('step', "Did you mean 'steps'?", "Did you mean 'steps'?"),
 ]
 
@@ -124,9 +125,9 @@ def test_a_model_that_is_built_takes_no_more_options(stage_1):
     from modelscope.pipelines import pipeline
 
     for option in ({'dtype': 'fp16'}, {'attention': 'math'}, {'lora_scale': 0.5}):
-        with pytest.raises(TypeError, match='says how a model is built, but this one is built'):
+        with pytest.raises(TypeError, match='is for building a model, but this one is already built'):
             pipeline('image-to-video', model=stage_1.model, device='cpu', **option)
-    with pytest.raises(modelscope_i2v.DeviceError, match="'cuda:77' is not there"):
+    with pytest.raises(modelscope_i2v.DeviceError, match="'cuda:77' is not available"):
         pipeline('image-to-video', model=stage_1.model, device='cuda:77')
 
 
@@ -140,7 +141,7 @@ def test_a_relative_folder_stays_the_same_model_in_another_folder(stage_1_folder
 
 def test_numbers_are_gpus(stage_1_folder):
     count = torch.cuda.device_count()
-    with pytest.raises(modelscope_i2v.DeviceError, match=f"'cuda:{count}' is not there"):
+    with pytest.raises(modelscope_i2v.DeviceError, match=f"'cuda:{count}' is not available"):
         modelscope_i2v.load(stage_1_folder, device=count)
 
 
@@ -149,10 +150,10 @@ def test_pipelines_can_be_moved(stage_1_folder, monkeypatch):
     before = latents_of(made, seed=1)
     assert made.to('cpu') is made
     assert torch.equal(latents_of(made, seed=1), before)
-    with pytest.raises(modelscope_i2v.DeviceError, match='is not there'):
+    with pytest.raises(modelscope_i2v.DeviceError, match='is not available'):
         made.to('cuda:99')
     assert torch.equal(latents_of(made, seed=1), before)
-    # There is no second device here, but torch has one that computes nothing.
+    # There is no second device here, but torch has 'meta', which computes nothing.
     monkeypatch.setattr('modelscope_i2v.runtime.execution.resolve_device', lambda name, **_: torch.device(name))
     made.to('meta')
     assert {part.device.type for part in made.model.parameters()} == {'meta'}
@@ -175,3 +176,50 @@ def test_media_has_the_doors(tmp_path):
     assert media.open_video(path).fps == 8
     with pytest.raises(AttributeError):
         media.load_video  # noqa: B018
+
+
+@pytest.mark.parametrize('name', ['image', 'video', 'video_path'])
+def test_an_input_by_another_name_gets_a_hint(name, stage_1):
+    with pytest.raises(TypeError, match=f"Unknown argument '{name}'. Give the input as the first argument"):
+        stage_1(**{name: str(IMAGE)})
+    with pytest.raises(TypeError, match='^Give the input as the first argument'):
+        stage_1(steps=1)
+
+
+def test_every_item_of_a_list_is_checked_before_the_first_is_generated(stage_1, tmp_path):
+    outputs = [str(tmp_path / name) for name in ('a.mp4', 'b.mp4')]
+    wrong = [
+        ({'seed': [1, 'x'], 'output_video': outputs}, "'seed'"),
+        ({'output_video': [outputs[0], str(tmp_path / 'b.avi')]}, '.avi'),
+        ({'output_video': [outputs[0], outputs[0]]}, 'names the same file twice'),
+    ]
+    for call, said in wrong:
+        with pytest.raises(modelscope_i2v.ModelScopeI2VError, match=said):
+            stage_1([str(IMAGE)] * 2, **call)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['text', 'caption', 'prompt'])
+def test_any_name_of_a_text_is_refused_by_stage_1(name, stage_1, caplog):
+    for text in ('a fox', ['a'], np.array(['a', 'b'])):
+        with pytest.raises(modelscope_i2v.InputError, match=f"This model takes no text, found '{name}'"):
+            stage_1({'image': str(IMAGE), name: text})
+    stage_1({'image': str(IMAGE), 'imgae': 1}, output_type='latent')
+    assert "Ignoring 'imgae' of the input. Did you mean 'image'?" in caplog.text
+
+
+def test_none_is_not_given_wherever_a_model_is_loaded(stage_1_folder):
+    nothing = {'dtype': None, 'attention': None, 'lora': None, 'lora_scale': None}
+    for build in (modelscope_i2v.load, modelscope_i2v.ImageToVideoPipeline):
+        assert build(stage_1_folder, device='cpu', show_progress=False, **nothing).model.dtype == torch.float32
+        with pytest.raises(modelscope_i2v.InputError, match="'lora_scale' needs 'lora'"):
+            build(stage_1_folder, device='cpu', lora_scale=2.0)
+        with pytest.raises(modelscope_i2v.InputError, match="'lora' must be the path of a file or None, found 5"):
+            build(stage_1_folder, device='cpu', lora=5)
+
+
+def test_devices_as_torch_has_them(stage_1_folder):
+    made = modelscope_i2v.load(stage_1_folder, device=torch.device('cpu', 0), show_progress=False)
+    assert made.to(torch.device('cpu')).device == torch.device('cpu')
+    with pytest.raises(modelscope_i2v.DeviceError, match='torch.float16 is a dtype, not a device'):
+        made.to(torch.float16)

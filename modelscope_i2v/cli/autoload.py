@@ -1,4 +1,4 @@
-"""``autoload``: have ModelScope know this package without importing it, from now on or no longer."""
+"""``autoload``: let ModelScope find this package without an import of it, or stop that."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ def register(subparsers: Any) -> None:
         usage='(--enable | --disable | --status)',
         summary="make the hub's snippets work without 'import modelscope_i2v'",
         description=(
-            'Register with ModelScope whenever that is imported, in all programs of this environment. Switched off for '
-            'one program by MODELSCOPE_I2V_AUTOLOAD=0.'
+            'Register with ModelScope whenever it is imported, in every program of this environment. Set '
+            'MODELSCOPE_I2V_AUTOLOAD=0 to switch this off for one program.'
         ),
         examples=['--enable', '--status'],
     )
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument('--enable', dest='action', action='store_const', const='enable', help='install the hook')
-    group.add_argument('--disable', dest='action', action='store_const', const='disable', help='remove it')
-    group.add_argument('--status', dest='action', action='store_const', const='status', help='say whether it is there')
+    group.add_argument('--disable', dest='action', action='store_const', const='disable', help='remove the hook')
+    group.add_argument(
+        '--status', dest='action', action='store_const', const='status', help='say whether the hook is installed'
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Change or tell."""
+    """Change the state or report it."""
     from modelscope_i2v.plugin.autoload import installation
 
     if arguments.action == 'enable':
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             say(f"Autoload is enabled: the hook is in '{found.folder}'.")
             if not found.current:
-                say('It is that of another version: run --enable again.')
+                say('The hook belongs to another version. Run --enable again.')
             if found.switched_off:
                 say(f'{installation.SWITCH}=0 switches it off here.')
     return 0

@@ -1,4 +1,4 @@
-"""``chain``: a picture becomes a video, and that a sharper one."""
+"""``chain``: a picture becomes a video, which becomes a sharper one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.chain_arguments import LOADING, LOADING_BOTH, PREFIXED, PREFIXES, stage_names
+from modelscope_i2v.networks.attention import BACKENDS
+from modelscope_i2v.runtime.device import DTYPES
 from modelscope_i2v.stage import Stage, first_stage, stage_of
 
-#: Options without a prefix that both stages take.
+#: Options without a prefix that go to both stages.
 SHARED = ('seed', 'steps')
 
 
@@ -30,8 +32,8 @@ def register(subparsers: Any) -> None:
         subparsers,
         'chain',
         usage='IMAGE -o OUT.mp4 [options]',
-        summary='turn a picture into a sharp video, both stages',
-        description='Turn a picture into a video, and make that sharper. Its frames stay in memory between the stages.',
+        summary='turn a picture into a sharp video with both stages',
+        description='Turn a picture into a video, then sharpen it. The frames stay in memory between the stages.',
         examples=[
             'photo.jpg -o sharp.mp4 --text "a red fox in snow"',
             'photo.jpg -o sharp.mp4 --keep-stage1 video.mp4 --stage1-seed 1 --stage2-seed 2',
@@ -40,7 +42,9 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument('image', metavar='IMAGE', help='path or URL of the picture')
     add_output_options(parser)
-    parser.add_argument('--keep-stage1', metavar='FILE', help="write stage 1's video too (default: it is not kept)")
+    parser.add_argument(
+        '--keep-stage1', metavar='FILE', help="also write stage 1's video to FILE (default: do not keep it)"
+    )
     both = parser.add_argument_group('both stages')
     add_loading_options(both)
     add_call_options(both, first.arguments, SHARED)
@@ -50,14 +54,20 @@ def register(subparsers: Any) -> None:
 
 
 def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model_prefix: str, bare: Any) -> None:
-    """One group with all options of a stage."""
+    """Add a group with all options of one stage."""
     group = parser.add_argument_group(f'stage {number}: {stage.task}')
-    default = 'the embedded model, no download' if number == 1 else 'the counterpart of --model'
-    group.add_argument(f'--{model_prefix}model', help=f"a model's folder or a hub id (default: {default})")
-    default = "the hub's default branch" if number == 1 else 'as --model-revision'
-    group.add_argument(f'--{model_prefix}model-revision', help=f'revision of a hub id (default: {default})')
+    default = 'the embedded model, which needs no download' if number == 1 else 'the counterpart of --model'
+    group.add_argument(f'--{model_prefix}model', help=f'model folder or hub id (default: {default})')
+    default = "the hub's default branch" if number == 1 else 'same as --model-revision'
+    group.add_argument(f'--{model_prefix}model-revision', help=f'revision on the hub (default: {default})')
     if number == 2:
-        group.add_argument('--stage2-device', help='another device for stage 2 (default: as --device)')
+        group.add_argument('--stage2-device', help='device for stage 2 (default: same as --device)')
+        group.add_argument(
+            '--stage2-dtype', choices=('auto', *DTYPES), help='precision of stage 2 (default: same as --dtype)'
+        )
+        group.add_argument(
+            '--stage2-attention', choices=('auto', *BACKENDS), help='back end of stage 2 (default: same as --attention)'
+        )
     add_lora_options(group, prefix=model_prefix)
     names = option_names(stage.arguments)
     add_call_options(group, stage.arguments, [name for name in names if name in bare and name not in SHARED])
@@ -66,14 +76,14 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Both stages, then report."""
+    """Run both stages, then report."""
     from modelscope_i2v.generation.chain import chain
 
     first, second = _stages()
     for prefix in ('', 'stage2_'):
         if getattr(arguments, f'{prefix}model_revision') and not (arguments.model or arguments.stage2_model):
             option = f'{prefix}model'.replace('_', '-')
-            raise InputError(f"'--{option}-revision' goes with '--{option}': the embedded model has no revisions.")
+            raise InputError(f"'--{option}-revision' needs '--{option}': the embedded model has no revisions.")
     names = stage_names(first, second)
     call = given(arguments, *SHARED, 'show_progress', *names[0], *names[1])
     for prefix in PREFIXES:

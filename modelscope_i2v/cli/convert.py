@@ -1,4 +1,4 @@
-"""``convert``: a model's files become small safetensors."""
+"""``convert``: turn a model's files into small safetensors files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ def register(subparsers: Any) -> None:
         'convert',
         usage='MODEL -o FOLDER [options]',
         summary="make a model's files small and safe",
-        description='Write what a model uses of its files as safetensors, in half precision: of about 15 GB remain 4.3 '
-        'for stage 1 and 3.7 for stage 2.',
+        description='Write only the weights that a model uses, as safetensors in half precision. About 15 GB per stage '
+        'shrink to 4.3 GB for stage 1 and 3.7 GB for stage 2.',
         examples=['damo/Image-to-Video --model-revision v1.1.0 -o ~/models/Image-to-Video'],
     )
-    parser.add_argument('model', metavar='MODEL', help="a model's folder or a hub id")
-    parser.add_argument('-o', '--output', required=True, metavar='FOLDER', help='a new folder for the model (required)')
+    parser.add_argument('model', metavar='MODEL', help='model folder or hub id')
     parser.add_argument(
-        '--model-revision', help="revision of a hub id, for example v1.1.0 (default: the hub's default branch)"
+        '-o', '--output', required=True, metavar='FOLDER', help='new folder for the converted model (required)'
+    )
+    parser.add_argument(
+        '--model-revision', help="revision on the hub, for example v1.1.0 (default: the hub's default branch)"
     )
     add_offline_option(parser)
     parser.add_argument(
@@ -36,7 +38,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert, and say what that saved."""
+    """Convert, and report how much space that saved."""
     from modelscope_i2v.generation.load import find_model
     from modelscope_i2v.runtime.device import DTYPES
     from modelscope_i2v.weights.convert import check_new, convert_model

@@ -1,4 +1,4 @@
-"""``evaluate``: how good a video is, in numbers."""
+"""``evaluate``: measure the quality of a video."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def register(subparsers: Any) -> None:
         'evaluate',
         usage='VIDEO [options]',
         summary='measure a video',
-        description='Measure likeness to its source, consistency, motion, flicker and sharpness of a video.',
+        description='Measure a video: similarity to its source, consistency, motion, flicker and sharpness.',
         examples=['video.mp4 --image photo.jpg', 'sharper.mp4 --source video.mp4'],
     )
     parser.add_argument('video', metavar='VIDEO', help='path or URL of the video')
-    parser.add_argument('--image', metavar='IMAGE', help='the picture that it was made from (default: none)')
+    parser.add_argument('--image', metavar='IMAGE', help='the picture that the video was made from (default: none)')
     parser.add_argument(
-        '--source', metavar='VIDEO', help='the video that it was made from; needs the extra train (default: none)'
+        '--source', metavar='VIDEO', help="the video that it was made from; needs the extra 'train' (default: none)"
     )
     add_json_option(parser)
     group = parser.add_argument_group('encoder')
     group.add_argument(
-        '--model', help='folder or hub id of the stage-1 model whose CLIP tower encodes (default: the embedded one)'
+        '--model', help='stage-1 model whose CLIP tower encodes, a folder or hub id (default: the embedded model)'
     )
     group.add_argument(
-        '--model-revision', help="revision of a hub id, for example v1.1.0 (default: the hub's default branch)"
+        '--model-revision', help="revision on the hub, for example v1.1.0 (default: the hub's default branch)"
     )
     add_offline_option(group)
     add_device_option(group)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if source is not None:
         check_torchmetrics()
     if arguments.model is None and arguments.model_revision is not None:
-        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
+        raise InputError("'--model-revision' needs '--model': the embedded model has no revisions.")
     encoder = load_image_encoder(
         arguments.model, arguments.model_revision, offline=arguments.offline, device=arguments.device
     )
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         say_json(_finite({**about, **dataclasses.asdict(evaluation)}))
     else:
         _print(arguments.video, evaluation)
-        knows = 'knows colours and places only; --model damo/Image-to-Video knows what is shown'
+        knows = 'sees only colours and their places; --model damo/Image-to-Video recognises content'
         say(f'{"encoder":24}{name:38}{"" if arguments.model else knows}'.rstrip())
     _warn(evaluation)
     return 0
@@ -84,20 +84,20 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
     rows = []
     if found.image_video_similarity is not None:
         value = _similarity(found.image_video_similarity)
-        rows.append(('image-video similarity', value, '-1..1, 1: to the encoder, every frame is the picture'))
+        rows.append(('image-video similarity', value, '-1..1, 1: the encoder finds every frame equal to the picture'))
     if found.comparison is not None:
         value = _similarity(found.comparison.similarity)
         rows += [
-            ('video-video similarity', value, '-1..1, 1: to the encoder, every frame is that of the source'),
-            ('PSNR', f'{found.comparison.psnr:.2f} dB', '0 and up, higher: nearer to the source'),
-            ('SSIM', f'{found.comparison.ssim:.4f}', '-1..1, 1: equal to the source'),
+            ('video-video similarity', value, '-1..1, 1: the encoder finds every frame equal to the source'),
+            ('PSNR', f'{found.comparison.psnr:.2f} dB', '0 and up, higher: closer to the source'),
+            ('SSIM', f'{found.comparison.ssim:.4f}', '-1..1, 1: identical to the source'),
         ]
-    rows.append(('temporal consistency', _number(found.temporal_consistency), '-1..1, 1: also of a frozen clip'))
+    rows.append(('temporal consistency', _number(found.temporal_consistency), '-1..1, 1: steady, or frozen'))
     if found.motion is not None:
         rows += [
             ('motion', f'{found.motion.flow:.3f} pixels per frame', '0: frozen'),
             ('frame difference', _number(found.motion.difference), '0..1, 0: frozen'),
-            ('motion coherence', _number(found.motion.coherence), '0..1, change that motion explains; 0: frozen'),
+            ('motion coherence', _number(found.motion.coherence), '0..1, share of change due to motion; 0: frozen'),
         ]
     rows.append(('flicker', _number(found.flicker), '0..2, 0: static or changing steadily'))
     rows.append(('sharpness', _number(found.sharpness), '0..16, higher: more fine detail'))
@@ -117,15 +117,15 @@ def _frozen(found: Evaluation) -> bool:
 
 
 def _warn(found: Evaluation) -> None:
-    """What would make the numbers misleading."""
+    """Warn about anything that makes the numbers misleading."""
     if _frozen(found):
         complain('warning: nothing moves in this clip, so its similarity, consistency and flicker prove nothing.')
     if found.comparison is not None and not found.comparison.same_length:
-        complain(f'warning: --source has another length; the first {found.comparison.frames} frames were compared.')
+        complain(f'warning: --source differs in length; only the first {found.comparison.frames} frames were compared.')
 
 
 def _finite(value: Any) -> Any:
-    """``value`` with null for infinity (the PSNR of equal videos), which JSON cannot hold."""
+    """``value`` with null for infinity (the PSNR of equal videos), which JSON cannot represent."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

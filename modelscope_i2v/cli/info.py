@@ -18,10 +18,10 @@ def register(subparsers: Any) -> None:
         'info',
         usage='VIDEO [--json]',
         summary='show how a video was made',
-        description='Show the recipe that a written video carries.',
+        description='Show how a video was made: the recipe that its file contains.',
         examples=['video.mp4'],
     )
-    parser.add_argument('video', metavar='VIDEO', help='a video that this package wrote')
+    parser.add_argument('video', metavar='VIDEO', help='a video written by this package')
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     say(f'{info.path}: {info.width}x{info.height}, {info.frames} frames, {info.fps:g} fps, {info.duration:g} s')
     if not recipe:
-        say('It carries no recipe: another program wrote it, or its metadata was stripped.')
+        say('It contains no recipe: another program wrote it, or its metadata was stripped.')
     for number, entry in enumerate(recipe, 1):
         say(f'stage {number}: {entry.get("stage", "unknown")}')
         for name, value in entry.items():

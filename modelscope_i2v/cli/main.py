@@ -15,7 +15,7 @@ from modelscope_i2v.errors import Interrupted, ModelScopeI2VError
 from modelscope_i2v.stage import stages, stages_of
 from modelscope_i2v.version import __version__
 
-#: Verbs beside those of the stages.
+#: Verbs other than those of the stages.
 VERBS = (chain, info, evaluate, train, convert, autoload)
 
 
@@ -29,10 +29,10 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 
 def run_verb(arguments: argparse.Namespace) -> int:
-    """Run the parsed verb; 0, 1 for an error that has a message, 130 when interrupted."""
-    for handler in logging.getLogger('modelscope').handlers:  # not the logger: ModelScope keeps resetting its level
+    """Run the parsed verb. Returns 0 for success, 1 for an error that has a message, 130 when interrupted."""
+    for handler in logging.getLogger('modelscope').handlers:  # not on the logger: ModelScope keeps resetting its level
         handler.setLevel(logging.WARNING)
-    # What its client logs of failing downloads, our errors say. It makes its handler when there is none.
+    # Our errors already say what the hub's client logs about failed downloads. It adds a handler only if there is none.
     client = logging.getLogger('modelscope_hub')
     client.handlers, client.propagate = [logging.NullHandler()], False
     try:
@@ -48,7 +48,7 @@ def run_verb(arguments: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit code (2, for bad usage, leaves through SystemExit)."""
+    """Entry point of the console script. Returns the exit code; bad usage raises SystemExit with code 2."""
     parser = VerbParser(
         prog='modelscope-i2v',
         description='Turn pictures into videos.',

@@ -1,6 +1,6 @@
 """``modelscope i2v``: the same verbs inside ModelScope's own command line (entry point ``modelscope_hub.cli_plugins``).
 
-ModelScope loads this module for every one of its commands, which also registers our classes for ``modelscope server``.
+ModelScope loads this module for each of its commands. That also registers our classes for ``modelscope server``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from modelscope_i2v.cli.terminal import complain
 
 
 class I2VCommand:
-    """A command as ModelScope's plug-in interface has it."""
+    """A command in the form that ModelScope's plug-in interface expects."""
 
     name = 'i2v'
 
@@ -28,10 +28,10 @@ class I2VCommand:
         parser.set_defaults(_command=I2VCommand)
 
     def execute(self) -> None:
-        """Run the verb; leaves through SystemExit with its exit code."""
+        """Run the verb, then raise SystemExit with its exit code."""
         if getattr(self.args, 'token', None) or getattr(self.args, 'endpoint', None):
             complain(
-                "'modelscope --token' and '--endpoint' do not reach i2v. Run 'modelscope login', or set "
+                "'modelscope --token' and '--endpoint' have no effect on i2v. Run 'modelscope login', or set "
                 'MODELSCOPE_API_TOKEN and MODELSCOPE_ENDPOINT.'
             )
             raise SystemExit(2)

@@ -13,52 +13,52 @@ from modelscope_i2v.runtime.device import DTYPES
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, embedded: bool = True) -> None:
-    """Which model, and where and how it runs.
+    """Add options for the model, and for where and how it runs.
 
     Args:
-        embedded: whether there is one that needs no name.
+        embedded: whether there is an embedded model, so that ``--model`` is optional.
     """
     group = parser.add_argument_group('model')
-    default = 'default: the embedded model, no download' if embedded else 'required'
-    group.add_argument('--model', required=not embedded, help=f"a model's folder or a hub id ({default})")
+    default = 'default: the embedded model, which needs no download' if embedded else 'required'
+    group.add_argument('--model', required=not embedded, help=f'model folder or hub id ({default})')
     add_revision_option(group)
     add_loading_options(group)
     add_lora_options(group)
 
 
 def add_revision_option(group: Any) -> None:
-    """Which revision of a hub's model."""
+    """Add the option for a model's revision on the hub."""
     group.add_argument(
-        '--model-revision', help="revision of a hub id, for example v1.1.0 (default: the hub's default branch)"
+        '--model-revision', help="revision on the hub, for example v1.1.0 (default: the hub's default branch)"
     )
 
 
 def add_offline_option(group: Any) -> None:
-    """Whether the network is used."""
-    group.add_argument('--offline', action='store_true', help='use the cache, never the network (default: off)')
+    """Add the option that keeps off the network."""
+    group.add_argument('--offline', action='store_true', help='use only the cache, never the network (default: off)')
 
 
 def add_device_option(group: Any) -> None:
-    """Where networks run."""
+    """Add the option for the device."""
     group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one, else the CPU)')
 
 
 def add_loading_options(group: Any) -> None:
-    """Where models come from, and where and how they run."""
+    """Add options for where models come from, and where and how they run."""
     add_offline_option(group)
     add_device_option(group)
     group.add_argument(
-        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half on a GPU)'
+        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half precision on a GPU)'
     )
     group.add_argument(
-        '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers where it works)'
+        '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'
     )
 
 
 def add_lora_options(group: Any, prefix: str = '') -> None:
-    """Which fine-tuning of the model, and how much of it."""
+    """Add options for a LoRA and its strength."""
     group.add_argument(
-        f'--{prefix}lora', metavar='FILE', help='LoRA file (.safetensors) that changes the UNet (default: none)'
+        f'--{prefix}lora', metavar='FILE', help='LoRA file (.safetensors) to apply to the UNet (default: none)'
     )
     group.add_argument(f'--{prefix}lora-scale', type=float, metavar='FLOAT', help='LoRA strength (default: 1)')
 
@@ -71,7 +71,7 @@ def option_names(kind: type[GenerationArguments]) -> list[str]:
 def add_call_options(
     group: Any, kind: type[GenerationArguments], only: Iterable[str] | None = None, prefix: str = ''
 ) -> None:
-    """One ``--kebab-case`` option for every argument of ``kind`` that a terminal can give (or of ``only`` those)."""
+    """Add a ``--kebab-case`` option for each argument of ``kind`` that a terminal can give, or for ``only`` some."""
     names = option_names(kind) if only is None else list(only)
     for item in dataclasses.fields(kind):
         if item.name not in names:
@@ -86,22 +86,22 @@ def add_call_options(
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Where the result goes and how it is reported."""
+    """Add options for where the result goes and how it is reported."""
     parser.add_argument('-o', '--output', required=True, metavar='OUT.mp4', help='the video to write (required)')
     add_json_option(parser)
     parser.add_argument(
         '--show-progress',
         action=argparse.BooleanOptionalAction,
-        help='progress on standard error: bars in a terminal, else a line a phase (default: on)',
+        help='show progress on standard error: bars in a terminal, otherwise one line per phase (default: on)',
     )
 
 
 def add_json_option(parser: Any) -> None:
-    """How the result is reported."""
+    """Add the option for a report that scripts can read."""
     parser.add_argument('--json', action='store_true', help='print one JSON line for scripts (default: off)')
 
 
 def given(arguments: argparse.Namespace, *names: str, prefix: str = '') -> dict[str, Any]:
-    """Those of ``names`` that were given on the command line (behind ``prefix``), by the name with the prefix."""
+    """The values given on the command line for ``names``, each with ``prefix`` in front, by the prefixed name."""
     values = {prefix + name: getattr(arguments, prefix + name, None) for name in names}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The verb of one task, such as ``image-to-video``: made from what its stages say about themselves."""
+"""The verb of one task, such as ``image-to-video``, built from what its stages say about themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modelscope_i2v.stage import Stage, stages_of
 
 
 def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
-    """Add the verb of a task to a parser; of several stages that do the same, the first describes it."""
+    """Add the verb of a task to a parser. If several stages do the same task, the first one describes the verb."""
     stage = same_task[0]
     verb = stage.verb
     parser = add_verb(
@@ -52,7 +52,7 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
     from modelscope_i2v.runtime.execution import Execution
 
     if arguments.model is None and arguments.model_revision is not None:
-        raise InputError("'--model-revision' goes with '--model': the embedded model has no revisions.")
+        raise InputError("'--model-revision' needs '--model': the embedded model has no revisions.")
     call = given(arguments, *names, 'show_progress')
     check_output(arguments.output)
     execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention'))

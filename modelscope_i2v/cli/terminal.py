@@ -1,4 +1,4 @@
-"""Words to the person at the terminal: results on standard output, everything else on standard error."""
+"""Output to the terminal: results go to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def say(line: str) -> None:
-    """One line on standard output."""
+    """Write one line to standard output."""
     sys.stdout.write(f'{line}\n')
     sys.stdout.flush()
 
 
 def say_json(value: Any) -> None:
-    """``value`` as one line of JSON on standard output, for scripts."""
+    """Write ``value`` to standard output as one line of JSON, for scripts."""
     say(json.dumps(value, ensure_ascii=False))
 
 
 def complain(line: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     sys.stderr.write(f'modelscope-i2v: {line}\n')

@@ -1,4 +1,4 @@
-"""``train``: fine-tune a model on one's own videos and pictures."""
+"""``train``: fine-tune a model on your own videos and pictures."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def register(subparsers: Any) -> None:
         'train',
         usage='CONFIG [--json]',
         summary='fine-tune a model on your own videos',
-        description='Fine-tune a model (LoRA, or all weights of a small one); an interrupted training is resumed.',
+        description='Fine-tune a model: a LoRA, or all weights of a small model. Interrupted training is resumed.',
         examples=['fox.json'],
     )
-    parser.add_argument('configuration', metavar='CONFIG', help='JSON file, see the README')
+    parser.add_argument('configuration', metavar='CONFIG', help='JSON file that says what to train, on what and for how long')
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _progress_shown() -> Iterator[None]:
-    """Reports of the training on standard error."""
+    """Show reports of the training on standard error."""
     logger, handler = logging.getLogger('modelscope_i2v.training'), logging.StreamHandler()
     level = logger.level
     logger.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""What to say about an argument that nobody takes: the nearest of ours, or ours for a name of another library."""
+"""What to say about an unknown argument: the nearest name of ours, or our name for one from another library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from modelscope_i2v.errors import nearest
 
-#: Names that people bring from diffusers and other video libraries -> our arguments, the first that is known counts.
+#: Names from diffusers and other video libraries -> our arguments; the first one that the call takes is suggested.
 OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         'num_inference_steps': ('steps',),
@@ -22,6 +22,10 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'strength': ('noise_level',),
         'noise_aug_strength': ('noise_strength',),
         'target_fps': ('fps', 'output_fps'),
+        'fps': ('output_fps',),
+        'model': ('stage1',),
+        'stage1_model': ('stage1',),
+        'stage2_model': ('stage2',),
         'frame_rate': ('output_fps',),
         'max_frames': ('num_frames',),
         'video_length': ('num_frames',),
@@ -39,14 +43,14 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'device_map': ('device',),
     }
 )
-#: Names that no single argument of ours stands for, with what to do instead.
+#: Names that match no single argument of ours -> what to do instead.
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
         'image': 'Give the input as the first argument.',
         'video': 'Give the input as the first argument.',
         'video_path': 'Give the input as the first argument.',
-        'num_videos_per_prompt': "Give a list of inputs, with a list of numbers as 'seed', for several videos.",
-        'decode_chunk_size': 'Leave it out: frames are decoded a few at a time, as many as the memory suits.',
+        'num_videos_per_prompt': "For several videos, give a list of inputs, with a list of numbers as 'seed'.",
+        'decode_chunk_size': 'Leave it out: frames are always decoded a few at a time, to save memory.',
         'return_dict': 'Leave it out: the result is always a dict.',
         'resolution': "Give 'height' and 'width'.",
         'compile': 'Leave it out: nothing would be compiled.',
@@ -56,18 +60,21 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 )
 
 
-#: What is said when a model is loaded, not in a call.
+#: Arguments for loading a model, not for a call.
 LOADING = ('device', 'dtype', 'attention', 'lora', 'lora_scale')
 
 
 def hint(name: str, known: Collection[str]) -> str:
     """What to do instead of the unknown argument ``name``, as a sentence after a space, or an empty string."""
     ours = OURS.get(name, ())
-    taken = [candidate for candidate in ours if candidate in known]
+    prefix = next((prefix for prefix in ('stage1_', 'stage2_') if name.startswith(prefix)), '')
+    bare = name.removeprefix(prefix)
+    names = [each for own in (bare, *OURS.get(bare, ())) for each in (prefix + own, own)] if prefix else []
+    taken = [candidate for candidate in (*ours, *names) if candidate in known]
     if taken:
         return f" Did you mean '{taken[0]}'?"
     if name in LOADING or set(ours) & set(LOADING):
-        return ' Say it where the model is loaded: in load(...) or pipeline(...).'
+        return ' Give it when you load the model, to load(...) or pipeline(...).'
     if 'text' in ours:
         return f' {ADVICE["text"]}'
     if name in ADVICE:
@@ -76,10 +83,10 @@ def hint(name: str, known: Collection[str]) -> str:
 
 
 def unknown_argument(name: str, known: Collection[str], where: str = '') -> TypeError:
-    """The error for an argument that nobody takes.
+    """The error for an unknown argument.
 
     Args:
-        where: what was called, if that is to be named.
+        where: what was called, if the message should name it.
     """
     place = f' of {where}' if where else ''
     return TypeError(f"Unknown argument '{name}'{place}.{hint(name, known)} Known: {', '.join(sorted(known))}.")

@@ -1,7 +1,7 @@
 """The arguments of one generation as a frozen dataclass: names, meanings, defaults and limits in one place.
 
 The pipelines check calls with it and show it as their signature, and the command line derives its options from it. To
-add an argument that every stage takes, add a field here; one of a single stage belongs into that stage's folder.
+add an argument that every stage takes, add a field here. An argument of a single stage belongs in that stage's folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modelscope_i2v.media.limits import MAX_FPS, MAX_FRAMES, MAX_SIDE, MIN_FPS
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
 SPACINGS = ('leading', 'trailing')
-#: What an option's help says about its default where that is the model's to say.
+#: How an option's help describes a default that the model sets.
 FROM_MODEL = "the model's"
 
 Arguments = TypeVar('Arguments', bound='GenerationArguments')
@@ -39,32 +39,34 @@ def option(
     """A dataclass field.
 
     Args:
-        cli: the type that the command line parses it with; None: it is no option there.
-        default_text: what the help says about the default; None: the default itself.
+        cli: the type that the command line parses it as; None: it is not an option there.
+        default_text: how the help describes the default; None: as the value itself.
     """
     shown = str(default) if default_text is None else default_text
+    if default_text == FROM_MODEL and default is not None:
+        shown = f'{FROM_MODEL}, else {default}'
     return field(default=default, metadata={'help': help, 'cli': cli, 'choices': choices, 'default': shown})
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationArguments:
-    """What every stage's calls take. None means "decide from the others or from the configuration".
+    """The arguments that calls of every stage take. None means "decide from the others or from the configuration".
 
     Raises:
         InputError: naming the argument, what was found and what is allowed.
     """
 
     output_video: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | None] | None = option(
-        None, 'path of the video to write; for a list of inputs, one each'
+        None, 'path of the video to write; for a list of inputs, a list of paths'
     )
     output_type: str = option('mp4', 'what to return: mp4 bytes, np, pt, pil or latent')
-    seed: int | Sequence[int] | None = option(
-        None, 'same seed, same video', cli=int, default_text=f'{FROM_MODEL}, else random'
+    seed: int | Sequence[int | None] | None = option(
+        None, 'random seed; the same seed gives the same video', cli=int, default_text=f'{FROM_MODEL}, else random'
     )
     steps: int | None = option(
-        None, 'solver steps, exactly this many', cli=int, default_text=f"{FROM_MODEL}, else the solver's"
+        None, 'exact number of solver steps', cli=int, default_text=f"{FROM_MODEL}, else the solver's"
     )
-    solver: str | None = option(None, 'sampler', cli=str, default_text=FROM_MODEL)
+    solver: str | None = option(None, 'sampling method', cli=str, default_text=FROM_MODEL)
     timestep_spacing: str | None = option(
         None,
         'which timesteps the solver visits',
@@ -73,28 +75,28 @@ class GenerationArguments:
         default_text=f"{FROM_MODEL}, else the solver's",
     )
     guidance_scale: float = option(
-        1.0, 'classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
+        1.0, 'strength of classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
     )
     guidance_rescale: float = option(
-        0.0, 'pull the contrast of guided predictions back, 0..1', cli=float, default_text=FROM_MODEL
+        0.0, 'how strongly to reduce the contrast that guidance adds, 0..1', cli=float, default_text=FROM_MODEL
     )
     guidance_min_timestep: int = option(
-        0, 'no guidance at timesteps below this one of 0..999: faster', cli=int, default_text=FROM_MODEL
+        0, 'skip guidance at timesteps (0..999) below this one, which is faster', cli=int, default_text=FROM_MODEL
     )
-    num_frames: int | None = option(None, 'frames of the video', cli=int, default_text=FROM_MODEL)
+    num_frames: int | None = option(None, 'number of frames', cli=int, default_text=FROM_MODEL)
     height: int | None = option(None, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(None, 'width in pixels', cli=int, default_text=FROM_MODEL)
-    fit: str = option('crop', 'how the input is made to fit', cli=str)
-    output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text='as --fps')
+    fit: str = option('crop', 'how the input is fitted to the size', cli=str)
+    output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text='same as --fps')
     latents: torch.Tensor | None = option(None, 'latents to start from, float32 [1, 4, F, h, w]')
     callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
     show_progress: bool = option(True, 'show progress')
 
     #: The stage's solvers by name.
     samplers: ClassVar[Mapping[str, Sampler]]
-    #: Where a model's own default decides whether another argument is allowed: the value that allows most.
+    #: Arguments that limit others and whose default the model sets -> the value that allows most.
     most_permissive: ClassVar[Mapping[str, Any]] = {}
-    #: Argument -> the one that it decides. Given later than that one, it wins over it; given together, it does not.
+    #: Argument -> the argument that it decides. It overrides one from an earlier source, not one from the same.
     decides: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
@@ -131,16 +133,16 @@ class GenerationArguments:
 
     @property
     def sampler(self) -> Sampler:
-        """What :attr:`solver` stands for."""
+        """The sampler that :attr:`solver` names."""
         return self.samplers[str(self.solver)]
 
     @property
     def output_path(self) -> str | os.PathLike[str] | None:
-        """:attr:`output_video`, which is one path once it has been checked."""
+        """:attr:`output_video` as one path, which it is after the checks."""
         return cast('str | os.PathLike[str] | None', self.output_video)
 
     def generator(self) -> torch.Generator:
-        """The only source of random draws of a generation, on the CPU whatever the device."""
+        """The only source of random draws in a generation. It is on the CPU, whatever the device."""
         return torch.Generator().manual_seed(cast(int, self.seed or 0))
 
     def put(self, name: str, value: Any) -> None:
@@ -148,13 +150,13 @@ class GenerationArguments:
         object.__setattr__(self, name, value)
 
     def resolve(self, name: str, value: Any) -> None:
-        """Fill in an argument that was left to be decided; only ``__post_init__`` calls this."""
+        """Fill in an argument that was left open; only ``__post_init__`` calls this."""
         if getattr(self, name) is None:
             self.put(name, value)
 
 
 def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Arguments:
-    """Arguments from ``sources``, the later ones winning; None in a source means "not given".
+    """Arguments from ``sources``; later ones win. None in a source means "not given".
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.

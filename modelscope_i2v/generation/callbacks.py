@@ -1,4 +1,4 @@
-"""Between the sampler and the user's ``callback_on_step_end``: scales, timesteps, and what it may return."""
+"""Connects the sampler to the user's ``callback_on_step_end``: scales, timesteps, and checks of what it returns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modelscope_i2v.generation.arguments import GenerationArguments
 
 
 def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSchedule, bar: Any) -> Callback:
-    """What a sampler calls after each step: moves ``bar`` on, and lets the user look at the latents or replace them.
+    """What a sampler calls after each step: it advances ``bar`` and lets the user see or replace the latents.
 
-    The user sees latents as the network works on them, and its timesteps.
+    The user sees latents in the scale that the network works on, and the network's timesteps.
 
     Raises (when called):
-        InputError: if the user's callback returns something else than finite latents of the same shape.
+        InputError: if the user's callback returns anything but finite latents of the same shape.
     """
 
     def call(index: int, sigma: float, sigma_next: float, x: torch.Tensor) -> torch.Tensor | None:

@@ -1,7 +1,7 @@
-"""Both stages: a picture becomes a video, and that a sharper one.
+"""Both stages: a picture becomes a video, which becomes a sharper one.
 
-Stage 1's frames stay in memory instead of passing through a lossy file, and stage 1 is gone before stage 2 is loaded:
-only its autoencoder stays, which stage 2 shares if its own has the same weights.
+Stage 1's frames stay in memory instead of passing through a lossy file. Stage 1 is freed before stage 2 is loaded. Only
+its autoencoder stays: stage 2 shares it if its own has the same weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
 from modelscope_i2v.generation.early_checks import check_arguments, check_call
-from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder
+from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder, is_hub_id
 from modelscope_i2v.generation.pipeline import GenerationPipeline
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
 from modelscope_i2v.hub.snapshots import Snapshot
@@ -45,7 +45,7 @@ def chain(
     offline: bool = False,
     **arguments: Any,
 ) -> dict[str, Any]:
-    """Turn a picture into a video, and that into a sharper one.
+    """Turn a picture into a video, then into a sharper one.
 
     >>> modelscope_i2v.chain('photo.jpg', text='a red fox', output_video='sharper.mp4')['output_video']
     'sharper.mp4'
@@ -53,28 +53,30 @@ def chain(
     Args:
         image: any picture that stage 1 takes.
         text: what the video shows, for stage 2.
-        stage1, stage2: a model's folder, a hub id, or a pipeline that is loaded already (it stays as it is); None is
-            the embedded model, or for ``stage2`` the counterpart of ``stage1``.
-        stage1_seed, stage2_seed: the seed of each stage; ``seed`` is for both.
+        stage1, stage2: a model's folder, a hub id, or a loaded pipeline, which stays unchanged. None means the embedded
+            model, or for ``stage2`` the counterpart of ``stage1``.
+        stage1_seed, stage2_seed: the seed of each stage; ``seed`` sets both.
         output_video: path to write; None returns the MP4 as bytes.
         keep_stage1: path to write stage 1's video to.
         offline: use the cache only, never the network.
-        **arguments: those of the two stages. A name that only one stage takes goes there, ``num_frames`` to stage 1,
-            ``height``, ``width``, ``output_fps`` and ``output_type`` to stage 2; ``steps``, ``seed``,
-            ``show_progress`` and ``callback_on_step_end`` go to both. ``stage1_`` or ``stage2_`` before a name
-            (``stage1_solver``) gives it to one stage. ``device``, ``dtype`` and ``attention`` are for both models;
-            ``revision``, ``lora`` and ``lora_scale`` are stage 1's. With a prefix each is for one model. Stage 2 has
-            the revision of stage 1 unless it is given its own.
+        **arguments: arguments of the two stages. A name that only one stage takes goes to that stage. ``num_frames``
+            goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
+            ``seed``, ``show_progress`` and ``callback_on_step_end`` go to both. The prefix ``stage1_`` or ``stage2_``
+            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply to both models;
+            ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them applies to one
+            model. Stage 2 uses the revision of stage 1 unless it gets its own.
 
     Returns:
-        The result of stage 2 (``output_video``, ``seed``, ``model_revision``), and under ``'stage1'`` that of stage 1,
-        whose ``output_video`` is ``keep_stage1``, or uint8 RGB frames ``[F, H, W, 3]`` without it.
+        The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
+        ``'stage1'``. Its ``output_video`` is ``keep_stage1``, or uint8 RGB frames ``[F, H, W, 3]`` if that is None.
 
     Raises:
         TypeError: for an unknown argument. InputError, ConfigurationError, CheckpointError, DeviceError, OutputError:
-            as the stages do; what can be found out is found out before anything is downloaded or generated.
+            as in the stages. What can be checked early is checked before anything is downloaded or generated.
     """
     check_text('text', text, error=InputError)
+    _check_model('stage1', stage1)
+    _check_model('stage2', stage2)
     one_stage = stage1.stage if isinstance(stage1, GenerationPipeline) else first_stage()
     other_stage = _next_stage(one_stage)
     seed = arguments.pop('seed', None)
@@ -82,6 +84,7 @@ def chain(
     for share, own in zip(shares, (stage1_seed, stage2_seed), strict=True):
         share.call.update({} if seed is None and own is None else {'seed': seed if own is None else own})
     shares[1].call.update({'text': text} if text else {})
+    shares[1].call.update({} if output_video is None else {'output_video': output_video})
     first = Link(one_stage, stage1, shares[0])
     second = Link(other_stage, _second_model(first, stage2, other_stage), shares[1])
     if isinstance(second.model, (str, os.PathLike)) and not is_folder(second.model):
@@ -91,7 +94,7 @@ def chain(
     check_arguments(second.stage, second.call)
     executions = _executions(first, second)
     picture = load_image(image)
-    # Both are found before either is loaded: a typing error in stage 2's name must not cost stage 1's time.
+    # Find both before loading either: a typo in stage 2's name must not cost stage 1's time.
     found = [link.find(offline=offline) for link in (first, second)]
     folders = [snapshot.complete() if snapshot is not None else None for snapshot in found]
     lonely = next((execution for execution in executions if execution and execution.instead_of_gpu), None)
@@ -107,7 +110,7 @@ def chain(
     two = second.load(folders[1], executions[1])
     if not second.is_loaded:
         two.model.share_autoencoder(owner)
-    return {**two(low, output_video=output_video, **second.call), 'stage1': result}
+    return {**two(low, **second.call), 'stage1': result}
 
 
 @dataclass(frozen=True)
@@ -130,11 +133,11 @@ class Link:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether somebody else has loaded the model, and keeps it."""
+        """Whether the caller has loaded the model, and keeps it."""
         return isinstance(self.model, GenerationPipeline)
 
     def model_name(self) -> str:
-        """What the model is known as: a hub id, ``'embedded'``, or a folder's name."""
+        """The model's name: a hub id, ``'embedded'``, or a folder's name."""
         if isinstance(self.model, GenerationPipeline):
             return self.model.model_name
         if self.model is None:
@@ -142,19 +145,21 @@ class Link:
         return model_identity(Path(self.model))[0] if is_folder(self.model) else os.fspath(self.model)
 
     def revision(self) -> str | None:
-        """Of the model on the hub, if it was named or is known."""
+        """The model's revision on the hub, if it was given or is known."""
         if isinstance(self.model, GenerationPipeline):
             return self.model.model_revision
+        if isinstance(self.model, (str, os.PathLike)) and is_folder(self.model):
+            return model_identity(Path(self.model))[1]
         named: str | None = self.loading.get('revision')
         return named
 
     def execution(self) -> Execution:
         """Where the model will run."""
         device, dtype, attention = (self.loading.get(name) for name in LOADING_BOTH)
-        return Execution.resolve(device, dtype or 'auto', attention or 'auto')
+        return Execution.resolve(device, dtype, attention)
 
     def find(self, *, offline: bool) -> Snapshot | None:
-        """The model, found to take the call, its weights not fetched yet; None if it is loaded."""
+        """Find the model and check that it takes the call, but fetch no weights. None if it is already loaded."""
         if isinstance(self.model, GenerationPipeline):
             if self.model.stage is not self.stage:
                 wanted, found = self.stage.task, self.model.stage.task
@@ -162,15 +167,22 @@ class Link:
             if self.loading:
                 names = ', '.join(map(repr, self.loading))
                 raise InputError(
-                    f'{names} for {self.stage.task}: this says how a model is loaded, but a pipeline was given. Leave '
-                    'it out.'
+                    f'{names} for {self.stage.task}: this is for loading a model, but a loaded pipeline was given. '
+                    'Leave it out.'
                 )
+            for name in ('output_video', 'output_type'):
+                if name in self.model.call_defaults:
+                    raise InputError(
+                        f'The pipeline for {self.stage.task} has a default {name!r}, which a chain decides for both '
+                        'stages. Load it without.'
+                    )
             self.model.resolve_arguments(self.call)
             return None
         revision = self.loading.get('revision')
         if self.model is None and revision is not None:
             raise InputError(
-                f'The revision {revision!r} for {self.stage.task} needs a model of the hub: the embedded one has none.'
+                f'The revision {revision!r} for {self.stage.task} needs a model from the hub: '
+                'the embedded model has no revisions.'
             )
         model = embedded_model(self.stage.task) if self.model is None else self.model
         snapshot = find_model(model, revision, offline=offline)
@@ -179,7 +191,7 @@ class Link:
         return snapshot
 
     def load(self, folder: ModelFolder | None, execution: Execution | None) -> Any:
-        """The pipeline."""
+        """The pipeline, which is built unless the caller has loaded it."""
         if folder is None or execution is None:
             return self.model
         options = {name: self.loading[name] for name in ('lora', 'lora_scale') if name in self.loading}
@@ -187,9 +199,15 @@ class Link:
         return build_pipeline(folder, execution, **options, **shown)
 
 
+def _check_model(name: str, model: Any) -> None:
+    """Raise InputError unless ``model`` is something that can name or be a model."""
+    if model is not None and not isinstance(model, (str, os.PathLike, GenerationPipeline)):
+        raise InputError(f"'{name}' must be a folder, a hub id or a pipeline, found {type(model).__name__}.")
+
+
 def _next_stage(first: Stage) -> Stage:
     if first.followed_by is None:
-        raise InputError(f'Nothing makes videos of {first.task} sharper: there is no stage after it.')
+        raise InputError(f'No stage follows {first.task}: nothing can make its videos sharper. Use it without a chain.')
     return stage_of(first.followed_by)
 
 
@@ -202,6 +220,8 @@ def _second_model(first: Link, stage2: Model, second: Stage) -> Model:
         return None
     if name == first.stage.default_hub_model:
         return second.default_hub_model
+    if isinstance(first.model, (str, os.PathLike)) and (is_folder(first.model) or not is_hub_id(first.model)):
+        find_model(first.model)  # if stage 1 is no model, say that; this needs no network
     raise ConfigurationError(
         f"'{name}' has no known counterpart for stage 2. Name one with 'stage2' (--stage2-model), for example "
         f'{second.default_hub_model}.'
@@ -210,15 +230,17 @@ def _second_model(first: Link, stage2: Model, second: Stage) -> Model:
 
 def _check_places(output: str | os.PathLike[str] | None, keep: str | os.PathLike[str] | None) -> None:
     """Raise OutputError or InputError for files that cannot be written."""
-    if output is not None and keep is not None and Path(keep).resolve() == Path(output).resolve():
-        raise InputError(f"'keep_stage1' and 'output_video' are the same file, '{os.fspath(output)}'. Name two.")
     for path in (output, keep):
         if path is not None:
             check_output(path)
+    if output is not None and keep is not None and os.path.realpath(keep) == os.path.realpath(output):
+        raise InputError(
+            f"'keep_stage1' and 'output_video' are the same file, '{os.fsdecode(output)}'. Name two different files."
+        )
 
 
 def _executions(first: Link, second: Link) -> tuple[Execution | None, Execution | None]:
-    """Where each stage runs, None for a loaded one; what both have in common is looked up, and warned about, once."""
+    """Where each stage runs, None for a loaded one. If both run alike, that is looked up and warned about once."""
     one = None if first.is_loaded else first.execution()
     if second.is_loaded:
         return one, None
@@ -229,7 +251,7 @@ def _executions(first: Link, second: Link) -> tuple[Execution | None, Execution 
 def _first_video(
     pipeline: Any, image: Any, call: dict[str, Any], keep: str | os.PathLike[str] | None
 ) -> tuple[VideoSource, dict[str, Any]]:
-    """Stage 1's frames in memory, with the clock and the recipe that a file would carry; and its result."""
+    """Stage 1's frames in memory, with the frame rate and the recipe that a file would contain, and its result."""
     resolved = pipeline.resolve_arguments(call)
     result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})
     fps, recipe = float(resolved.output_fps), [pipeline.recipe(resolved)]

@@ -9,16 +9,16 @@ from typing import Any
 from modelscope_i2v.generation.argument_names import unknown_argument
 from modelscope_i2v.stage import Stage
 
-#: What a bare name means that both stages take: both of them, the first one, or the second one.
+#: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
 BOTH = ('steps', 'show_progress', 'callback_on_step_end')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
-#: Names that a prefix gives to one stage; they win over bare ones.
+#: Names that a prefix can send to one stage; prefixed names win over bare ones.
 PREFIXED = (
     'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
     'height', 'width', 'callback_on_step_end',
 )  # fmt: skip
-#: How a model is loaded: bare names of both models, bare names of the first one, and all of them with a prefix.
+#: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
 LOADING_BOTH = ('device', 'dtype', 'attention')
 LOADING_FIRST = ('revision', 'lora', 'lora_scale')
 LOADING = (*LOADING_BOTH, *LOADING_FIRST)
@@ -29,27 +29,27 @@ OWN = ('text', 'seed', 'stage1', 'stage2', 'stage1_seed', 'stage2_seed', 'output
 
 @dataclasses.dataclass(frozen=True)
 class StageShare:
-    """What one stage gets of a chain's arguments: of its call, and of the loading of its model."""
+    """One stage's share of a chain's arguments: for its call, and for loading its model."""
 
     call: dict[str, Any]
     loading: dict[str, Any]
 
 
 def stage_names(first: Stage, second: Stage) -> tuple[frozenset[str], frozenset[str]]:
-    """The bare names that go to each stage: what it alone takes, and its share of what both take."""
+    """The bare names that go to each stage: those that it alone takes, and its share of those that both take."""
     one, other = _fields(first), _fields(second)
     return frozenset({*(one - other), *BOTH, *FIRST}), frozenset({*(other - one), *BOTH, *SECOND} - {'text'})
 
 
 def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -> tuple[StageShare, StageShare]:
-    """What each stage gets of the arguments of a chain; None means "not given".
+    """Split the arguments of a chain between its stages. None means "not given".
 
     Raises:
         TypeError: for an argument that no stage takes, naming it and the nearest known one.
     """
     names = stage_names(first, second)
     shares = StageShare({}, {}), StageShare({}, {})
-    # Bare names first: those with a prefix win.
+    # Bare names first: prefixed ones win.
     for name, value in sorted(arguments.items(), key=lambda item: item[0].startswith(PREFIXES)):
         taken = False
         for index, (stage, share) in enumerate(zip((first, second), shares, strict=True)):

@@ -1,6 +1,6 @@
-"""Section ``model.model_cfg`` of configuration.json: what every stage has, as a frozen dataclass that checks itself.
+"""Section ``model.model_cfg`` of configuration.json: what all stages share, as a frozen dataclass that checks itself.
 
-Only the keys of the hub's own files are required; every other key is optional, with the reference's value as default.
+Only the keys of the hub's own files are required; every other key is optional and defaults to the original's value.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Configuration = TypeVar('Configuration', bound='StageConfiguration')
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfiguration:
-    """What every stage's section has.
+    """The keys that every stage's section has.
 
     Attributes:
-        batch_size: kept for the hub's files; one call makes one video.
-        target_fps: frames per second of a video that says nothing itself; stage 1's network is conditioned on it.
-        max_frames: frames of a video of stage 1; frames that stage 2's network sees at a time.
+        batch_size: in the hub's files, but without effect; one call makes one video.
+        target_fps: frames per second of a video that does not state them; stage 1's network is conditioned on it.
+        max_frames: number of frames of stage 1's videos; number of frames that stage 2's network sees at a time.
         steps, guidance_scale, guidance_rescale, guidance_min_timestep, solver: defaults of the call's arguments; None
             means the solver's own number of steps, or the stage's own solver.
         clip: an open_clip architecture name, or an open_clip model configuration.
@@ -66,14 +66,15 @@ class StageConfiguration:
         if not self.unet.in_channels == self.unet.out_channels == self.autoencoder.embed_dim:
             raise ConfigurationError(
                 f"'unet.in_channels' ({self.unet.in_channels}), 'unet.out_channels' ({self.unet.out_channels}) and "
-                f"'autoencoder.embed_dim' ({self.autoencoder.embed_dim}) must be equal: channels of the latents."
+                f"'autoencoder.embed_dim' ({self.autoencoder.embed_dim}) must be equal: "
+                'each is the number of latent channels.'
             )
 
     @classmethod
     def parse(
         cls: type[Configuration], section: Any, file: str | os.PathLike[str], place: str = 'model.model_cfg'
     ) -> Configuration:
-        """From the section as JSON gives it, its own sections included; unknown keys only warn.
+        """Parse the section, including its subsections, from JSON values. Unknown keys only cause a warning.
 
         Raises:
             ConfigurationError: naming file, section, key, what was found and what is allowed.
@@ -90,7 +91,7 @@ class StageConfiguration:
         raise NotImplementedError
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
-        """What the model's folder says about the arguments of a call."""
+        """The defaults that the model's folder sets for the arguments of a call."""
         names = ('steps', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'solver')
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return given if model_args is None or model_args.seed is None else {**given, 'seed': model_args.seed}

@@ -1,4 +1,4 @@
-"""What can be found out about a call before gigabytes are downloaded, and before minutes of loading."""
+"""Checks of a call that run before gigabytes are downloaded, and before minutes of loading."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import unknown_argument
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks.build import build_on_meta
 from modelscope_i2v.stage import Stage
-from modelscope_i2v.weights.lora.apply import check_scale, read_lora
+from modelscope_i2v.weights.lora.apply import check_lora, read_lora
 
 #: Arguments of a pipeline's constructor that belong to the model.
 MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
-#: What ModelScope's own ``pipeline()`` adds by itself: the code of a model's page is never run here.
+#: Added by ModelScope's own ``pipeline()``. It has no effect: code from a model's page is never run here.
 ADDED_BY_MODELSCOPE = ('trust_remote_code',)
 
 
 def call_options(stage: Stage, options: Iterable[str], where: str = 'pipeline()') -> list[str]:
-    """Those of a constructor's ``options`` that are defaults for calls.
+    """The ``options`` of a constructor that are defaults for calls.
 
     Args:
         where: what was called.
 
     Raises:
-        TypeError: for one that is unknown, or does nothing here, naming it and the nearest known one.
+        TypeError: for an option that is unknown or has no effect here, naming it and the nearest known one.
     """
     names = {item.name for item in dataclasses.fields(stage.arguments)}
     for name in options:
@@ -39,7 +38,7 @@ def call_options(stage: Stage, options: Iterable[str], where: str = 'pipeline()'
 
 
 def check_arguments(stage: Stage, call: Mapping[str, Any]) -> None:
-    """Find out before gigabytes are downloaded what no model of ``stage`` takes.
+    """Refuse arguments that no model of ``stage`` takes, before gigabytes are downloaded.
 
     Raises:
         InputError: for values that are not allowed. TypeError: for an unknown argument.
@@ -53,17 +52,14 @@ def check_call(
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
 ) -> None:
-    """Find out before minutes of loading whether a model takes the arguments of a call, and the LoRA.
+    """Check, before minutes of loading, that a model takes the arguments of a call and the LoRA.
 
     Raises:
         InputError: for arguments that do not fit. CheckpointError: for a LoRA that does not.
     """
     configuration = folder.configuration
     configuration.check_call(merge_arguments(folder.stage.arguments, folder.call_defaults(), call))
-    if lora_scale is not None:
-        check_scale(lora_scale)
-        if lora is None:
-            raise InputError("'lora_scale' goes with 'lora': there is no change to scale. Name its file.")
+    check_lora(lora, lora_scale)
     if lora is not None:
         with folder.error_context():
             unet = build_on_meta(lambda: folder.stage.networks['ckpt_unet'](configuration))

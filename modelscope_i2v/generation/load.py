@@ -1,4 +1,4 @@
-"""A pipeline for a folder or a hub id; what kind of model it is, its configuration says."""
+"""Loads a pipeline from a folder or a hub id. The configuration says what kind of model it is."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def load(
     task: Literal['image-to-video'],
     offline: bool = ...,
     device: str | int | torch.device | None = ...,
-    dtype: str | torch.dtype = ...,
-    attention: str = ...,
+    dtype: str | torch.dtype | None = ...,
+    attention: str | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     **call_defaults: Any,
@@ -47,8 +47,8 @@ def load(
     task: Literal['video-to-video'],
     offline: bool = ...,
     device: str | int | torch.device | None = ...,
-    dtype: str | torch.dtype = ...,
-    attention: str = ...,
+    dtype: str | torch.dtype | None = ...,
+    attention: str | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     **call_defaults: Any,
@@ -63,8 +63,8 @@ def load(
     task: str | None = ...,
     offline: bool = ...,
     device: str | int | torch.device | None = ...,
-    dtype: str | torch.dtype = ...,
-    attention: str = ...,
+    dtype: str | torch.dtype | None = ...,
+    attention: str | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     **call_defaults: Any,
@@ -78,8 +78,8 @@ def load(
     task: str | None = None,
     offline: bool = False,
     device: str | int | torch.device | None = None,
-    dtype: str | torch.dtype = 'auto',
-    attention: str = 'auto',
+    dtype: str | torch.dtype | None = 'auto',
+    attention: str | None = 'auto',
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
     **call_defaults: Any,
@@ -88,16 +88,16 @@ def load(
 
     Args:
         model: a model's folder, or a hub id ``owner/name``, which is downloaded unless it is in the cache.
-        revision: of a hub id; None is the hub's default.
-        task: what the model must be for; None takes any.
+        revision: revision of a hub id; None means the hub's default.
+        task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
         device, dtype, attention, lora, lora_scale: see :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
     Raises:
-        ConfigurationError: if the folder is no model of this package, or for another task.
+        ConfigurationError: if the folder is not a model of this package, or is for another task.
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
-        DeviceError, InputError, TypeError: as the pipelines do.
+        DeviceError, InputError, TypeError: as in the pipelines.
     """
     return load_on(
         Execution.resolve(device, dtype, attention),
@@ -123,9 +123,9 @@ def load_on(
     preprocessor: Any = None,
     **call_defaults: Any,
 ) -> GenerationPipeline:
-    """:func:`load` where it has been found out on which device."""
+    """Like :func:`load`, with device, precision and attention already resolved."""
     same_task = [] if task is None else stages_of(task)
-    if len(same_task) == 1:  # of several, the configuration says which
+    if len(same_task) == 1:  # if there are several, the configuration says which
         check_arguments(same_task[0], _named(call_defaults, same_task[0]))
     snapshot = find_model(model, revision, offline=offline)
     check_task(snapshot.folder, task)
@@ -137,7 +137,7 @@ def load_on(
         execution,
         preprocessor=preprocessor,
         lora=lora,
-        lora_scale=1.0 if lora_scale is None else lora_scale,
+        lora_scale=lora_scale,
         **call_defaults,
     )
 
@@ -147,7 +147,7 @@ def _named(call_defaults: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
 
 
 def check_task(folder: ModelFolder, task: str | None) -> None:
-    """Raise ConfigurationError unless the model in ``folder`` is for ``task``, and its page says so to ModelScope."""
+    """Raise ConfigurationError unless the model in ``folder`` is for ``task`` and names its pipeline to ModelScope."""
     stage = folder.stage
     if task is not None and stage.task != task:
         raise ConfigurationError(f"'{folder.path}' is a model for {stage.task}; {task} needs another one.")
@@ -160,12 +160,12 @@ def build_pipeline(
     *,
     preprocessor: Any = None,
     lora: str | os.PathLike[str] | None = None,
-    lora_scale: float = 1.0,
+    lora_scale: float | None = None,
     **call_defaults: Any,
 ) -> GenerationPipeline:
-    """The pipeline of a model whose files are there.
+    """Build the pipeline of a model whose files are complete.
 
-    Not through ModelScope's ``pipeline()``: it refuses pages with code of their own, which is never run here.
+    This bypasses ModelScope's ``pipeline()``, which refuses pages with code of their own. That code is never run here.
     """
     stage = folder.stage
     shown = {'show_progress': call_defaults['show_progress']} if 'show_progress' in call_defaults else {}
@@ -174,33 +174,42 @@ def build_pipeline(
 
 
 def is_folder(model: str | os.PathLike[str]) -> bool:
-    """Whether ``model`` is there as a folder (or a file, which is then refused), and so no hub id.
+    """Whether ``model`` exists as a folder and so is not a hub id. A file counts, too; it is refused later.
 
     Raises:
-        ConfigurationError: for a path that the system refuses to look at.
+        ConfigurationError: for a path that the system cannot look up.
     """
     try:
-        return Path(model).exists()
+        return os.fspath(model) != '' and Path(model).exists()
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The model '{model}' cannot be found: {error}. Name a folder or a hub id.") from error
 
 
 def find_model(model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False) -> Snapshot:
-    """The configuration of ``model``, and a way to its weights, which may still have to be downloaded.
+    """The configuration of ``model``, and access to its weights, which may still have to be downloaded.
 
     Raises:
-        InputError: for something that can be no model, or a revision of a folder.
+        InputError: if ``model`` is of the wrong type, or if a folder is given with a revision.
         ConfigurationError, CheckpointError: if there is no such model.
     """
     if not isinstance(model, (str, os.PathLike)):
-        raise InputError(f"'model' must be a folder or a hub id owner/name, found {model!r}.")
+        found = (
+            repr(model) if isinstance(model, (int, bytes, type(None))) else f'an object of type {type(model).__name__}'
+        )
+        raise InputError(f"'model' must be a folder or a hub id owner/name, found {found}.")
     local = is_folder(model)
     if local and revision is not None:
         raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
     if local:
         return Snapshot.whole(ModelFolder.read(model))
     name = os.fspath(model)
-    parts = name.split('/')
-    if len(parts) != 2 or not all(parts) or name.startswith(('.', '~')):
-        raise ConfigurationError(f"There is no model folder '{name}', and it is no hub id owner/name either.")
+    if not is_hub_id(name):
+        raise ConfigurationError(f"There is no model folder '{name}', and it is not a hub id owner/name either.")
     return find_snapshot(name, revision, offline=offline)
+
+
+def is_hub_id(model: str | os.PathLike[str]) -> bool:
+    """Whether ``model`` looks like ``owner/name``."""
+    name = os.fspath(model)
+    parts = name.split('/')
+    return len(parts) == 2 and all(parts) and not name.startswith(('.', '~'))

@@ -24,30 +24,30 @@ from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
-from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_scale, read_lora
+from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_lora, read_lora
 
-#: Pixels that pass the autoencoder at a time: bounds its activations to those of a few frames of 448x256.
+#: Pixels that the autoencoder processes at a time. It bounds the activations to those of a few frames of 448x256.
 CHUNK_PIXELS = 4 * 448 * 256
-ANOTHER_DEVICE = "Take another device, or dtype='fp16' or 'bf16'."
+ANOTHER_DEVICE = "Use another device, or dtype='fp16' or 'bf16'."
 
 
 class GenerationModel(TorchModel):
-    """A CLIP tower, a UNet and the autoencoder; a subclass says of which stage, and how they are conditioned.
+    """A CLIP tower, a UNet and the autoencoder. A subclass sets the stage and how they are conditioned.
 
     Args:
-        model_dir: the model's folder, which holds the weight files; as a path, or read already.
+        model_dir: the model's folder, which holds the weight files, as a path or already read.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
         dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
-            in the reference: bfloat16 has fewer levels between -1 and 1 than a pixel.
+            in the original: bfloat16 has fewer levels between -1 and 1 than a pixel has.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
-        lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; its change is added to the UNet.
+        lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; it is added to the weights of the UNet.
         lora_scale: LoRA strength, -100..100; 0 changes nothing.
-        execution: ``device``, ``dtype`` and ``attention`` resolved already; it wins over them.
-        model_args, model_cfg: sections of configuration.json as ModelScope hands them over; None reads them.
+        execution: ``device``, ``dtype`` and ``attention``, already resolved; it overrides them.
+        model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
     Raises:
         ConfigurationError, CheckpointError, DeviceError: if the folder, its weights or the device cannot be used.
-        InputError: if ``lora`` is no path or ``lora_scale`` no such number.
+        InputError: if ``lora`` is not a path or ``lora_scale`` is not such a number.
     """
 
     stage: ClassVar[Stage]
@@ -61,10 +61,10 @@ class GenerationModel(TorchModel):
         model_dir: str | os.PathLike[str] | ModelFolder,
         *,
         device: str | int | torch.device | None = None,
-        dtype: str | torch.dtype = 'auto',
-        attention: str = 'auto',
+        dtype: str | torch.dtype | None = 'auto',
+        attention: str | None = 'auto',
         lora: str | os.PathLike[str] | None = None,
-        lora_scale: float = 1.0,
+        lora_scale: float | None = None,
         execution: Execution | None = None,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
@@ -80,13 +80,13 @@ class GenerationModel(TorchModel):
         self.folder = folder
         self.configuration: Any = folder.configuration
         self.model_args = folder.arguments
-        self.lora_scale = check_scale(lora_scale)
-        self.lora = _file_name(lora)
+        self.lora_scale = check_lora(lora, lora_scale)
+        self.lora = None if lora is None else Path(lora).name
         self.execution = execution or _announced(Execution.resolve(device, dtype, attention))
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
-        # The LoRA is checked before minutes of loading.
+        # Check the LoRA before minutes of loading.
         change = None if lora is None else read_lora(self.unet, lora, key=self.stage.lora_key)
         with memory_errors(ANOTHER_DEVICE):
             self._load(networks, change, show_progress)
@@ -108,15 +108,15 @@ class GenerationModel(TorchModel):
         """Move all networks to ``device``.
 
         Raises:
-            DeviceError: if it is not there, or too small.
+            DeviceError: if it is not available, or its memory is too small.
         """
         target = self.execution.on(device)
         target.announce()
         try:
-            with memory_errors('Take another device.'):
+            with memory_errors('Use another device.'):
                 self.to(target.device)
         except DeviceError:
-            self.to(self.device)  # not half of it there and half of it here
+            self.to(self.device)  # do not leave the model half moved
             raise
         self.execution = target
         self._set_attention()
@@ -126,11 +126,11 @@ class GenerationModel(TorchModel):
         self.configuration.check_call(arguments)
 
     def call_defaults(self) -> dict[str, Any]:
-        """What the model's folder says about the arguments of a call."""
+        """The defaults that the model's folder sets for the arguments of a call."""
         return self.folder.call_defaults()
 
     def network(self, *conditions: torch.Tensor) -> Network:
-        """The UNet with its conditions bound, from float32 to float32."""
+        """The UNet with its conditions bound; it maps float32 to float32."""
 
         def predict(latents: torch.Tensor, timestep: int) -> torch.Tensor:
             t = torch.tensor([timestep], device=self.device)
@@ -159,13 +159,13 @@ class GenerationModel(TorchModel):
             yield self.autoencoder.decode(chunk)
 
     def frames_at_a_time(self, pixels: int) -> int:
-        """How many frames of ``pixels`` pixels the autoencoder takes together."""
+        """How many frames of ``pixels`` pixels the autoencoder processes together."""
         return max(1, CHUNK_PIXELS // pixels)
 
     def share_autoencoder(self, other: GenerationModel) -> bool:
-        """Use the autoencoder of ``other``, freeing one's own, if both have the same weights; says whether."""
+        """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did."""
         own, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
-        # The scale is the UNets' business: the stages of one autoencoder may differ in it.
+        # The scale belongs to the UNets: stages that share an autoencoder may use different scales.
         here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))
         same = here == there and self.device == other.device
         if same and all(torch.equal(own[key], theirs[key]) for key in own):
@@ -194,14 +194,8 @@ def _announced(execution: Execution) -> Execution:
     return execution
 
 
-def _file_name(lora: str | os.PathLike[str] | None) -> str | None:
-    if lora is not None and not isinstance(lora, (str, os.PathLike)):
-        raise InputError(f"'lora' must be the path of a file or None, found {lora!r} ({type(lora).__name__}).")
-    return None if lora is None else Path(lora).name
-
-
 def check_latents_shape(latents: torch.Tensor | None, shape: tuple[int, ...]) -> None:
-    """Raise InputError unless given ``latents`` have the shape that the other arguments ask for."""
+    """Raise InputError unless given ``latents`` have the shape that the other arguments imply."""
     if latents is not None and tuple(latents.shape) != shape:
         raise InputError(
             f"'latents' must have the shape {list(shape)} for this number of frames, height and width, found "

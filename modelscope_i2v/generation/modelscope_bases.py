@@ -1,6 +1,6 @@
-"""ModelScope's base classes, with types: it has none itself, so what we use of them is declared here, in one place.
+"""ModelScope's base classes, with types. ModelScope has none itself, so this declares the parts that we use.
 
-Each is imported when it is first asked for: ModelScope's pipelines take a second that its models do not need.
+Each class is imported on first use: ModelScope's pipelines take a second to import, which its models do not need.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ModelScope's own tables of what tasks take and give."""
+"""ModelScope's own tables of the inputs and outputs of tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from modelscope_i2v.stage import Stage
 
 
 def describe_inputs_and_outputs(stage: Stage, inputs: object) -> None:
-    """Describe a task's input and output to ModelScope, unless it does so itself.
+    """Describe a task's input and output to ModelScope, unless ModelScope already describes them.
 
     These tables cost a second to import and are first read when a pipeline runs, so pipeline modules call this.
     """

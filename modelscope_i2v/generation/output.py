@@ -21,8 +21,8 @@ def output_of(
     """Frames ``[n, 3, H, W]`` in [-1, 1], a few at a time -> what ``output_type`` and ``output_video`` ask for.
 
     Args:
-        file_options: gives, when a file is written, the other arguments of
-            :func:`~modelscope_i2v.media.writing.write.write_video`.
+        file_options: returns the other arguments of
+            :func:`~modelscope_i2v.media.writing.write.write_video`; called only when a file is written.
 
     Raises:
         OutputError: if the file cannot be written.

@@ -1,4 +1,4 @@
-"""What every stage's pipeline shares: one generation from the arguments of a call to the result that it returns."""
+"""What every stage's pipeline shares: one generation, from the arguments of a call to its result."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -32,18 +33,22 @@ from modelscope_i2v.stage import Stage
 SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
 
 
+#: Stands for an input that was not given: None could be one.
+NO_INPUT: Any = object()
+
+
 class GenerationPipeline(Pipeline):
     """Base of all pipelines; a subclass names its stage and says how inputs become latents.
 
     Args:
-        model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a model that was built before.
+        model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
         **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, and defaults for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
-        ConfigurationError, CheckpointError, DeviceError, InputError: as the model and the arguments do.
+        ConfigurationError, CheckpointError, DeviceError, InputError: as in the model and the arguments.
     """
 
     stage: ClassVar[Stage]
@@ -59,12 +64,12 @@ class GenerationPipeline(Pipeline):
         model_class, preprocessor_class = self.stage.model_class, self.stage.preprocessor_class
         built: Any = model
         if isinstance(model, (str, os.PathLike, ModelFolder)):
-            # Not through ModelScope, which refuses pages with code of their own; that code is never run here.
+            # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
             named = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
             built = model_class(folder, device=device, **named)
         else:
-            resolve_device(device, warn=False)  # what ModelScope names, which may be its default
+            resolve_device(device, warn=False)  # only a check: ModelScope passes this, and it may be its default
             self._refuse_model_options(options)
         if not isinstance(built, model_class):
             raise ConfigurationError(
@@ -75,60 +80,70 @@ class GenerationPipeline(Pipeline):
             preprocessor = preprocessor_class(built.folder)
         elif not isinstance(preprocessor, preprocessor_class):
             wanted, found = preprocessor_class.__name__, type(preprocessor).__name__
-            raise InputError(f"'preprocessor' must be a {wanted} or None, found {found}.")
+            raise InputError(f"'preprocessor' must be of type {wanted} or None, found {found}.")
         try:
-            # ModelScope knows no 'mps'; where the model runs is settled above, so the base class need not know either.
+            # ModelScope does not know 'mps'. The model already is on its device, so the base class need not know it.
             super().__init__(model=built, preprocessor=preprocessor, device='cpu', auto_collate=False)
-        except OSError as error:  # it reads the configuration again, through a temporary file
+        except OSError as error:  # ModelScope reads the configuration again, through a temporary file
             raise ConfigurationError(
                 f"ModelScope cannot read the configuration of '{built.model_dir}': {error}. Is the folder for "
                 'temporary files full?'
             ) from error
         self._say_where_it_runs()
-        # The weights are in place. The base class would move them at the first call, and if that runs out of memory it
-        # leaves a lock behind that blocks the next call for ten minutes.
+        # The weights are in place. The base class would move them at the first call. If that ran out of memory, it
+        # would leave a lock behind that blocks the next call for ten minutes.
         self._model_prepare = True
         self._lock = threading.RLock()  # a callback may call the pipeline again
         self.resolve_arguments({})
 
-    def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
-        """Generate one video, or a list of videos for a list of inputs.
+    def generate(self, input: Any = NO_INPUT, *positional: Any, **arguments: Any) -> Any:
+        """Generate one video, or a list of videos for a list of inputs: what calling a pipeline does.
 
         Args:
-            input: what the stage's preprocessor takes, or a list of that.
-            **arguments: see :mod:`modelscope_i2v.generation.arguments`. For a list, ``seed`` may be a list too (else
-                ``seed``, ``seed + 1``, ...), and so must be ``output_video`` if it is given.
+            input: an input that the stage's preprocessor takes, or a list of such inputs.
+            **arguments: see :mod:`modelscope_i2v.generation.arguments`. For a list of inputs, ``seed`` may be
+                a list, too (a number means ``seed``, ``seed + 1``, ...), and ``output_video`` must be one if given.
 
         Returns:
-            ``{'output_video': ..., 'seed': int, 'model_revision': str | None}``, or a list of such.
+            ``{'output_video': ..., 'seed': int, 'model_revision': str | None}``, or a list of such dicts.
 
         Raises:
             TypeError: for an unknown argument. InputError: for an input or a value that cannot be used.
             OutputError: if the video cannot be written. Interrupted: if a callback raised it.
         """
         if positional:
-            raise TypeError(f'All arguments but the input are keyword-only, found {len(positional)} more by position.')
-        arguments.pop('batch_size', None)  # ModelScope's own; one video is made at a time whatever it says
+            raise TypeError(
+                f'All arguments except the input are keyword-only, found {len(positional)} more by position.'
+            )
+        if input is NO_INPUT:
+            self.resolve_arguments(arguments)  # says what an unknown name, such as image=, should have been
+            raise TypeError('Give the input as the first argument.')
+        arguments.pop('batch_size', None)  # ModelScope's own argument; videos are made one at a time anyway
         if isinstance(input, MsDataset):
-            return (self._generate(item, arguments) for item in input)
+            return (self._generate(item, self._prepare(item, arguments)) for item in input)
         if not isinstance(input, list) or self.is_one(input):
-            return self._generate(input, arguments)
+            return self._generate(input, self._prepare(input, arguments))
         seeds = self._seeds(arguments, len(input))
         outputs = arguments.get('output_video', self._call_defaults.get('output_video'))
         if outputs is None:
             outputs = [None] * len(input)
         elif not isinstance(outputs, Sequence) or isinstance(outputs, str) or len(outputs) != len(input):
             raise InputError(f"For {len(input)} inputs 'output_video' must be a list of {len(input)} paths or None.")
-        return [
-            self._generate(item, {**arguments, 'seed': seed, 'output_video': output})
+        named = [os.path.realpath(path) for path in outputs if isinstance(path, (str, os.PathLike))]
+        if len(set(named)) < len(named):
+            raise InputError("'output_video' names the same file twice. Give each input its own.")
+        # All of them before the first one is generated.
+        prepared = [
+            self._prepare(item, {**arguments, 'seed': seed, 'output_video': output})
             for item, seed, output in zip(input, seeds, outputs, strict=True)
         ]
+        return [self._generate(item, own) for item, own in zip(input, prepared, strict=True)]
 
     def to(self, device: str | int | torch.device) -> GenerationPipeline:
         """Move the networks to ``device`` and return the pipeline, as diffusers does.
 
         Raises:
-            DeviceError: if the device is not there, or too small.
+            DeviceError: if the device is not available, or its memory is too small.
         """
         with self._lock:
             self.model.move_to(device)
@@ -136,7 +151,7 @@ class GenerationPipeline(Pipeline):
         return self
 
     def preprocess(self, inputs: Any, arguments: Any) -> dict[str, Any]:
-        """Whatever the user gave -> tensors."""
+        """The user's input -> tensors."""
         raise NotImplementedError
 
     def forward(self, inputs: dict[str, Any], arguments: Any) -> torch.Tensor:
@@ -152,7 +167,7 @@ class GenerationPipeline(Pipeline):
         }
 
     def arguments_of(self, input: Any) -> dict[str, Any]:
-        """Arguments that an input brings along; those of the call win."""
+        """Arguments that an input contains; those of the call win."""
         return {}
 
     def is_one(self, input: Any) -> bool:
@@ -160,7 +175,7 @@ class GenerationPipeline(Pipeline):
         return False
 
     def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
-        """Decoded frames ``[n, 3, H, W]`` -> what the user gets to see of them."""
+        """Decoded frames ``[n, 3, H, W]`` -> the frames that the user gets."""
         return frames
 
     def file_options(self, arguments: Any, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +183,13 @@ class GenerationPipeline(Pipeline):
         return {'fps': float(arguments.output_fps or 0), 'recipe': [self.recipe(arguments)]}
 
     @property
+    def call_defaults(self) -> Mapping[str, Any]:
+        """The arguments of calls that were given when the pipeline was built."""
+        return MappingProxyType(self._call_defaults)
+
+    @property
     def model_revision(self) -> str | None:
-        """The revision that the model's folder is a snapshot of, None for any other folder."""
+        """The revision, if the model's folder is a snapshot from the hub, else None."""
         return model_identity(self.model.folder.path)[1]
 
     @property
@@ -182,7 +202,9 @@ class GenerationPipeline(Pipeline):
         return recipe_entry(self.model, arguments)
 
     def resolve_arguments(self, call: Mapping[str, Any]) -> Any:
-        """All arguments of a call: given here, to ``pipeline(...)``, configured, or built in; the seed drawn if free.
+        """All arguments of a call: from ``call``, else ``pipeline(...)``, else the configuration, else the defaults.
+
+        Draws a seed if none is set.
 
         Raises:
             TypeError: for an unknown argument. InputError: for a value that is not allowed.
@@ -201,10 +223,14 @@ class GenerationPipeline(Pipeline):
         places = (arguments, self._call_defaults, {'seed': self.model.model_args.seed})
         return seeds_of(next((place['seed'] for place in places if place.get('seed') is not None), None), count)
 
-    def _generate(self, input: Any, call: Mapping[str, Any]) -> dict[str, Any]:
+    def _prepare(self, input: Any, call: Mapping[str, Any]) -> Any:
+        """The arguments for ``input``, and its output found to be writable: now, not after minutes of sampling."""
         arguments = self.resolve_arguments({**self.arguments_of(input), **call})
         if arguments.output_video is not None:
-            check_output(arguments.output_video)  # now, not after minutes of sampling
+            check_output(arguments.output_video)
+        return arguments
+
+    def _generate(self, input: Any, arguments: Any) -> dict[str, Any]:
         inputs = self.preprocess(input, arguments)
         with self._lock, memory_errors(SMALLER), torch.no_grad():
             latents = self.forward(inputs, arguments)
@@ -230,16 +256,16 @@ class GenerationPipeline(Pipeline):
 
     @staticmethod
     def _refuse_model_options(options: Mapping[str, Any]) -> None:
-        """Raise for options that a model which is built already cannot follow."""
+        """Raise for options that cannot change a model that is already built."""
         if options.get('lora') is not None:
             raise InputError(
-                "'lora' needs a model's folder or hub id; a model that is built was given its own, or none."
+                "'lora' needs a model's folder or hub id; it cannot be added to a model that is already built."
             )
         for name in MODEL_OPTIONS:
             if options.get(name) is not None:
-                raise TypeError(f"'{name}' says how a model is built, but this one is built. Leave it out.")
+                raise TypeError(f"'{name}' is for building a model, but this one is already built. Leave it out.")
 
     def _say_where_it_runs(self) -> None:
-        """Keep what ModelScope's base class says of the device true."""
+        """Update what ModelScope's base class says about the device."""
         self.device = self.model.device
         self.device_name = str(self.device)

@@ -1,4 +1,4 @@
-"""From a text to CLIP's tokens: 77 of them at most, what exceeds them is cut, and cut words are said."""
+"""From text to CLIP's tokens: at most 77 of them. Longer texts are cut, with a warning."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def build_tokenizer(context_length: int) -> Any:
 def prompt_tokens(tokenizer: Any, text: str, suffix: str = '') -> torch.Tensor:
     """Tokens ``[1, context_length]`` of ``text`` followed by ``suffix``.
 
-    What exceeds the context is cut from the end, so first of all from the suffix, as in the reference. If the user's
-    own words are cut, a warning says after which.
+    Tokens beyond the context are cut from the end, so the suffix is cut first, as in the original implementation. If
+    the user's own words are cut, a warning says where.
     """
     room = tokenizer.context_length - 2  # start and end take a token each
     words = tokenizer.encode(text)

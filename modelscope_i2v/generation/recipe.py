@@ -1,4 +1,4 @@
-"""How a video was made, as plain values: the entry of one stage in the recipe that every MP4 carries."""
+"""How a video was made, as plain values: the entry of one stage in the recipe that every MP4 contains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EMBEDDED = 'embedded'
 
 
 def model_identity(folder: Path) -> tuple[str, str | None]:
-    """What a recipe calls a model: hub id and revision of a snapshot, ``'embedded'``, or the folder's name."""
+    """How a recipe names a model: hub id and revision of a snapshot, ``'embedded'``, or the folder's name."""
     resolved = folder.resolve()
     if is_embedded(resolved):
         return EMBEDDED, None
@@ -28,7 +28,7 @@ def model_identity(folder: Path) -> tuple[str, str | None]:
 
 
 def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict[str, Any]:
-    """How ``model`` makes a video from ``arguments``."""
+    """The recipe of a video that ``model`` makes from ``arguments``."""
     made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
     name, revision = model_identity(model.folder.path)
     return {

@@ -1,4 +1,4 @@
-"""A sampler as a stage offers it: the function, and everything that a call has to know about it."""
+"""A sampler as a stage offers it: the function, and everything that a call needs to know about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NoiseFactory = Callable[[Sequence[int], Sigmas, torch.Generator, torch.device], 
 
 
 def fresh_noise(shape: Sequence[int], sigmas: Sigmas, generator: torch.Generator, device: torch.device) -> NoiseSource:
-    """New noise for every step, drawn on the CPU when the step comes."""
+    """New noise for every step, drawn on the CPU at that step."""
     return lambda _: torch.randn(tuple(shape), generator=generator).to(device)
 
 
@@ -35,11 +35,11 @@ class Sampler:
 
     Attributes:
         sample: the function, ``(denoiser, x, sigmas, *, callback, ...) -> x``.
-        steps: how many it takes unless a call says otherwise.
+        steps: the number of steps, unless a call sets another.
         noise: makes the ``noise`` that the function takes; None if it takes none.
-        takes: arguments of a call that the function takes too.
-        leading_from: from this many steps on its timesteps are spaced "leading" by default; None is always "trailing".
-        drop_penultimate: whether the last timestep but one is left out, so that the final step is a long one.
+        takes: further arguments of a call that the function takes.
+        leading_from: with this many steps or more, timesteps are spaced "leading" by default; None: always "trailing".
+        drop_penultimate: whether the second-to-last timestep is left out, which makes the final step a long one.
     """
 
     sample: Callable[..., torch.Tensor]
@@ -50,7 +50,7 @@ class Sampler:
     drop_penultimate: bool = False
 
     def default_spacing(self, steps: int) -> str:
-        """``'leading'`` or ``'trailing'``, for so many steps."""
+        """``'leading'`` or ``'trailing'``, for this number of steps."""
         return 'leading' if self.leading_from is not None and steps >= self.leading_from else 'trailing'
 
     def run(
@@ -66,7 +66,7 @@ class Sampler:
         """Sample from ``x`` ``[B, C, F, h, w]`` at ``sigmas[0]`` down to ``sigmas[-1]``.
 
         Args:
-            arguments: of the call.
+            arguments: the arguments of the call.
             generator: the source of all further draws.
         """
         options = {name: getattr(arguments, name) for name in self.takes}

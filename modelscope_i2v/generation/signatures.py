@@ -1,4 +1,4 @@
-"""Signatures that people can see: a method that takes ``**arguments`` shows the fields of their dataclass."""
+"""Visible signatures: a method that takes ``**arguments`` shows the fields of the dataclass behind them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def takes(
 ) -> Callable[[Callable[..., Result]], Callable[Concatenate[Any, Any, Fields], Result]]:
     """Give a method ``f(self, input, **arguments)`` the keyword arguments of the dataclass ``arguments``.
 
-    ``help()`` shows them with types and defaults, and so do editors and type checkers, which refuse any other.
+    ``help()`` and editors show them with types and defaults. Type checkers refuse any others.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[Concatenate[Any, Any, Fields], Result]:
-        own = list(inspect.signature(function).parameters.values())[:2]
+        own = [item.replace(default=item.empty) for item in inspect.signature(function).parameters.values()][:2]
         hints = get_type_hints(arguments)
         fields = inspect.signature(arguments).parameters.values()
         typed = [field.replace(annotation=hints[field.name]) for field in fields]

@@ -17,11 +17,11 @@ FITS = ('crop', 'contain')
 class ImageToVideoArguments(GenerationArguments):
     """The arguments of stage 1."""
 
-    solver: str | None = option('ddim', 'sampler', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
+    solver: str | None = option('ddim', 'sampling method', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
     guidance_scale: float = option(
-        3.0, 'classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
+        3.0, 'strength of classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
     )
-    num_frames: int | None = option(32, 'frames of the video', cli=int, default_text=FROM_MODEL)
+    num_frames: int | None = option(32, 'number of frames', cli=int, default_text=FROM_MODEL)
     height: int | None = option(256, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(448, 'width in pixels', cli=int, default_text=FROM_MODEL)
     fit: str = option(
@@ -29,7 +29,7 @@ class ImageToVideoArguments(GenerationArguments):
     )
     eta: float = option(0.0, 'stochasticity of ddim, 0..1', cli=float)
     fps: float = option(8, 'frames per second that the network is conditioned on', cli=float, default_text=FROM_MODEL)
-    noise_strength: float = option(0.1, 'strength of the noise that all pixels of a frame share', cli=float)
+    noise_strength: float = option(0.1, 'strength of the noise shared by all pixels of a frame', cli=float)
 
     samplers = SAMPLERS
 
@@ -41,7 +41,9 @@ class ImageToVideoArguments(GenerationArguments):
         self.put('noise_strength', number('noise_strength', self.noise_strength, 0, 100, error=InputError))
         if self.eta > 0 and 'eta' not in self.sampler.takes:
             stochastic = ' or '.join(f'solver={name!r}' for name, sampler in SAMPLERS.items() if 'eta' in sampler.takes)
-            raise InputError(f"'eta' is the stochasticity of {stochastic}, found solver={self.solver!r}; leave it 0.")
+            raise InputError(
+                f"'eta' has an effect only with {stochastic}, found solver={self.solver!r}; leave it at 0."
+            )
         super().__post_init__()
         self.resolve('steps', self.sampler.steps)
         self.resolve('timestep_spacing', self.sampler.default_spacing(int(self.steps or 0)))

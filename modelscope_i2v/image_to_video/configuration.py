@@ -23,7 +23,7 @@ class ImageToVideoConfiguration(StageConfiguration):
 
     Attributes:
         latent_hei, latent_wid: size of the latents (pixels divided by the autoencoder's factor, 8 in the real one).
-        timestep_spacing: default of the call's argument; None is the solver's own.
+        timestep_spacing: default of the call's argument; None means the solver's own.
     """
 
     latent_hei: int = 32
@@ -50,7 +50,7 @@ class ImageToVideoConfiguration(StageConfiguration):
             legal_size(name, getattr(arguments, name), multiple)
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
-        """What the model's folder says about the arguments of a call."""
+        """The defaults that the model's folder sets for the arguments of a call."""
         pixels = self.autoencoder.downsampling_factor
         return {
             **super().call_defaults(model_args),

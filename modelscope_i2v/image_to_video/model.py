@@ -1,4 +1,4 @@
-"""Stage 1's model: from a picture's CLIP embedding to latents."""
+"""Stage 1's model: turns a picture's CLIP embedding into latents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ImageToVideoModel(GenerationModel):
     configuration: ImageToVideoConfiguration
 
     def check_arguments(self, arguments: ImageToVideoArguments) -> None:
-        """Raise InputError unless the sizes fit the networks, and given latents the sizes."""
+        """Raise InputError unless the sizes fit the networks, and given latents fit the sizes."""
         super().check_arguments(arguments)
         check_latents_shape(arguments.latents, self._latents_shape(arguments))
 
@@ -36,7 +36,7 @@ class ImageToVideoModel(GenerationModel):
     def initial_latents(self, arguments: ImageToVideoArguments, generator: torch.Generator) -> torch.Tensor:
         """Noise float32 ``[1, 4, F, h, w]`` on the CPU, part of it shared by all pixels of a frame ("offset noise").
 
-        Two draws, in this order; they are made even if the caller brings latents, so that later draws do not shift.
+        This makes two draws, in this order, even if the caller gives latents, so that later draws do not shift.
         """
         shape = self._latents_shape(arguments)
         noise = torch.randn(shape, generator=generator)
@@ -53,7 +53,7 @@ class ImageToVideoModel(GenerationModel):
         """Generate latents for the picture ``pixel_values`` ``[1, 3, S, S]``.
 
         Args:
-            arguments: of the call; None takes the configuration's.
+            arguments: the arguments of the call; None takes the configuration's defaults.
             callback: called after each step; its ``x`` is in the sampler's scale.
 
         Returns:

@@ -20,7 +20,7 @@ def image_tower(configuration: ImageToVideoConfiguration) -> ClipImageEncoder:
 
 
 def unet(configuration: ImageToVideoConfiguration) -> ImageToVideoUNet:
-    """The UNet, steered by an image embedding."""
+    """The UNet, conditioned on an image embedding."""
     return ImageToVideoUNet(**asdict(configuration.unet))
 
 
@@ -28,9 +28,9 @@ NETWORKS = {'ckpt_clip': image_tower, 'ckpt_unet': unet, 'ckpt_autoencoder': aut
 
 
 def check_networks(networks: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError unless CLIP's embeddings are what the UNet takes."""
+    """Raise ConfigurationError unless CLIP's embeddings fit the UNet."""
     embedding, wanted = networks['ckpt_clip'].embed_dim, networks['ckpt_unet'].image_embed_dim
     if embedding != wanted:
         raise ConfigurationError(
-            f"'unet.image_embed_dim' is {wanted}, but 'clip' gives embeddings of {embedding}. Make them equal."
+            f"'unet.image_embed_dim' is {wanted}, but 'clip' gives embeddings of size {embedding}. Make them equal."
         )

@@ -9,7 +9,7 @@ from modelscope.pipeline_inputs import InputType
 from modelscope.pipelines.builder import PIPELINES
 
 from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
-from modelscope_i2v.generation.pipeline import GenerationPipeline
+from modelscope_i2v.generation.pipeline import NO_INPUT, GenerationPipeline
 from modelscope_i2v.generation.signatures import takes
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
@@ -30,9 +30,9 @@ class ImageToVideoPipeline(GenerationPipeline):
     stage = IMAGE_TO_VIDEO
 
     @takes(ImageToVideoArguments)
-    def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
-        """A video of the picture ``input``, or a list of videos of a list of pictures; see the base class."""
-        return super().__call__(input, *positional, **arguments)
+    def __call__(self, input: Any = NO_INPUT, *positional: Any, **arguments: Any) -> Any:
+        """Make a video of the picture ``input``, or a list of videos from a list of pictures; see :meth:`generate`."""
+        return self.generate(input, *positional, **arguments)
 
     def preprocess(self, inputs: Any, arguments: ImageToVideoArguments) -> dict[str, Any]:
         prepared: dict[str, Any] = self.preprocessor(inputs, fit=arguments.fit)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from modelscope_i2v.diffusion import sample_ddim, sample_dpmpp_2m, sample_euler, sample_unipc
 from modelscope_i2v.generation.sampler import Sampler, fresh_noise
 
-#: Below this many steps "leading" spacing would start far from pure noise.
+#: With fewer steps than this, "leading" spacing would start far from pure noise.
 FEW_STEPS = 10
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(

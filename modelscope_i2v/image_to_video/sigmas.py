@@ -9,7 +9,7 @@ from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 
 
 def sigmas_of(schedule: NoiseSchedule, arguments: ImageToVideoArguments) -> torch.Tensor:
-    """The noise levels of a call, float64 ``[steps + 1]``; "leading" ends at timestep 0, "trailing" at no noise."""
+    """The noise levels of a call, float64 ``[steps + 1]``; "leading" ends at timestep 0, "trailing" at zero noise."""
     steps = int(arguments.steps or 0)
     if arguments.timestep_spacing == 'leading':
         return schedule.sigma([*leading_timesteps(steps), 0])

@@ -9,6 +9,7 @@ import torch
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.networks.attention import BACKENDS, attention
+from modelscope_i2v.version import INSTALL
 
 
 def resolve_attention(name: str, device: torch.device, dtype: torch.dtype) -> str:
@@ -32,9 +33,9 @@ def resolve_attention(name: str, device: torch.device, dtype: torch.dtype) -> st
 
 
 def _xformers_problem(device: torch.device, dtype: torch.dtype) -> str | None:
-    """None if xformers can attend on ``device``, else why not. Tried, not guessed: its wheels lag behind torch's."""
+    """None if xformers works on ``device``, else why not. Tried, not guessed: xformers lags behind torch."""
     if importlib.util.find_spec('xformers') is None:
-        return "it is not installed (pip install 'modelscope_i2v[xformers]')."
+        return f'it is not installed ({INSTALL.format(extra="xformers")}).'
     probe = torch.zeros(1, 1, 8, 64, device=device, dtype=dtype)
     try:
         attention(probe, probe, probe, 'xformers')

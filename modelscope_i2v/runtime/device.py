@@ -1,8 +1,9 @@
-"""Which device a name means, and how precisely it computes."""
+"""Which device a name means, and the precision it computes in."""
 
 from __future__ import annotations
 
 import logging
+import numbers
 import re
 
 import torch
@@ -19,20 +20,24 @@ DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) -> torch.device:
     """The device that ``name`` means: ``'cuda:N'`` (or N), ``'gpu'`` (or None), ``'cpu'`` or ``'mps'``.
 
-    ModelScope does not tell ``'gpu'`` from no device at all, so those fall back to the CPU with a warning; a GPU that
-    was asked for by its number has to be there.
+    ModelScope does not distinguish ``'gpu'`` from no device at all, so both fall back to the CPU with a warning. A GPU
+    requested by number must exist.
 
     Args:
-        warn: about falling back to the CPU, with :data:`NO_GPU`; else the caller has to.
+        warn: whether to warn, with :data:`NO_GPU`, about falling back to the CPU; if not, the caller has to.
 
     Raises:
-        DeviceError: if the device is not there or the name means none; the message lists what there is.
+        DeviceError: if the device is not available or the name is unknown. The message lists the available devices.
     """
-    whole = isinstance(name, int) and not isinstance(name, bool)
+    if isinstance(name, torch.device) and name.type == 'cpu':
+        return torch.device('cpu')
+    if isinstance(name, torch.dtype):
+        raise DeviceError(f"{name} is a dtype, not a device. Give it as 'dtype' when you load the model.")
+    whole = isinstance(name, numbers.Integral) and not isinstance(name, bool)
     text = 'gpu' if name is None else f'cuda:{name}' if whole else str(name).lower()
     match = re.fullmatch(r'(gpu|cuda)(?::(\d+))?|cpu|mps', text)
     if match is None:
-        raise DeviceError(f"Unknown device {name!r}; it may be 'cuda:N', 'gpu', 'cpu' or 'mps'. {_available()}")
+        raise DeviceError(f"Unknown device {name!r}; use 'cuda:N', 'gpu', 'cpu' or 'mps'. {_available()}")
     if text == 'cpu':
         return torch.device('cpu')
     if text == 'mps':
@@ -45,18 +50,18 @@ def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) 
             logger.warning(NO_GPU)
         return torch.device('cpu')
     if int(index or 0) >= _gpus():
-        raise DeviceError(f"Device 'cuda:{index}' is not there. {_available()}")
+        raise DeviceError(f"Device 'cuda:{index}' is not available. {_available()}")
     return torch.device('cuda', int(index or 0))
 
 
 def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     """The compute dtype for ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'``, or for the torch dtype of one of them.
 
-    ``'auto'`` is float32 on the CPU and on MPS; on CUDA bfloat16, which cannot overflow, from compute capability 8.0
-    on, else float16.
+    ``'auto'`` is float32 on the CPU and on MPS. On CUDA it is bfloat16, which cannot overflow, for compute capability
+    8.0 and higher, and float16 for lower ones.
 
     Raises:
-        InputError: for another name.
+        InputError: for an unknown name.
     """
     if isinstance(name, torch.dtype):
         name = next((ours for ours, dtype in DTYPES.items() if dtype == name), str(name))
@@ -69,7 +74,7 @@ def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def _gpus() -> int:
-    """GPUs that torch can use; it counts those, too, whose driver is too old for it."""
+    """The number of GPUs that torch can use. torch's own count includes those whose driver is too old for it."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 

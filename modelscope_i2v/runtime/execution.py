@@ -1,4 +1,4 @@
-"""Where and how the networks run, found once and handed down."""
+"""Where and how the networks run, resolved once and passed down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Execution:
     """The device, the precision and the attention back end of a model's networks.
 
     Attributes:
-        requested_attention: the back end that was asked for; another device may resolve ``'auto'`` differently.
+        requested_attention: the requested back end; another device may resolve ``'auto'`` differently.
         instead_of_gpu: whether the device is the CPU only because there is no GPU.
     """
 
@@ -32,18 +32,19 @@ class Execution:
     def resolve(
         cls,
         device: str | int | torch.device | None = None,
-        dtype: str | torch.dtype = 'auto',
-        attention: str = 'auto',
+        dtype: str | torch.dtype | None = None,
+        attention: str | None = None,
     ) -> Execution:
-        """What the names mean on this machine.
+        """Resolve the names for this machine; None is ``'auto'``.
 
         Raises:
-            DeviceError: if the device is not there, or does not run the back end.
+            DeviceError: if the device is not available, or does not support the back end.
             InputError: for an unknown precision or back end.
         """
         where = resolve_device(device, warn=False)
-        precision = resolve_dtype(dtype, where)
-        asked_for_cpu = str(device).lower() == 'cpu'
+        precision = resolve_dtype('auto' if dtype is None else dtype, where)
+        attention = 'auto' if attention is None else attention
+        asked_for_cpu = str(device).lower().startswith('cpu')
         return cls(
             device=where,
             dtype=precision,
@@ -53,14 +54,14 @@ class Execution:
         )
 
     def announce(self) -> None:
-        """Warn, before minutes of computing, if there is no GPU for them."""
+        """Warn, before minutes of computing, if there is no GPU."""
         if self.instead_of_gpu:
             logger.warning(NO_GPU)
 
     def on(self, device: str | int | torch.device | None) -> Execution:
-        """The same on another device, in the same precision.
+        """The same execution on another device, in the same precision.
 
         Raises:
-            DeviceError: as :meth:`resolve`.
+            DeviceError: as in :meth:`resolve`.
         """
         return Execution.resolve(device, self.dtype, self.requested_attention)

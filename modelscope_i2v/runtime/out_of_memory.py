@@ -9,13 +9,13 @@ import torch
 
 from modelscope_i2v.errors import DeviceError
 
-#: How torch says so where it raises a plain RuntimeError.
+#: Signs of running out of memory in messages of plain RuntimeErrors, which torch raises, too.
 _SIGNS = ('DefaultCPUAllocator', 'MPS backend out of memory')
 
 
 @contextmanager
 def memory_errors(advice: str) -> Iterator[None]:
-    """Turn "out of memory" of any device into a DeviceError that ends in ``advice``."""
+    """Turn an "out of memory" error of any device into a DeviceError that ends in ``advice``."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:

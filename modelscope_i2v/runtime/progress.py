@@ -1,4 +1,4 @@
-"""Progress: a bar where somebody watches, one line a phase everywhere else."""
+"""Progress: a bar where somebody watches, one line per phase everywhere else."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def progress_bar(description: str, total: int, *, show: bool = True) -> Any:
-    """Something with ``update(n=1)`` to use in a ``with`` statement, for ``total`` units of work.
+    """A context manager with ``update(n=1)``, for ``total`` units of work.
 
-    A tqdm bar in a terminal or a notebook. Anywhere else (log files, services, pipes) one line on standard error that
-    says what begins. Silent unless ``show``.
+    It is a tqdm bar in a terminal or a notebook. Anywhere else (log files, services, pipes) it writes one line to
+    standard error that says what starts. It is silent unless ``show``.
     """
     from tqdm.auto import tqdm
 

@@ -14,7 +14,7 @@ from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT
 from modelscope_i2v.video_to_video.samplers import SAMPLERS, SOLVER_OF_MODE
 
 FITS = ('keep', 'stretch')
-BY_INPUT = "by the input's aspect"
+BY_INPUT = "from the input's aspect ratio"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,30 +23,43 @@ class VideoToVideoArguments(GenerationArguments):
 
     text: str = option('', 'what the video shows', cli=str, default_text='none')
     negative_prompt: str = option(
-        NEGATIVE_PROMPT, 'what guidance leads away from', cli=str, default_text=f'{FROM_MODEL}, a list of flaws'
+        NEGATIVE_PROMPT, 'what guidance steers away from', cli=str, default_text=f'{FROM_MODEL}, a list of flaws'
     )
     noise_level: int = option(
-        600, 'how much of the input is noised away, 1..999; lower keeps more', cli=int, default_text=FROM_MODEL
+        600,
+        'how much noise is added to the input, 1..999; less noise keeps more of the input',
+        cli=int,
+        default_text=FROM_MODEL,
     )
     solver_mode: str = option(
-        'normal', "'fast' is a quicker default solver", cli=str, choices=tuple(SOLVER_OF_MODE), default_text=FROM_MODEL
+        'normal',
+        "'fast' selects a quicker default solver",
+        cli=str,
+        choices=tuple(SOLVER_OF_MODE),
+        default_text=FROM_MODEL,
     )
     solver: str | None = option(
-        None, 'sampler', cli=str, choices=tuple(SAMPLERS), default_text=f"{FROM_MODEL}, else the mode's"
+        None,
+        'sampling method',
+        cli=str,
+        choices=tuple(SAMPLERS),
+        default_text=f'{FROM_MODEL}, else set by --solver-mode',
     )
     guidance_scale: float = option(
-        7.5, 'classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
+        7.5, 'strength of classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
     )
     guidance_rescale: float = option(
-        0.2, 'pull the contrast of guided predictions back, 0..1', cli=float, default_text=FROM_MODEL
+        0.2, 'how strongly to reduce the contrast that guidance adds, 0..1', cli=float, default_text=FROM_MODEL
     )
-    num_frames: int | None = option(None, 'take only the first frames', cli=int, default_text='all')
+    num_frames: int | None = option(None, 'use only this many frames from the start', cli=int, default_text='all')
     height: int | None = option(None, 'height in pixels', cli=int, default_text=BY_INPUT)
     width: int | None = option(None, 'width in pixels', cli=int, default_text=BY_INPUT)
-    fit: str = option('keep', "'keep' keeps the aspect, 'stretch' fills the configured size", cli=str, choices=FITS)
+    fit: str = option(
+        'keep', "'keep' keeps the aspect ratio, 'stretch' fills the configured size", cli=str, choices=FITS
+    )
     output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text="the input's")
     window_overlap: int | None = option(
-        None, 'frames that neighbouring temporal windows share', cli=int, default_text='8'
+        None, 'number of frames that neighbouring temporal windows share', cli=int, default_text='8'
     )
 
     samplers = SAMPLERS

@@ -22,10 +22,10 @@ class VideoToVideoConfiguration(StageConfiguration):
     """Stage 2.
 
     Attributes:
-        height, width: in pixels; their product is the area that videos of another aspect get.
-        noise_level: how much of the input is noised away, of 1000.
+        height, width: in pixels; videos of another aspect ratio get the same area.
+        noise_level: how much noise is added to the input, out of 1000.
         positive_prompt: follows the user's text.
-        negative_prompt: what guidance leads away from.
+        negative_prompt: what guidance steers away from.
         latent_hei, latent_wid: in the hub's files, but without effect.
     """
 
@@ -53,18 +53,18 @@ class VideoToVideoConfiguration(StageConfiguration):
 
     @property
     def grid(self) -> Grid:
-        """The sizes in pixels that the networks can take: latents that can be halved at every level."""
+        """The sizes in pixels that the networks can take: the latents must be divisible by two at every level."""
         pixels, levels = self.autoencoder.downsampling_factor, self.unet.downsampling_factor
         return Grid(levels * pixels, 2 % levels * pixels, levels * pixels)
 
     def check_call(self, arguments: Any) -> None:
-        """Raise InputError unless the sizes fit the networks, and the overlap its windows."""
+        """Raise InputError unless the sizes fit the networks, and the overlap fits its windows."""
         self.grid.check(arguments.height, arguments.width)
         if arguments.window_overlap is not None:
             integer('window_overlap', arguments.window_overlap, 0, self.max_frames - 1, error=InputError)
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
-        """What the model's folder says about the arguments of a call."""
+        """The defaults that the model's folder sets for the arguments of a call."""
         return {
             **super().call_defaults(model_args),
             'noise_level': self.noise_level,

@@ -11,7 +11,7 @@ from modelscope_i2v.media.reading.source import VideoSource
 
 logger = logging.getLogger(__name__)
 
-#: 29.97 means 30000/1001; in an hour this is off by 36 ms.
+#: Rates this close are equal: 29.97 means 30000/1001. In an hour, this tolerance amounts to 36 ms.
 SAME_RATE = 1e-5
 
 
@@ -20,9 +20,9 @@ class Clock:
     """How the output plays.
 
     Attributes:
-        fps: frames a second.
-        times: seconds of each frame; None where they follow from ``fps``.
-        sound: the video whose sound is taken along, if any.
+        fps: frames per second.
+        times: the time of each frame in seconds; None if they follow from ``fps``.
+        sound: the video whose sound is kept, if any.
     """
 
     fps: float
@@ -33,12 +33,12 @@ class Clock:
 def output_clock(
     source: VideoSource, times: list[Fraction | None], output_fps: float | None, target_fps: float
 ) -> Clock:
-    """The clock of the input, or another frame rate, which changes the speed and leaves the sound out.
+    """The clock of the input, or another frame rate, which changes the speed and drops the sound.
 
     Args:
-        times: of the frames as the input has them.
-        output_fps: that was asked for; None is the input's.
-        target_fps: of an input that has no clock.
+        times: the times of the frames in the input.
+        output_fps: the requested frame rate; None means the input's.
+        target_fps: the frame rate for an input that has no clock.
     """
     own_fps = source.fps or target_fps
     if output_fps is None or math.isclose(output_fps, own_fps, rel_tol=SAME_RATE):

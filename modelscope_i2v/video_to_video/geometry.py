@@ -56,7 +56,7 @@ class Placement:
     def place(self, frames: torch.Tensor) -> torch.Tensor:
         """Scale ``[N, 3, H, W]`` to the content's size and continue its edges to fill the canvas.
 
-        Bilinear without antialiasing, as the reference resizes.
+        Bilinear without antialiasing, as in the original implementation.
         """
         frames = F.interpolate(frames, size=(self.height, self.width), mode='bilinear')
         right = self.canvas_width - self.width - self.left
@@ -69,7 +69,7 @@ class Placement:
 
 
 def stretch(height: int, width: int) -> Placement:
-    """Exactly ``height`` x ``width``, whatever the aspect."""
+    """Exactly ``height`` x ``width``, whatever the aspect ratio."""
     return Placement(height, width, height, width)
 
 

@@ -1,4 +1,4 @@
-"""Stage 2's model: a video is encoded, noised, and denoised again under the guidance of text (SDEdit).
+"""Stage 2's model: a video is encoded, noised, and denoised again, guided by text (SDEdit).
 
 Meng et al. 2022, "SDEdit", arXiv 2108.01073.
 """
@@ -38,7 +38,7 @@ class VideoToVideoModel(GenerationModel):
         return build_tokenizer(self.clip.context_length)
 
     def encode_text(self, text: str, suffix: str = '') -> torch.Tensor:
-        """Features ``[1, L, context_dim]`` of ``text`` and what is added to it."""
+        """Features ``[1, L, context_dim]`` of ``text`` followed by ``suffix``."""
         out: torch.Tensor = self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
         return out
 
@@ -49,8 +49,8 @@ class VideoToVideoModel(GenerationModel):
         """Frames ``[3, H, W]`` in [-1, 1], streamed -> latents float32 ``[1, 4, F, h, w]``, sampled from the posterior.
 
         Args:
-            generator: one draw of ``[1, 4, h, w]`` a frame, in the order of frames.
-            draw_only: make the draws, but do not encode (for a caller who brings latents); gives zeros.
+            generator: makes one draw of ``[1, 4, h, w]`` per frame, in the order of frames.
+            draw_only: make the draws and return zeros, without encoding (for a caller who gives latents).
 
         Raises:
             InputError: if there are no frames.
@@ -77,18 +77,18 @@ class VideoToVideoModel(GenerationModel):
         arguments: VideoToVideoArguments | None = None,
         callback: Callback | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Generate latents of a sharper video.
+        """Generate the latents of a sharper video.
 
         Args:
             frames: ``[3, H, W]`` float32 in [-1, 1], all of one legal size.
-            arguments: of the call; None takes the configuration's.
+            arguments: the arguments of the call; None takes the configuration's defaults.
             callback: called after each step; its ``x`` is in the sampler's scale.
 
         Returns:
             ``{'latents': [1, 4, F, h, w]}``, float32.
 
         Raises:
-            InputError: for no frames, or arguments that contradict each other.
+            InputError: if there are no frames, or arguments contradict each other.
         """
         arguments = arguments or VideoToVideoArguments(**self.call_defaults())
         generator = arguments.generator()
@@ -115,7 +115,7 @@ class VideoToVideoModel(GenerationModel):
         return {'latents': x}
 
     def window_overlap(self, arguments: VideoToVideoArguments, num_frames: int) -> int:
-        """The asked-for overlap; by default 8 frames, fewer only if windows are shorter than 16."""
+        """The requested overlap; by default 8 frames, fewer only if windows are shorter than 16."""
         window = self.configuration.max_frames
         if arguments.window_overlap is None or num_frames <= window:
             return min(8, window // 2)

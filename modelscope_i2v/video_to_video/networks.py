@@ -20,7 +20,7 @@ def text_tower(configuration: VideoToVideoConfiguration) -> ClipTextEncoder:
 
 
 def unet(configuration: VideoToVideoConfiguration) -> VideoToVideoUNet:
-    """The UNet, steered by text features."""
+    """The UNet, conditioned on text features."""
     return VideoToVideoUNet(**asdict(configuration.unet))
 
 
@@ -28,9 +28,9 @@ NETWORKS = {'ckpt_clip': text_tower, 'ckpt_unet': unet, 'ckpt_autoencoder': auto
 
 
 def check_networks(networks: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError unless CLIP's text features are what the UNet takes."""
+    """Raise ConfigurationError unless CLIP's text features fit the UNet."""
     width, wanted = networks['ckpt_clip'].width, networks['ckpt_unet'].config.context_dim
     if width != wanted:
         raise ConfigurationError(
-            f"'unet.context_dim' is {wanted}, but 'clip' gives text features of {width}. Make them equal."
+            f"'unet.context_dim' is {wanted}, but 'clip' gives text features of size {width}. Make them equal."
         )

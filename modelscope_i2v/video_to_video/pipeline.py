@@ -12,7 +12,7 @@ from PIL import Image
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
-from modelscope_i2v.generation.pipeline import GenerationPipeline
+from modelscope_i2v.generation.pipeline import NO_INPUT, GenerationPipeline
 from modelscope_i2v.generation.signatures import takes
 from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE
 from modelscope_i2v.runtime.progress import progress_bar
@@ -26,7 +26,7 @@ describe_inputs_and_outputs(VIDEO_TO_VIDEO, {'video_path': InputType.VIDEO, 'tex
 
 @PIPELINES.register_module(VIDEO_TO_VIDEO.task, module_name=VIDEO_TO_VIDEO.pipeline, force=True)
 class VideoToVideoPipeline(GenerationPipeline):
-    """A video becomes a sharper one of higher resolution; its frame rate and its sound stay.
+    """A video becomes a sharper one of higher resolution. Its frame rate and sound stay the same.
 
     >>> stage2 = pipeline(task='video-to-video', model='damo/Video-to-Video', model_revision='v1.1.0', device='cuda:0')
     >>> stage2({'video_path': 'video.mp4', 'text': 'a red fox'}, output_video='sharper.mp4')['output_video']
@@ -36,9 +36,9 @@ class VideoToVideoPipeline(GenerationPipeline):
     stage = VIDEO_TO_VIDEO
 
     @takes(VideoToVideoArguments)
-    def __call__(self, input: Any, *positional: Any, **arguments: Any) -> Any:
-        """A sharper video of the video ``input``, or a list of videos of a list of videos; see the base class."""
-        return super().__call__(input, *positional, **arguments)
+    def __call__(self, input: Any = NO_INPUT, *positional: Any, **arguments: Any) -> Any:
+        """Make the video ``input`` sharper, or each video of a list; see :meth:`generate`."""
+        return self.generate(input, *positional, **arguments)
 
     def arguments_of(self, input: Any) -> dict[str, Any]:
         return {'text': input['text']} if isinstance(input, Mapping) and 'text' in input else {}
@@ -46,16 +46,18 @@ class VideoToVideoPipeline(GenerationPipeline):
     def preprocess(self, inputs: Any, arguments: VideoToVideoArguments) -> dict[str, Any]:
         names = ('num_frames', 'height', 'width', 'fit')
         prepared: dict[str, Any] = self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
-        # What the file could not hold is said now, not after the sampling.
+        # Refuse now, not after sampling, what the file could not hold.
         video: PreparedVideo = prepared['video']
         for side in (video.placement.height, video.placement.width):
             if side > MAX_SIDE:
                 raise InputError(
-                    f'{video.source.name} is so long or so tall that the result would have {side} pixels on a side; at '
+                    f'{video.source.name} is so wide or so tall that the result would have {side} pixels on a side; at '
                     f"most {MAX_SIDE} can be written. Give both 'height' and 'width'."
                 )
         if arguments.output_fps is None and (video.source.fps or 0) > MAX_FPS:
-            raise InputError(f"{video.source.name} has {video.source.fps:g} frames a second. Give 'output_fps'.")
+            raise InputError(
+                f"{video.source.name} has {video.source.fps:g} frames per second, which is too many. Give 'output_fps'."
+            )
         return prepared
 
     def is_one(self, input: Any) -> bool:

@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedVideo:
-    """A video as stage 2 takes it.
+    """A video, prepared for stage 2.
 
     Attributes:
         source: where the frames come from.
         placement: where they lie on the canvas that the network sees.
-        num_frames: how many of them are wanted; None means all.
-        times: seconds of the frames that have been streamed so far, where the source knows them.
+        num_frames: how many of them are used; None means all.
+        times: the times in seconds of the frames streamed so far; None for a time that the source does not know.
     """
 
     source: VideoSource
@@ -64,7 +64,7 @@ class VideoToVideoPreprocessor(Preprocessor):
     """Opens videos and decides on their size.
 
     Args:
-        model_dir: the model's folder, as a path or read already; it says which sizes the networks can take.
+        model_dir: the model's folder, as a path or already read. It says which sizes the networks can take.
 
     Raises:
         ConfigurationError: if the configuration is missing or wrong.
@@ -88,8 +88,9 @@ class VideoToVideoPreprocessor(Preprocessor):
 
         Args:
             data: the video, or ``{'video_path': video, 'text': ...}``.
-            num_frames: take only the first frames.
-            height, width: in pixels; both stretch, one keeps the aspect, none keeps it at the configured area.
+            num_frames: use only this many frames from the start; None means all.
+            height, width: in pixels. Both stretch the video, one keeps its aspect ratio, none keeps it at the
+                configured area.
             fit: ``'keep'`` or ``'stretch'`` (to the configured size, unless another is given).
 
         Raises:
@@ -99,7 +100,7 @@ class VideoToVideoPreprocessor(Preprocessor):
             if 'video_path' not in data:
                 raise InputError(f"A dict input needs the key 'video_path', found {sorted(map(str, data))}.")
             for name in set(data) - {'video_path', 'text'}:
-                logger.warning("Ignoring '%s' of the input.%s", name, nearest(str(name), ('video_path', 'text')))
+                logger.warning("Ignoring '%s' in the input.%s", name, nearest(str(name), ('video_path', 'text')))
             data = data['video_path']
         source = data if isinstance(data, VideoSource) else open_video(data)
         return {'video': PreparedVideo(source, self._placement(source.aspect, height, width, fit), num_frames)}

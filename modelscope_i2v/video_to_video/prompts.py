@@ -1,8 +1,8 @@
-"""The words around the user's words."""
+"""The default prompts, which go with the user's text."""
 
 from __future__ import annotations
 
-#: What the checkpoint was used with; it follows the user's text.
+#: The suffix that the checkpoint was used with; it follows the user's text.
 POSITIVE_PROMPT = (
     ', cinematic, High Contrast, highly detailed, unreal engine, taken using a Canon EOS R camera, hyper detailed '
     'photo - realistic maximum detail, 32k, Color Grading, ultra HD, extreme meticulous detailing, skin pore '

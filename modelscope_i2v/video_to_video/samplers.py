@@ -16,5 +16,5 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
         'unipc': Sampler(sample=sample_unipc, steps=20),
     }
 )
-#: What each ``solver_mode`` stands for.
+#: The default solver of each ``solver_mode``.
 SOLVER_OF_MODE: Mapping[str, str] = MappingProxyType({'fast': 'dpmpp_2m_sde', 'normal': 'heun'})

@@ -1,4 +1,4 @@
-"""The noise levels that stage 2 visits, and the scale that it starts at."""
+"""The noise levels that stage 2 visits, and the scale it starts at."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 from modelscope_i2v.diffusion import NoiseSchedule, sdedit_timesteps
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 
-#: The only one that the reference knows.
+#: The only level that the original implementation knows.
 REFERENCE_NOISE_LEVEL = 600
 
 
 def sigmas_of(schedule: NoiseSchedule, arguments: VideoToVideoArguments) -> torch.Tensor:
-    """The noise levels of a call, float32 ``[steps + 1]``, down to none."""
+    """The noise levels of a call, float32 ``[steps + 1]``, down to zero."""
     timesteps = sdedit_timesteps(
         int(arguments.steps or 0),
         arguments.noise_level,
@@ -22,10 +22,10 @@ def sigmas_of(schedule: NoiseSchedule, arguments: VideoToVideoArguments) -> torc
 
 
 def start_scale(sigma: float, noise_level: int) -> float:
-    """From noised latents of unit variance to the scale of a sampler that starts at ``sigma``.
+    """The factor from noised latents of unit variance to the scale of a sampler that starts at ``sigma``.
 
-    The reference, which always uses 600 levels, takes sigma where sqrt(1 + sigma^2) is exact: its network first sees
-    0.97 times the noised latents, and its results depend on it. With more levels the two meet; with fewer, sigma would
-    go to 0 and take the input with it.
+    The exact factor is sqrt(1 + sigma^2). The original implementation, which always uses 600 levels, takes sigma
+    instead: its network first sees 0.97 times the noised latents, and its results depend on this. With more levels the
+    two factors converge. With fewer, sigma would go to 0 and scale the input away.
     """
     return sigma if noise_level >= REFERENCE_NOISE_LEVEL else (1 + sigma**2) ** 0.5

@@ -13,10 +13,10 @@ from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 
 class VideoToVideoTraining(StageTraining):
-    """Stage 2: conditioned on a clip's text, with the words around it that generation adds too.
+    """Stage 2: conditioned on a clip's text, with the prompt suffix that generation adds, too.
 
-    It learns to denoise what the clips show, up to the noise level that generation starts at. What a video lacks that
-    it is given (see ``source`` of :class:`~modelscope_i2v.training.objective.Objective`) has no part in this.
+    It learns to denoise the clips, up to the noise level that generation starts at. It does not learn to restore what
+    an input video lacks (see ``source`` of :class:`~modelscope_i2v.training.objective.Objective`).
     """
 
     stage = VIDEO_TO_VIDEO

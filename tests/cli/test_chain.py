@@ -20,7 +20,7 @@ from tests.golden import DATA
 from tests.media.clips import beeps, gradient, record
 
 IMAGE = str(DATA / 'images' / 'gray_333x500.png')
-#: What makes it fast.
+#: Options that make it fast.
 OPTIONS = ['--num-frames', '2', '--stage1-height', '32', '--stage1-width', '48', '--height', '32', '--steps', '1']
 COMMON = ['--device', 'cpu', '--no-show-progress']
 
@@ -32,7 +32,7 @@ def decoded(path):
 
 @pytest.fixture(scope='module')
 def chained(tmp_path_factory):
-    """The chain's video and the first stage's that it kept."""
+    """The chain's video, and the first stage's video that it kept."""
     folder = tmp_path_factory.mktemp('chain')
     out, kept = folder / 'out.mp4', folder / 'kept.mp4'
     words = ['--seed', '5', '--fps', '6', '--stage1-solver', 'unipc', '--stage2-steps', '2', '--text', 'a cat']
@@ -99,7 +99,7 @@ def test_what_it_prints_makes_the_same_video_again(tmp_path, capsys):
         (['-o', 'a.avi'], r'\.avi'),
         (['--keep-stage1', 'a.avi'], r'\.avi'),
         (['--stage1-height', '100'], '96 and 112'),
-        (['--noise-level', '1000', '--keep-stage1', 'kept.mp4'], "'noise_level'"),  # before stage 1 is made
+        (['--noise-level', '1000', '--keep-stage1', 'kept.mp4'], "'noise_level'"),  # before stage 1 runs
         (['--stage2-steps', '6', '--noise-level', '5'], "'steps'"),
         (['--keep-stage1', 'out.mp4'], 'the same file'),
         (['--keep-stage1', 'kept.mp4', '--stage2-model', '/nope/x'], '/nope/x'),
@@ -154,7 +154,7 @@ def test_video_to_video(tmp_path, capsys):
 
 
 def test_the_same_autoencoder_is_shared(stage_1_folder, stage_2_folder, tmp_path):
-    # The scale of latents is the UNets' business, not the autoencoder's.
+    # The scale of the latents belongs to the UNets, not to the autoencoder.
     scaled = variant(stage_1_folder, tmp_path / 'scaled', {'model.model_cfg.autoencoder.scale_factor': 0.1})
     first, second = build(scaled), build_2(stage_2_folder, steps=1)
     before = latents_of(second, seed=1)

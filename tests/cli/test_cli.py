@@ -25,7 +25,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture
 def cli(environment, tmp_path, monkeypatch, capsys):
-    """The verbs in this process: starting one costs seconds; the tests below that need a real one start it."""
+    """Runs the verbs in this process: starting a process costs seconds. Tests that need a real one start it."""
 
     def run(*arguments):
         for name, value in environment.items():
@@ -101,7 +101,7 @@ def test_bad_usage_says_what_is_wrong_without_a_traceback(cli, tmp_path, argumen
     assert found == code, err
     assert message in err
     assert 'Traceback' not in err
-    assert 'Loading weights' not in err or '--height' in arguments, 'found out only after loading the model'
+    assert 'Loading weights' not in err or '--height' in arguments, 'noticed only after loading the model'
     assert out == ''
     assert list(tmp_path.iterdir()) == []
 
@@ -145,4 +145,4 @@ def test_interrupting_leaves_nothing_and_exits_130(environment, tmp_path):
     assert b'Traceback' not in rest
     assert list(tmp_path.iterdir()) == []
     left = [path.name for path in Path(environment['TMPDIR']).iterdir()]
-    assert [name for name in left if not name.startswith('torchinductor')] == []  # torch's own, made at import
+    assert [name for name in left if not name.startswith('torchinductor')] == []  # torch makes its own at import

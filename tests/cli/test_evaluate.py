@@ -119,7 +119,7 @@ def test_a_frozen_clip_in_a_process_without_torchmetrics(files):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "pip install 'modelscope_i2v[train]'" in done.stderr
+    assert "Run pip install '.[train]' in a clone of modelscope_i2v." in done.stderr
     assert 'warning: nothing moves' in done.stderr
     assert 'Traceback' not in done.stderr
     lines = done.stdout.splitlines()

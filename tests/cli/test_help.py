@@ -1,4 +1,4 @@
-"""The command line explains itself: defaults, examples, groups, and hints for what is misspelt."""
+"""The command line explains itself: defaults, examples, groups, and hints for misspelt options."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from modelscope_i2v.cli.main import main
 
 VERBS = ['image-to-video', 'video-to-video', 'chain', 'info', 'evaluate', 'train', 'convert', 'autoload']
-#: Options that have no default to state: they are required, or say what to do.
+#: Options without a default to state: they are actions.
 WITHOUT = {'--help', '--enable', '--disable', '--status'}
 
 
@@ -48,6 +48,16 @@ def test_chain_has_one_group_a_stage(capsys):
         (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--guidance=3'], "unknown option '--guidance'. Did you mean"),
         (['chain', 'a.jpg', '--ouput', 'b.mp4'], "unknown option '--ouput'. Did you mean '--output'?"),
         (['chain', 'a.jpg', '-o', 'b.mp4', '--stage2-step', '3'], "Did you mean '--stage2-steps'?"),
+        (['chain', 'a.jpg', '-o', 'b.mp4', '--stage1-model', 'x'], "Did you mean '--model'?"),
+        (['chain', 'a.jpg', '-o', 'b.mp4', '--keep', 'x'], "Did you mean '--keep-stage1'?"),
+        (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--text', 'x'], "'--text'. This model takes no text."),
+        (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--num-inference-steps', '3'], "Did you mean '--steps'?"),
+        (['image-to-vide', 'a.jpg'], "Did you mean 'image-to-video'?"),
+        (['--versoin'], "unknown option '--versoin'. Did you mean '--version'?"),
+        (
+            ['image-to-video', '-o', 'c.mp4', '--', 'a.png', '--steps', '2'],
+            "unexpected '--steps'. Options go before --",
+        ),
         (['info', 'a.mp4', '--jason'], "Did you mean '--json'?"),
         (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--zzzz'], "unknown option '--zzzz'.\n"),
         (['imagetovideo', 'a.jpg'], 'invalid choice'),
@@ -68,3 +78,10 @@ def test_info_says_embedded(tmp_path, capsys):
     pipeline(str(IMAGE), output_video=tmp_path / 'a.mp4', steps=1, num_frames=1)
     assert main(['info', str(tmp_path / 'a.mp4')]) == 0
     assert re.search(r'^  model +embedded$', capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_value_may_look_like_an_option(tmp_path, capsys):
+    out = str(tmp_path / 'a.mp4')
+    for text in (['--text', '--ar 16:9 fox'], ['--text=--ar']):
+        assert main(['video-to-video', 'none.mp4', '-o', out, *text]) == 1
+        assert "'none.mp4'" in capsys.readouterr().err

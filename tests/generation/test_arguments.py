@@ -1,4 +1,4 @@
-"""Every argument of a call that cannot be used is refused with an InputError that names it and says what is allowed."""
+"""Every invalid argument of a call raises an InputError that names it and says what is allowed."""
 
 import dataclasses
 from fractions import Fraction
@@ -15,7 +15,7 @@ from tests.folders import IMAGE
 
 NAN, INFINITE = float('nan'), float('inf')
 
-#: Name, values that are refused, what the message says is allowed.
+#: Name, refused values, what the message says is allowed.
 ILLEGAL = [
     ('steps', [0, -1, 1001, '5', True, 5.0, 2.5, [5]], 'a whole number from 1 to 1000'),
     ('num_frames', [0, -3, '5', True, 2.0, 2**63], 'a whole number from 1 to'),
@@ -57,12 +57,15 @@ def test_illegal_values_are_named(stage_1, name, value, allowed):
         # Two levels of the UNet and three of the autoencoder: multiples of 16.
         ({'height': 100}, "'height' must be a multiple of 16, found 100; the nearest legal values are 96 and 112"),
         ({'width': 8}, "'width' must be a multiple of 16, found 8; the nearest legal values are 16"),
-        ({'eta': 0.5, 'solver': 'unipc'}, "'eta' is the stochasticity of solver='ddim', found solver='unipc'"),
+        ({'eta': 0.5, 'solver': 'unipc'}, "'eta' has an effect only with solver='ddim', found solver='unipc'"),
         ({'output_video': 'a.mp4', 'output_type': 'np'}, "'output_video' is written for output_type='mp4' only"),
         ({'latents': torch.zeros(1, 4, 2, 8, 8)}, r"'latents' must have the shape \[1, 4, 3, 8, 8\].*found \[1, 4, 2,"),
         ({'latents': torch.full((1, 4, 3, 8, 8), NAN)}, "'latents' holds NaN or infinite"),
         ({'latents': torch.full((1, 4, 3, 8, 8), INFINITE)}, "'latents' holds NaN or infinite"),
-        ({'steps': 1000, 'solver': 'euler', 'timestep_spacing': 'leading'}, 'fewer steps or another timestep_spacing'),
+        (
+            {'steps': 1000, 'solver': 'euler', 'timestep_spacing': 'leading'},
+            'fewer steps or a different timestep_spacing',
+        ),
     ],
 )
 def test_what_the_message_suggests(stage_1, arguments, message):

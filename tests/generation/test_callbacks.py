@@ -27,7 +27,7 @@ def test_arguments_of_a_callback(stage_1):
     assert all(list(state) == ['latents'] for state in states)
     assert all(state['latents'].shape == (1, 4, 3, 8, 8) for state in states)
     assert torch.equal(states[-1]['latents'], final)
-    # Latents as the network works on them: of about unit variance from the first step on.
+    # Latents in the network's scale: about unit variance from the first step on.
     assert all(0.5 < state['latents'].std() < 2 for state in states)
 
 

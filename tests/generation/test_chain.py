@@ -1,4 +1,4 @@
-"""``modelscope_i2v.chain``: both stages in memory, and a random one can be made again."""
+"""``modelscope_i2v.chain``: both stages in memory, and a random video can be made again."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import modelscope_i2v
 from modelscope_i2v.errors import ConfigurationError, InputError, OutputError
 from modelscope_i2v.media.reading.info import probe_video
 from tests.calls import CLIP, build, build_2, latents_of
-from tests.folders import IMAGE
+from tests.folders import IMAGE, variant
 
 FAST = {'steps': 1, 'num_frames': 2, 'height': 32, 'width': 32, 'device': 'cpu', 'show_progress': False}
 
@@ -74,6 +74,19 @@ def test_a_prefix_gives_an_argument_to_one_stage(pipelines, monkeypatch):
 @pytest.mark.parametrize(
     ('arguments', 'error', 'said'),
     [
+        ({'output_video': 'a.mp4', 'output_type': 'np'}, InputError, "'output_video' is written for output_type='mp4'"),
+        ({'stage1': 5}, InputError, "'stage1' must be a folder, a hub id or a pipeline, found int"),
+        ({'stage2': b'x'}, InputError, "'stage2' must be a folder, a hub id or a pipeline, found bytes"),
+        ({'stage1': './no/such'}, ConfigurationError, "There is no model folder './no/such'"),
+        ({'stage1': '.'}, ConfigurationError, 'has no configuration.json'),
+        ({'stage1': ''}, ConfigurationError, 'There is no model folder'),
+        ({'keep_stage1': 5, 'output_video': 'o.mp4'}, OutputError, 'must be a path, found'),
+        ({'model': 'x'}, TypeError, "Did you mean 'stage1'"),
+        ({'stage2_model': 'x'}, TypeError, "Did you mean 'stage2'"),
+        ({'stage1_num_inference_steps': 1}, TypeError, "Did you mean 'stage1_steps'"),
+        ({'stage2_text': 'x'}, TypeError, "Did you mean 'text'"),
+        ({'stage1_fps': 8}, TypeError, "Did you mean 'fps'"),
+        ({'stage2_lora': 5}, InputError, "'lora' must be the path of a file or None, found 5"),
         ({'stepps': 1}, TypeError, "'stepps' of chain.*Did you mean 'steps'"),
         ({'stage2_stepps': 1}, TypeError, "'stage2_stepps' of chain.*Did you mean 'stage2_steps'"),
         ({'stage2_fps': 1}, TypeError, "'stage2_fps' of chain"),
@@ -88,7 +101,7 @@ def test_a_prefix_gives_an_argument_to_one_stage(pipelines, monkeypatch):
             ConfigurationError,
             "has no known counterpart for stage 2. Name one with 'stage2'",
         ),
-        ({'revision': 'v1'}, InputError, "The revision 'v1' for image-to-video needs a model of the hub"),
+        ({'revision': 'v1'}, InputError, "The revision 'v1' for image-to-video needs a model from the hub"),
         ({'output_video': 'a.avi'}, OutputError, r'\.avi'),
         ({'output_video': 'a.mp4', 'keep_stage1': './a.mp4'}, InputError, 'are the same file'),
     ],
@@ -104,9 +117,9 @@ def test_pipelines_in_the_wrong_place(pipelines):
     first, second = pipelines
     with pytest.raises(ConfigurationError, match='A pipeline for video-to-video is needed here, found one for image'):
         modelscope_i2v.chain(IMAGE, stage2=first, device='cpu')
-    with pytest.raises(InputError, match='Nothing makes videos of video-to-video sharper'):
+    with pytest.raises(InputError, match='No stage follows video-to-video: nothing can make its videos sharper'):
         modelscope_i2v.chain(IMAGE, stage1=second)
-    with pytest.raises(InputError, match="'device', 'lora' for image-to-video: this says how a model is loaded"):
+    with pytest.raises(InputError, match="'device', 'lora' for image-to-video: this is for loading a model"):
         modelscope_i2v.chain(IMAGE, stage1=first, stage2=second, device='cpu', lora='a.safetensors')
 
 
@@ -128,3 +141,20 @@ def test_a_callback_sees_both_stages(pipelines):
         callback_on_step_end=lambda pipeline, *_: seen.append(pipeline.stage.task),
     )
     assert seen == ['image-to-video', 'video-to-video']
+
+
+def test_a_default_output_of_a_loaded_pipeline_is_refused(stage_1_folder, pipelines, tmp_path):
+    first = build(stage_1_folder, output_video=str(tmp_path / 'own.mp4'))
+    with pytest.raises(InputError, match="pipeline for image-to-video has a default 'output_video'"):
+        modelscope_i2v.chain(IMAGE, stage1=first, stage2=pipelines[1])
+
+
+def test_stage_2_has_the_revision_of_stage_1(stage_1_folder, stage_2_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv('MODELSCOPE_CACHE', str(tmp_path))
+    first = variant(stage_1_folder, tmp_path / 'models' / 'damo--Image-to-Video' / 'snapshots' / 'v1.1.0')
+    for revision in ('v1.0.0', 'v1.1.0'):
+        variant(stage_2_folder, tmp_path / 'models' / 'damo--Video-to-Video' / 'snapshots' / revision)
+    call = {name: value for name, value in FAST.items() if name != 'device'}
+    for given in (first, modelscope_i2v.load(first, device='cpu', show_progress=False)):
+        made = modelscope_i2v.chain(IMAGE, stage1=given, offline=True, **call)
+        assert (made['model_revision'], made['stage1']['model_revision']) == ('v1.1.0', 'v1.1.0')

@@ -1,4 +1,4 @@
-"""configuration.json: the hub's own minimal files work, everything that is wrong in one is named."""
+"""configuration.json: the hub's own minimal files work, and errors name everything that is wrong."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ def parse_model_arguments(section, file):
     return ModelFolder.parse('/hub', IMAGE_TO_VIDEO, {'model': {'model_args': section}}).arguments
 
 
-#: All keys of the hub's own stage-1 file that the reference reads.
+#: All keys of the hub's own stage-1 file that the original implementation reads.
 HUB = {'batch_size': 1, 'target_fps': 8, 'max_frames': 32, 'latent_hei': 32, 'latent_wid': 56}
 FILES = {
     'ckpt_unet': 'unet.pth',
@@ -118,7 +118,7 @@ WRONG = [
     ('model_cfg.unet.attention_resolutions', [1, 3], 'must be among the downsampling factors [1, 2]'),
     ('model_cfg.unet.num_head_channels', 48, 'must divide the width of every level with attention'),
     ('model_cfg.unet.in_channels', 8, "'autoencoder.embed_dim' (4) must be equal"),
-    ('model_cfg.unet.image_embed_dim', 32, "'clip' gives embeddings of 64. Make them equal"),
+    ('model_cfg.unet.image_embed_dim', 32, "'clip' gives embeddings of size 64. Make them equal"),
     ('model_cfg.autoencoder', 3, 'must be a JSON object, found 3'),
     ('model_cfg.autoencoder.scale_factor', 0, 'must be a number above 0, found 0'),
     ('model_cfg.autoencoder.channels', 33, "must be a multiple of 'norm_num_groups' (8), found 33"),
@@ -136,7 +136,7 @@ WRONG = [
 
 
 def named(place):
-    """How errors name a place: the last key, or the whole path of a section."""
+    """How errors name a place: by its last key, or by the whole path of a section."""
     return f'model.{place}' if place in ('model_args', 'model_cfg') else place.rpartition('.')[2]
 
 

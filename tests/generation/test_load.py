@@ -1,4 +1,4 @@
-"""From a folder or a hub id to a pipeline, and everything that can be wrong with a folder."""
+"""Loading a pipeline from a folder or a hub id, and everything that can be wrong with a folder."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_load_is_the_pipeline(stage_1_folder, stage_1, as_type):
 
 
 def test_an_apple_gpu_passes_modelscopes_own_check(stage_1, monkeypatch):
-    """Which knows no 'mps'. The model is there already, so none is needed here."""
+    """ModelScope does not know 'mps'. The model is already built, so this needs no Apple GPU."""
     from modelscope.pipelines import pipeline
 
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
@@ -43,7 +43,7 @@ def test_an_apple_gpu_passes_modelscopes_own_check(stage_1, monkeypatch):
     [
         ('{"task": ', 'is not valid JSON: Expecting value'),
         ('', 'is not valid JSON'),
-        ('{"task": NaN}', 'is not valid JSON: NaN is no number'),
+        ('{"task": NaN}', 'is not valid JSON: NaN is not a valid JSON number'),
         ('[' * 100_000, 'is not valid JSON'),
         ('[]', 'must hold a JSON object, found a list'),
         ('"text"', 'must hold a JSON object, found a str'),
@@ -90,7 +90,7 @@ def test_wrong_names(stage_1_folder, tmp_path, place, value, said):
 
 
 @pytest.mark.parametrize(
-    # Of the others ModelScope itself complains before it calls us.
+    # ModelScope itself complains about the others before it calls us.
     ('place', 'value', 'said'),
     [case for case in WRONG if not case[0].startswith('pipeline') and case[:2] != ('framework', ABSENT)],
 )
@@ -198,7 +198,7 @@ def test_missing_file(stage_1_folder, tmp_path):
         (lambda w: w.update({'extra.weight': torch.ones(1)}), '1 unexpected: extra.weight.'),
         (
             lambda w: w.update({'conv_in.weight': torch.ones(64, 5, 3, 3)}),
-            '1 of another shape: conv_in.weight is [64, 5, 3, 3], not [64, 4, 3, 3].',
+            '1 with the wrong shape: conv_in.weight is [64, 5, 3, 3], not [64, 4, 3, 3].',
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_keys_that_do_not_fit(stage_1_folder, tmp_path, weights, change, said):
 
 def test_weights_of_another_size_and_of_another_network(stage_1_folder, tmp_path):
     wider = variant(stage_1_folder, tmp_path / 'a', {'model.model_cfg.unet.model_channels': 96})
-    assert_refused(wider, str(wider / 'unet.safetensors'), 'of another shape', 'conv_in.weight is [64, 4, 3, 3]')
+    assert_refused(wider, str(wider / 'unet.safetensors'), 'with the wrong shape', 'conv_in.weight is [64, 4, 3, 3]')
     swapped = {'model.model_args.ckpt_unet': 'autoencoder.safetensors'}
     swapped = variant(stage_1_folder, tmp_path / 'b', swapped)
     assert_refused(
@@ -224,7 +224,7 @@ def test_a_good_load_after_failed_ones(stage_1_folder, stage_1, tmp_path):
     no_file = with_unet(stage_1_folder, tmp_path / 'a', 'unet.pth', None)
     no_json = variant(stage_1_folder, tmp_path / 'b', text='{')
     for folder, door in ((no_file, build), (no_json, load), (no_json, build)):
-        with pytest.raises(Exception):  # noqa: B017  what kind is tested above
+        with pytest.raises(Exception):  # noqa: B017  the type is tested above
             door(folder)
     assert torch.equal(latents_of(load(stage_1_folder, steps=2, num_frames=3), seed=1), latents_of(stage_1, seed=1))
 
@@ -236,7 +236,7 @@ OFFLINE = """
 import socket, sys, time
 asked = []
 def refuse(*arguments, **options):
-    asked.append(arguments)  # ModelScope goes on after an exception
+    asked.append(arguments)  # ModelScope continues after an exception
     raise OSError('no network here')
 socket.socket.connect = socket.getaddrinfo = refuse
 image = sys.argv[1]
@@ -251,7 +251,7 @@ for revision in (None, 'v1.1.0'):
         wanted = "'other/name'" if revision is None else "revision 'v1.1.0' of 'other/name'"
         assert f"has no {wanted}. Run once without offline to download it." in str(error), error
     else:
-        raise AssertionError('a model out of nothing')
+        raise AssertionError('loaded a model that does not exist')
 assert time.monotonic() - start < 5
 made = modelscope_i2v.load('cached/name', 'v1.1.0', offline=True, device='cpu', show_progress=False)
 assert made.model_revision == 'v1.1.0' and made.model_name == 'cached/name'
@@ -309,5 +309,5 @@ def test_a_folder_has_no_revisions(stage_1_folder):
 
 
 def test_a_preprocessor_of_another_kind_is_refused(stage_1_folder):
-    with pytest.raises(InputError, match="'preprocessor' must be a ImageToVideoPreprocessor or None, found int"):
+    with pytest.raises(InputError, match="'preprocessor' must be of type ImageToVideoPreprocessor or None, found int"):
         load(stage_1_folder, device='cpu', show_progress=False, preprocessor=3)

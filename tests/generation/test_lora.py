@@ -1,4 +1,4 @@
-"""``pipeline(..., lora=path, lora_scale=)``, ``--lora`` and what they leave in the recipe."""
+"""``pipeline(..., lora=path, lora_scale=)``, ``--lora`` and what the recipe says about them."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.folders import IMAGE
 from tests.lora_files import write_lora
 
 FAST = {'steps': 2, 'seed': 1, 'num_frames': 2}
-#: A chain that takes no time, and a file that stands for neither stage's LoRA.
+#: The command line of a fast chain, and options of all fast runs.
 CHAIN = ['chain', str(IMAGE), '-o', 'out.mp4', '--num-frames', '2', '--steps', '1', '--stage1-height', '32']
 COMMON = ['--height', '32', '--device', 'cpu', '--no-show-progress']
 
@@ -151,7 +151,7 @@ def test_chain_has_one_for_each_stage(run, loras):
         (['--stage2-lora', 'first', '--keep-stage1', 'kept.mp4'], 'is for image-to-video, not for video-to-video'),
         (['--lora', 'second'], 'is for video-to-video, not for image-to-video'),
         (['--lora', 'nothing'], 'There is no LoRA file'),
-        (['--lora-scale', '2'], "'lora_scale' goes with 'lora'"),
+        (['--lora-scale', '2'], "'lora_scale' needs 'lora'"),
         (['--stage2-lora', 'second', '--stage2-lora-scale', '101'], "'lora_scale' must be a number"),
     ],
 )

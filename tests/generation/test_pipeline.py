@@ -72,7 +72,7 @@ def test_global_random_states_are_neither_read_nor_changed(stage_1_folder):
         before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
         made = build(stage_1_folder, steps=2, num_frames=1)
         videos.append(made(str(IMAGE), seed=1, eta=1.0)[VIDEO])
-        made(str(IMAGE))  # with a seed of its own choice
+        made(str(IMAGE))  # with a seed that it draws
         after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
         assert torch.equal(before[0], after[0])
         assert before[1:] == after[1:]
@@ -115,7 +115,7 @@ def test_configured_sizes_and_rates(stage_1_folder, tmp_path):
     assert [fps.item() for *_, fps in calls] == [5]
 
 
-# Arguments that nobody knows
+# Unknown arguments
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_default_spacing_from_ten_steps_on(stage_1):
 def test_solvers_give_different_videos(stage_1):
     names = ('ddim', 'dpmpp_2m', 'unipc', 'euler')
     ddim, dpmpp_2m, unipc, euler = (latents_of(stage_1, seed=1, steps=3, solver=name) for name in names)
-    # On the same timesteps and without eta, DDIM is Euler's method in other words (Song et al. 2021, equation 13).
+    # On the same timesteps and without eta, DDIM is the same as Euler's method (Song et al. 2021, equation 13).
     torch.testing.assert_close(ddim, euler, atol=1e-3, rtol=1e-3)
     for first, second in ((ddim, dpmpp_2m), (ddim, unipc), (dpmpp_2m, unipc)):
         assert (first - second).abs().max() > 0.01
 
 
 def test_more_steps_of_different_solvers_agree(stage_1):
-    """All solve the same equation, so they meet as steps grow."""
+    """All solve the same equation, so their results converge with more steps."""
     common = {'seed': 1, 'steps': 40, 'num_frames': 1, 'guidance_scale': 1.0, 'timestep_spacing': 'trailing'}
     found = [latents_of(stage_1, solver=name, **common) for name in ('ddim', 'dpmpp_2m')]
     coarse = [latents_of(stage_1, solver=name, **{**common, 'steps': 5}) for name in ('ddim', 'dpmpp_2m')]
@@ -193,7 +193,7 @@ def test_guidance_of_one_skips_the_unconditional_pass(stage_1, guidance_scale, p
 
 
 def test_no_guidance_at_the_least_noisy_timesteps(stage_1):
-    """Four steps, at 999, 749, 499 and 249: the last two without."""
+    """Four steps, at 999, 749, 499 and 249: the last two without guidance."""
     with unet_calls(stage_1) as calls:
         found = latents_of(stage_1, seed=1, steps=4, timestep_spacing='trailing', guidance_min_timestep=500)
     seen = [(int(t), bool(embedding.abs().max() > 0)) for _, t, embedding, _ in calls]

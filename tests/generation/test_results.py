@@ -1,4 +1,4 @@
-"""What a call of the stage-1 pipeline gives back: every type of output, lists, recipes."""
+"""What a call of the stage-1 pipeline returns: every type of output, lists, recipes."""
 
 import io
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_frame_rate_of_the_file(stage_1):
 
 def test_unwritable_output_is_reported_before_sampling(stage_1, tmp_path):
     def fail(*_):
-        raise AssertionError('sampled although there is no place for the video')
+        raise AssertionError('sampled although the video cannot be written')
 
     with pytest.raises(OutputError):
         stage_1(str(IMAGE), output_video=tmp_path, callback_on_step_end=fail)
@@ -103,7 +103,7 @@ def test_every_kind_of_picture_gives_the_same_video(stage_1):
         {'image': IMAGE, 'text': ''},
         IMAGE.read_bytes(),
         picture,
-        np.ascontiguousarray(rgb[..., ::-1]),  # BGR, as ModelScope has it
+        np.ascontiguousarray(rgb[..., ::-1]),  # BGR, as in ModelScope
         torch.from_numpy(rgb.copy()).permute(2, 0, 1).float() / 255,
     ]
     videos = [stage_1(source, seed=1, num_frames=1, output_type='latent')[VIDEO] for source in inputs]

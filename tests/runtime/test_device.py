@@ -1,4 +1,4 @@
-"""Which device, precision and attention back end a name means, and what is said about one that is not there."""
+"""Which device, precision and attention back end a name means, and messages about unavailable ones."""
 
 import logging
 
@@ -39,18 +39,18 @@ def test_first_gpu(name):
 
 @pytest.mark.parametrize(('name', 'shown'), [('cuda:99', 'cuda:99'), ('gpu:99', 'cuda:99'), ('CUDA:99', 'cuda:99')])
 def test_numbered_gpu_has_to_be_there(name, shown):
-    with pytest.raises(DeviceError, match=f"'{shown}' is not there.*Available here: .*'cpu'"):
+    with pytest.raises(DeviceError, match=f"'{shown}' is not available.*Available here: .*'cpu'"):
         resolve_device(name)
 
 
 @without_cuda
 def test_cuda_0_without_a_gpu():
-    with pytest.raises(DeviceError, match=r"^Device 'cuda:0' is not there\. Available here: 'cpu'\.$"):
+    with pytest.raises(DeviceError, match=r"^Device 'cuda:0' is not available\. Available here: 'cpu'\.$"):
         resolve_device('cuda:0')
 
 
 def test_a_gpu_whose_driver_is_too_old_is_none(monkeypatch, caplog):
-    """NVML counts it, CUDA does not start."""
+    """NVML counts the GPU, but CUDA does not start."""
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     for name in ('cuda:0', 'bogus'):
@@ -96,7 +96,7 @@ def test_attention_on_the_cpu(name, backend):
 
 
 def test_xformers_where_it_does_not_work():
-    # Not installed, or installed: it has no operator for the CPU.
+    # xformers is not installed, or is installed but has no operator for the CPU.
     with pytest.raises(DeviceError, match=r"attention='xformers' does not work on cpu.*Use attention='auto' or 'sdpa'"):
         resolve_attention('xformers', CPU, torch.float32)
 
@@ -138,9 +138,9 @@ def test_other_errors_stay_as_they_are():
 @pytest.mark.parametrize(
     ('options', 'error', 'message'),
     [
-        ({'device': 'cuda:99'}, DeviceError, "Device 'cuda:99' is not there. Available here: "),
-        ({'device': 'gpu:99'}, DeviceError, "Device 'cuda:99' is not there. Available here: "),
-        ({'device': 'cuda:x'}, DeviceError, "Unknown device 'cuda:x'; it may be 'cuda:N', 'gpu', 'cpu' or 'mps'."),
+        ({'device': 'cuda:99'}, DeviceError, "Device 'cuda:99' is not available. Available here: "),
+        ({'device': 'gpu:99'}, DeviceError, "Device 'cuda:99' is not available. Available here: "),
+        ({'device': 'cuda:x'}, DeviceError, "Unknown device 'cuda:x'; use 'cuda:N', 'gpu', 'cpu' or 'mps'."),
         ({'device': 'tpu'}, DeviceError, "Unknown device 'tpu'"),
         pytest.param({'device': 'mps'}, DeviceError, "Device 'mps' is not available.", marks=without_mps),
         ({'device': 'cpu', 'dtype': 'fp8'}, InputError, "'dtype' must be one of 'auto', 'fp32', 'fp16', 'bf16'"),

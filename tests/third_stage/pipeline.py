@@ -17,7 +17,7 @@ class TextToVideoPipeline(GenerationPipeline):
 
     @takes(TextToVideoArguments)
     def __call__(self, input, *positional, **arguments):
-        return super().__call__(input, *positional, **arguments)
+        return self.generate(input, *positional, **arguments)
 
     def preprocess(self, inputs, arguments):
         return self.preprocessor(inputs, backwards=arguments.backwards)

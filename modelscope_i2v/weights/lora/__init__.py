@@ -1,1 +1,1 @@
-"""LoRA files: reading them, and adding them to a UNet's weights."""
+"""Reads LoRA files and adds them to a UNet's weights."""

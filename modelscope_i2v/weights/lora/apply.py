@@ -1,6 +1,6 @@
-"""Low-rank adaptation (LoRA) of a UNet by adding it to the weights: generation costs nothing more than without.
+"""Low-rank adaptation (LoRA) of a UNet, added to its weights: generation costs no more than without it.
 
-``W' = W + scale * alpha / rank * B A`` (Hu et al. 2022, arXiv 2106.09685, section 4.1). Needs no ``peft``, which only
+``W' = W + scale * alpha / rank * B A`` (Hu et al. 2022, arXiv 2106.09685, section 4.1). Needs no ``peft``: only
 :mod:`modelscope_i2v.training.lora` does.
 """
 
@@ -26,7 +26,7 @@ Module = TypeVar('Module', bound=nn.Module)
 
 @dataclass(frozen=True)
 class Lora:
-    """What a LoRA file holds: a description, and tensors by the keys of :func:`~.lora_layers.lora_shapes`."""
+    """The contents of a LoRA file: a description, and tensors by the keys of :func:`~.lora_layers.lora_shapes`."""
 
     description: LoraDescription
     tensors: Mapping[str, torch.Tensor]
@@ -36,17 +36,17 @@ def read_lora(unet: nn.Module, path: str | os.PathLike[str], *, key: str) -> Lor
     """Read a LoRA file and check that it fits ``unet``, whose weights may still be on the meta device.
 
     Args:
-        key: of the stage that ``unet`` belongs to (:attr:`Stage.lora_key <modelscope_i2v.stage.Stage.lora_key>`).
+        key: the :attr:`Stage.lora_key <modelscope_i2v.stage.Stage.lora_key>` of the stage that ``unet`` belongs to.
 
     Raises:
-        CheckpointError: if the file is missing, damaged, no LoRA, of the other stage or of another UNet, or for
-            missing, unexpected, mis-shaped or unusable tensors, all of them named at once.
+        CheckpointError: if the file is missing, damaged, not a LoRA, or for another stage or UNet; or for missing,
+            unexpected, mis-shaped or unusable tensors, which are all reported at once.
     """
     origin = f"The LoRA file '{os.fspath(path)}'"
     description, tensors = read_lora_file(path)
     parameters = unet_parameters(unet)
     if description.task != key:
-        raise CheckpointError(f'{origin} is for {description.task}, not for {key}. Give it to a model for that.')
+        raise CheckpointError(f'{origin} is for {description.task}, not for {key}. Use it with a model for that.')
     others = [
         f"'{name}' {description.unet[name]} instead of {value}"
         for name, value in parameters.items()
@@ -54,19 +54,19 @@ def read_lora(unet: nn.Module, path: str | os.PathLike[str], *, key: str) -> Lor
     ]
     if others:
         raise CheckpointError(
-            f'{origin} was trained on another UNet: {", ".join(others)}. Give the model that it was trained on.'
+            f'{origin} was trained on a different UNet: {", ".join(others)}. Use the model that it was trained on.'
         )
     shapes = lora_shapes(unet, description.layers, description.rank)
     problems = list_problems(
         {
             'missing': [key for key in shapes if key not in tensors],
             'unexpected': [key for key in tensors if key not in shapes],
-            'of another shape': [
+            'with the wrong shape': [
                 f'{key} is {list(tensors[key].shape)}, not {list(shape)}'
                 for key, shape in shapes.items()
                 if key in tensors and tensors[key].shape != shape
             ],
-            'not of floating point': [key for key, tensor in tensors.items() if not tensor.is_floating_point()],
+            'not floating-point': [key for key, tensor in tensors.items() if not tensor.is_floating_point()],
             'NaN or infinite': [key for key, tensor in tensors.items() if not tensor.isfinite().all()],
         }
     )
@@ -81,8 +81,8 @@ def read_lora(unet: nn.Module, path: str | os.PathLike[str], *, key: str) -> Lor
 def add_to_weights(unet: Module, lora: Lora, scale: float = 1.0) -> Module:
     """Add ``scale`` times ``lora``, which was read for ``unet``, to the weights and return ``unet``.
 
-    Sums are float32 whatever the weights are, and new tensors: the old ones may be a mapped file. A ``scale`` of 0
-    leaves everything as it is.
+    Sums are computed in float32, whatever the weights are, and stored in new tensors: the old ones may be mapped from a
+    file. A ``scale`` of 0 changes nothing.
     """
     if scale == 0:
         return unet
@@ -110,5 +110,21 @@ def apply_lora(unet: Module, path: str | os.PathLike[str], scale: float = 1.0, *
 
 
 def check_scale(scale: Any) -> float:
-    """``scale`` as a float within -100..100, or InputError; negative ones turn the change around."""
+    """``scale`` as a float within -100..100, or InputError; negative values reverse the change."""
     return number('lora_scale', scale, -MAX_SCALE, MAX_SCALE, error=InputError)
+
+
+def check_lora(path: Any, scale: Any) -> float:
+    """The strength of the LoRA file ``path``, 1 if ``scale`` is None.
+
+    Raises:
+        InputError: if ``path`` is neither a path nor None, for an impossible ``scale``, or for one without a file.
+    """
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"'lora' must be the path of a file or None, found {path!r} ({type(path).__name__}).")
+    if scale is None:
+        return 1.0
+    checked = check_scale(scale)
+    if path is None and checked != 1:
+        raise InputError("'lora_scale' needs 'lora': there is no LoRA to scale. Name its file.")
+    return checked

@@ -1,4 +1,4 @@
-"""What a LoRA file says about itself, in the metadata of its ``.safetensors`` header, and reading it."""
+"""Read a LoRA file and its description, which is in the metadata of its ``.safetensors`` header."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LoraDescription:
     unet: Mapping[str, Any]
 
     def to_metadata(self) -> dict[str, str]:
-        """As strings, which is all that the header holds; other types as JSON."""
+        """The description as strings, the only type that the header can hold; other types become JSON."""
         return {
             'format': FORMAT,
             'format_version': str(FORMAT_VERSION),
@@ -57,14 +57,14 @@ class LoraDescription:
 
 
 def unet_parameters(unet: nn.Module) -> dict[str, Any]:
-    """The parameters of ``unet`` in JSON's types.
+    """The parameters of ``unet`` as JSON types.
 
     Raises:
-        ConfigurationError: if it is no UNet of this package.
+        ConfigurationError: if it is not one of this package's UNets.
     """
     if not isinstance(unet, SpatioTemporalUNet):
         raise ConfigurationError(
-            f"A LoRA changes one of this package's UNets, found a {type(unet).__name__}. Give the UNet alone."
+            f"A LoRA changes one of this package's UNets, found {type(unet).__name__}. Pass the UNet alone."
         )
     parameters: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(unet.config)))
     return parameters
@@ -73,7 +73,7 @@ def unet_parameters(unet: nn.Module) -> dict[str, Any]:
 def check_rank_alpha_layers(
     rank: Any, alpha: Any, layers: Any, error: type[ModelScopeI2VError]
 ) -> tuple[int, float, tuple[str, ...]]:
-    """The three as their types, or ``error`` that says which is wrong and what is allowed."""
+    """Return the three as their types, or raise ``error``, which says which one is wrong and what is allowed."""
     if not isinstance(layers, (list, tuple)) or not layers:
         raise error(f"'layers' must be a non-empty list of {', '.join(map(repr, LAYER_GROUPS))}, found {layers!r}.")
     groups = tuple(choice(f'layers[{index}]', item, LAYER_GROUPS, error=error) for index, item in enumerate(layers))
@@ -82,19 +82,19 @@ def check_rank_alpha_layers(
 
 
 def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[str, torch.Tensor]]:
-    """A file that :func:`~modelscope_i2v.training.lora.save_lora` wrote: its description and its tensors.
+    """Read the description and the tensors of a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote.
 
     Raises:
-        CheckpointError: if it is missing, damaged, another kind of file or of a newer format.
+        CheckpointError: if it is missing, damaged, another kind of file or in a newer format.
     """
     if not Path(path).exists():
         raise CheckpointError(f"There is no LoRA file '{os.fspath(path)}'. Check the path.")
     metadata = _metadata(path)
-    tensors = read_state_dict(path)  # before the metadata are judged: it knows all that can be wrong with a file
+    tensors = read_state_dict(path)  # before checking the metadata: its errors say what is wrong with a file
     if metadata.get('format') != FORMAT:
         raise CheckpointError(
-            f"'{os.fspath(path)}' holds {len(tensors)} tensors, but is no LoRA of this package: its metadata lack "
-            f"format='{FORMAT}'. Give a file that `modelscope-i2v train` wrote; whole networks belong into the "
+            f"'{os.fspath(path)}' holds {len(tensors)} tensors, but is not a LoRA of this package: its metadata lacks "
+            f"format='{FORMAT}'. Use a file that `modelscope-i2v train` wrote; whole networks belong in the "
             "model's folder."
         )
     try:
@@ -102,12 +102,12 @@ def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[
     except (CheckpointError, ValueError, LookupError, RecursionError) as error:
         raise CheckpointError(
             f"The metadata of the LoRA file '{os.fspath(path)}' cannot be used: {error} Save it again, or update "
-            'modelscope_i2v if the file is newer than it.'
+            'modelscope_i2v if the file was written by a newer version.'
         ) from error
 
 
 def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Of a ``.safetensors`` file; none if it is something else, or damaged."""
+    """The metadata of a ``.safetensors`` file; empty if it is something else, or damaged."""
     try:
         with safetensors.safe_open(path, framework='pt') as file:
             return dict(file.metadata() or {})
@@ -118,7 +118,7 @@ def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def _description(metadata: Mapping[str, str]) -> LoraDescription:
     missing = [name for name in ('format_version', 'task', 'rank', 'alpha', 'layers', 'unet') if name not in metadata]
     if missing:
-        raise CheckpointError(f'they lack {", ".join(map(repr, missing))}.')
+        raise CheckpointError(f'it lacks {", ".join(map(repr, missing))}.')
     if metadata['format_version'] != str(FORMAT_VERSION):
         found = metadata['format_version']
         raise CheckpointError(f"'format_version' must be '{FORMAT_VERSION}', found '{found}'.")

@@ -1,4 +1,4 @@
-"""Which layers of a UNet low-rank adaptation (LoRA) changes, and the names and shapes of its factors A and B."""
+"""The layers of a UNet that low-rank adaptation (LoRA) changes, and the names and shapes of its factors A and B."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modelscope_i2v.networks.layers import FeedForward, ResidualBlock, TemporalC
 _PROJECTIONS = ('to_q', 'to_k', 'to_v', 'to_out')
 _TEMPORAL_ATTENTION = tuple(f'block.attention_{index}.{name}' for index in (1, 2) for name in _PROJECTIONS)
 
-#: Groups of layers: inside every module of a type, the layers of these names. Groups may overlap.
-#: ``attention``: all attention, spatial and temporal. ``temporal``: all that mixes frames, its attention included.
+#: Groups of layers: inside every module of a type, the layers with these names. Groups may overlap.
+#: ``attention``: all attention, spatial and temporal. ``temporal``: everything that mixes frames, including attention.
 LAYER_GROUPS: Mapping[str, tuple[tuple[type[nn.Module], tuple[str, ...]], ...]] = MappingProxyType(
     {
         'attention': ((Attention, _PROJECTIONS),),
@@ -40,16 +40,16 @@ def lora_layers(unet: nn.Module, groups: Iterable[str]) -> dict[str, nn.Module]:
 
 
 def factor_key(layer: str, letter: str) -> str:
-    """The key of factor ``'A'`` or ``'B'`` of the layer of that name."""
+    """The key of factor ``'A'`` or ``'B'`` of the layer named ``layer``."""
     return f'{layer}.lora_{letter}.weight'
 
 
 def lora_shapes(unet: nn.Module, groups: Iterable[str], rank: int) -> dict[str, tuple[int, ...]]:
     """The tensors of a LoRA of ``rank`` for ``unet``: key -> shape.
 
-    For a linear layer or a convolution with a weight ``[out, in, *kernel]``, A is a layer of the same kernel from
-    ``in`` to ``rank`` channels, ``[rank, in, *kernel]``, and B one without extent from ``rank`` to ``out``,
-    ``[out, rank, 1, ...]``. The change of the weight is ``B A``, both as matrices.
+    For a linear layer or a convolution with a weight ``[out, in, *kernel]``, A is a layer with the same kernel from
+    ``in`` to ``rank`` channels, ``[rank, in, *kernel]``. B is a layer with a kernel of size 1 from ``rank`` to ``out``
+    channels, ``[out, rank, 1, ...]``. The change of the weight is ``B A``, both as matrices.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for name, layer in lora_layers(unet, groups).items():
