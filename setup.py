@@ -58,6 +58,9 @@ EXTRAS_REQUIRE = {
         'matplotlib>=3.8',  # figures of the model pages
         'scikit-image>=0.22',  # pictures that the embedded models learn from, in demo_training/
         'import-linter>=2.6',  # which folder may import which
+        'zensical>=0.1',  # the documentation site
+        'codespell>=2.3',  # spelling
+        'proselint>=0.16',  # style of the documents
         # Only for importing the reference: its networks run beside ours, its classes register beside ours.
         'easydict>=1.10',
         'fairscale>=0.4.13',

@@ -1,1 +1,1 @@
-"""Measurements, not tests: these machines are noisy, so performance is a ratio of two things run in turn."""
+"""Measurements, not tests. The machines are noisy, so performance is measured as a ratio of two things run in turn."""

@@ -1,4 +1,4 @@
-"""How good are the embedded models? Measures on held-out clips, as a table, as JSON and as contact sheets.
+"""How good are the embedded models? Measures them on held-out clips; writes a table, JSON and contact sheets.
 
     python -m benchmarks.embedded_quality --json quality.json --sheets model_card/sheets
 
@@ -37,7 +37,7 @@ STAGE1_HEADER = ('input', 'first frame', '', '', '', '', 'last frame')
 
 
 class Benchmark:
-    """One run: the arguments, the pipelines once they are needed, and what was measured so far."""
+    """One run: the arguments, the pipelines (loaded when needed) and the measurements so far."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
@@ -87,7 +87,7 @@ class Benchmark:
         note('Training the shape classifier')
         classifier = train_shape_classifier()
         self.others['shape classifier accuracy'] = classifier.accuracy
-        print(f'Shape classifier: {classifier.accuracy:.4f} on real frames that it was not trained on.\n')
+        print(f'Shape classifier: {classifier.accuracy:.4f} on held-out real frames.\n')
         frames = reconstruct(pipeline.model.autoencoder, truth.clips.flatten(0, 1)).view_as(truth.clips)
         columns = {
             'real clips': judge_stage1(truth.clips, truth, classifier),
@@ -164,9 +164,9 @@ def parse(command: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--stage2-model', help="stage 2's folder (default: the embedded model)")
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--count', type=int, default=64, help='sprites (default: 64)')
-    parser.add_argument('--scenes', type=int, default=32, help='clips of every kind of scene (default: 32)')
-    parser.add_argument('--stage2-count', type=int, help='clips of stage 2 (default: as --count)')
-    parser.add_argument('--stage2-factor', type=int, default=4, help='by which its input is coarser (default: 4)')
+    parser.add_argument('--scenes', type=int, default=32, help='clips per kind of scene (default: 32)')
+    parser.add_argument('--stage2-count', type=int, help='clips for stage 2 (default: same as --count)')
+    parser.add_argument('--stage2-factor', type=int, default=4, help='how much its input is reduced (default: 4)')
     parser.add_argument('--seed', type=int, default=FIRST_HELD_OUT_SEED, help=f'>= {FIRST_HELD_OUT_SEED}')
     parser.add_argument('--fast', action='store_true', help='20 steps of DDIM only')
     parser.add_argument('--only', nargs='+', choices=PARTS, default=PARTS, metavar='PART', help=', '.join(PARTS))

@@ -21,12 +21,12 @@ ROOT = Path(__file__).parent.parent
 MANIFESTS = ROOT / 'tests' / 'data' / 'manifests.json'
 
 
-#: Parameters in Stable Diffusion 2.1's file beside the autoencoder: its own UNet and text encoder.
+#: Parameters in Stable Diffusion 2.1's file besides the autoencoder: its own UNet and text encoder.
 OTHER_PARAMETERS = 1_220_000_000
 
 
 def random_weights(shapes: dict[str, list[int]], prefix: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Values of the size that an initialised network has, so that activations stay finite."""
+    """Values as small as those of an initialised network, so that activations stay finite."""
     generator = torch.Generator().manual_seed(0)
     weights = {}
     for key, shape in shapes.items():
@@ -51,7 +51,7 @@ def write(folder: Path, as_on_the_hub: bool) -> None:
         autoencoder['model.diffusion_model.and_the_rest'] = torch.zeros(OTHER_PARAMETERS)
     torch.save({'state_dict': autoencoder, 'global_step': 0}, folder / 'v2-1_512-ema-pruned.ckpt')
     published = json.loads((ROOT / 'model_card' / 'Image-to-Video' / 'configuration.json').read_text())
-    del published['allow_remote']  # the page's own code, which is not here
+    del published['allow_remote']  # refers to the code on the model's page, which is not here
     (folder / 'configuration.json').write_text(json.dumps(published))
 
 

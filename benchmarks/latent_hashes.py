@@ -1,4 +1,4 @@
-"""Hashes of what both embedded stages make, to see whether a change of the code changed the numbers.
+"""Hashes of the latents of both embedded stages, to see whether a code change changed the numbers.
 
     python -m benchmarks.latent_hashes > after.txt
 
@@ -16,7 +16,7 @@ import torch
 import modelscope_i2v
 
 SEEDS = (0, 1, 8888)
-#: Short calls that go through every sampler, guidance, windows, and what a stage does with its input.
+#: Short calls that cover every sampler, guidance, windows, and the processing of the input.
 CALLS = {
     'image-to-video': [
         {'solver': 'ddim', 'steps': 4},
@@ -35,8 +35,8 @@ CALLS = {
 
 
 def main() -> None:
-    """Print one line a call: what was asked for, and the SHA-256 of its latents."""
-    torch.set_num_threads(1)  # sums depend on how they are shared out
+    """Print one line per call: its arguments and the SHA-256 of its latents."""
+    torch.set_num_threads(1)  # sums depend on the number of threads
     picture = Path(__file__).parents[1] / 'examples' / 'cat.jpg'
     video = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), dtype=np.uint8)
     for task, calls in CALLS.items():

@@ -1,4 +1,4 @@
-"""Does a LoRA teach the embedded stage 1 a shape that it has never seen?
+"""Can a LoRA teach the embedded stage 1 a shape that it has never seen?
 
     python -m benchmarks.lora_new_shape
 
@@ -45,7 +45,7 @@ def clip_of(seed: int, shape: str) -> np.ndarray:
 
 
 def nine_shapes(first_seed: int, clips: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frames ``[N, 3, 64, 64]`` in 0..1 of all shapes in turn, four a clip, and the numbers of their shapes."""
+    """Frames ``[N, 3, 64, 64]`` in 0..1 of all shapes in turn, four per clip, and the numbers of their shapes."""
     shapes = [index % len(NAMES) for index in range(clips)]
     frames = [as_video(clip_of(first_seed + index, NAMES[shape])[::4]) for index, shape in enumerate(shapes)]
     return torch.cat(frames), torch.tensor(shapes).repeat_interleave(FRAMES // 4)
@@ -72,7 +72,7 @@ def lora_of(folder: Path, steps: int, layers: tuple[str, ...]) -> Path:
 
 
 def recognised(classifier: ShapeClassifier, videos: torch.Tensor, shape: str) -> float:
-    """Share of the frames of ``[N, F, 3, 64, 64]`` that are seen as ``shape``."""
+    """Share of the frames of ``[N, F, 3, 64, 64]`` that are classified as ``shape``."""
     found = classifier.shapes(videos.flatten(0, 1))
     return float((found == NAMES.index(shape)).float().mean())
 
@@ -80,9 +80,9 @@ def recognised(classifier: ShapeClassifier, videos: torch.Tensor, shape: str) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--count', type=int, default=32, help='held-out pictures (default: 32)')
-    parser.add_argument('--steps', type=int, default=400, help='of training (default: 400)')
+    parser.add_argument('--steps', type=int, default=400, help='training steps (default: 400)')
     parser.add_argument(
-        '--layers', nargs='+', default=list(LAYER_GROUPS), choices=LAYER_GROUPS, help='that the LoRA changes (all)'
+        '--layers', nargs='+', default=list(LAYER_GROUPS), choices=LAYER_GROUPS, help='layers to change (all)'
     )
     parser.add_argument('--json', type=Path, metavar='FILE')
     arguments = parser.parse_args()

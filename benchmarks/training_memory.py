@@ -31,9 +31,9 @@ BYTES_PER_TRAINED = 4 * 4
 
 @contextmanager
 def fused_attention() -> Iterator[None]:
-    """Attention as the fused kernels of GPUs do it, which keep no scores; the meta device would take the plain way.
+    """Attention like the fused kernels of GPUs, which keep no scores. The meta device would use plain attention.
 
-    A mode would not do: autograd switches it off, and checkpointing recomputes during the backward pass.
+    A torch function mode would not work: autograd switches it off, and checkpointing recomputes in the backward pass.
     """
 
     def fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -49,7 +49,7 @@ def fused_attention() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Step:
-    """A training step that was taken.
+    """The measurements of a training step.
 
     Attributes:
         unet: with its gradients.
@@ -65,7 +65,7 @@ class Step:
 
     @property
     def total(self) -> int:
-        """Bytes of a step with everything that a training keeps; gradients are in the peak already."""
+        """Bytes of a step, including all training state; the peak already includes the gradients."""
         return self.weights + self.peak + (BYTES_PER_TRAINED - 4) * self.trained
 
 

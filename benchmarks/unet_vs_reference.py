@@ -1,8 +1,8 @@
-"""Our stage-1 UNet against the live reference, run in turn in one process on the CPU: seconds and their ratio.
+"""Our stage-1 UNet against ModelScope's, run in turn in one process on the CPU: seconds and their ratio.
 
     python -m benchmarks.unet_vs_reference [--frames 8] [--size 16] [--rounds 5]
 
-Needs the reference's extras (fairscale, rotary-embedding-torch). Its attention is replaced by SDPA; both then use it.
+ModelScope's UNet needs fairscale and rotary-embedding-torch. Its attention is replaced by SDPA, so that both use SDPA.
 """
 
 import argparse

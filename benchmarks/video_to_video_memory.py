@@ -20,7 +20,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 
 class LiveMemory(TorchDispatchMode):
-    """Counts the bytes of all storages that operators made and that are still alive; ``peak`` is their maximum."""
+    """Counts the bytes of all live storages that operators created; ``peak`` is the maximum."""
 
     def __init__(self, *known: torch.Tensor) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class LiveMemory(TorchDispatchMode):
 
 
 def measured(function: Callable[[], Any], *known: torch.Tensor) -> int:
-    """Peak bytes of what ``function`` allocates; ``known`` tensors were there before."""
+    """Peak bytes that ``function`` allocates, not counting the ``known`` tensors from before."""
     memory = LiveMemory(*known)
     with memory, torch.no_grad():
         function()
@@ -59,9 +59,9 @@ def measured(function: Callable[[], Any], *known: torch.Tensor) -> int:
 
 
 def peak_activations(model: Any, num_frames: int, height: int, width: int, *, encode: bool = True) -> int:
-    """Peak bytes while a real stage-2 ``model`` makes latents of ``num_frames`` frames that are streamed to it.
+    """Peak bytes while a real stage-2 ``model`` generates latents for ``num_frames`` streamed frames.
 
-    The autoencoder takes a fixed number of pixels at a time, so many small frames; without ``encode`` it is left out.
+    The autoencoder encodes a fixed number of pixels at a time, so many small frames. Without ``encode`` it is skipped.
     """
     from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 
@@ -89,7 +89,7 @@ def full_size_peak(num_frames: int, height: int, width: int, dtype: torch.dtype)
         guided = classifier_free_guidance(network, network, guidance_scale=7.5)
 
         def denoiser(x: torch.Tensor, sigma: float) -> torch.Tensor:
-            return 0.5 * x - 0.5 * guided(0.5 * x, 599)  # the schedule's table cannot be read among fake tensors
+            return 0.5 * x - 0.5 * guided(0.5 * x, 599)  # the schedule's table cannot be read under fake tensors
 
         windowed = temporal_windows(denoiser, num_frames, 32, 8)
         return measured(lambda: sample_dpmpp_2m(windowed, x, [4.0, 1.0, 0.0]), *unet.state_dict().values())
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument('--height', type=int, default=720)
     parser.add_argument('--width', type=int, default=1280)
     parser.add_argument('--dtype', choices=('float32', 'float16', 'bfloat16'), default='float16')
-    parser.add_argument('--embedded', action='store_true', help='the embedded model, for real, at its own size')
+    parser.add_argument('--embedded', action='store_true', help='really run the embedded model, at its own size')
     arguments = parser.parse_args()
     if arguments.embedded:
         from modelscope_i2v import embedded_model, load

@@ -1,4 +1,4 @@
-"""``python -m demo_training``: train both embedded models, or go on where it stopped."""
+"""``python -m demo_training``: train both embedded models, or resume an interrupted training."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ PACKAGE = Path(modelscope_i2v.__file__).parent
 
 
 def main() -> int:
-    """Parse and run; the exit code."""
+    """Parse the arguments and run; returns the exit code."""
     parser = argparse.ArgumentParser(prog='python -m demo_training', description=__doc__)
     parser.add_argument('--folder', type=Path, default=Path('embedded-training'), help='for checkpoints, logs, pools')
-    parser.add_argument('--output', type=Path, help='gets the two model folders (default: models in --folder)')
-    parser.add_argument('--scale', type=float, default=1.0, help='share of all steps and clips, to try it (default: 1)')
+    parser.add_argument('--output', type=Path, help='for the two model folders (default: models in --folder)')
+    parser.add_argument('--scale', type=float, default=1.0, help='share of steps and clips, for a trial (default: 1)')
     arguments = parser.parse_args()
     output = arguments.output or arguments.folder / 'models'
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
     try:
         check_requirements()
         if importlib.util.find_spec('skimage') is None:
-            raise ConfigurationError('The recipe learns from pictures of scikit-image. Run pip install scikit-image.')
+            raise ConfigurationError('The recipe trains on pictures from scikit-image. Run pip install scikit-image.')
         from demo_training.recipe import Recipe
 
         Recipe(arguments.folder, output, arguments.scale).run()
@@ -44,13 +44,13 @@ def main() -> int:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        complain('interrupted; the same command goes on from the last checkpoint.')
+        complain('interrupted; run the same command to resume from the last checkpoint.')
         return 130
     return 0
 
 
 def write_checkout_configuration(checkout: Path) -> None:
-    """Make ``checkout`` itself a model folder: the embedded stage 1, with the weights where they are."""
+    """Make ``checkout`` itself a model folder: the embedded stage 1, pointing to the weights in the package."""
     folder = PACKAGE / 'embedded' / folder_name(IMAGE_TO_VIDEO)
     content = json.loads((folder / FILE_NAME).read_text(encoding='utf-8'))
     place = folder.relative_to(PACKAGE.parent).as_posix()

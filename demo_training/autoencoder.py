@@ -1,4 +1,4 @@
-"""The autoencoder of both embedded models: trained on single pictures, most of all on where colours change."""
+"""The autoencoder of both embedded models, trained on single pictures."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ SETTINGS = LoopSettings(
     validate_every=500,
     num_workers=0,
 )
-#: A second run for the decoder alone, with the encoder as it is: sharper outlines, the same latents.
+#: A second run trains only the decoder, with a frozen encoder: sharper outlines, the same latents.
 DECODER = dataclasses.replace(SETTINGS, steps=6000, learning_rate=6e-4)
-#: Largest standard deviation of the noise that this run adds to latents, which vary by about 1.6. What UNets make is
-#: never exact, and a decoder that knows only exact latents shows that as flicker.
+#: Largest standard deviation of the noise that this run adds to latents, whose own standard deviation is about 1.6.
+#: Latents from a UNet are never exact, and a decoder that has only seen exact ones turns the error into flicker.
 LATENT_NOISE = 0.15
-#: A third one, of stage 2's decoder: pictures of 128x128 alone, with less noise, as it changes its input less, and with
-#: areas of 8x8 pixels counted for their colours, which is what a smooth picture is made of.
+#: A third run trains stage 2's decoder, on pictures of 128x128 only. It uses less noise, because stage 2 changes its
+#: input less. The loss also counts the mean colours of 8x8 pixels, which matter most in smooth pictures.
 DECODER_2 = dataclasses.replace(SETTINGS, steps=5000, learning_rate=5e-4)
 LATENT_NOISE_2 = 0.05
 AREA = 8
-#: Kinds of its pictures; the smooth ones take the longest to get right.
+#: The kinds of its pictures. Smooth pictures take longest to learn.
 KINDS_2 = ('sprite', 'layout', 'sprite', 'landscape', 'layout')
 BATCH = 16
 POOL = 16_000
 SIDE = 64
-#: Where the log-variances begin: posteriors that are almost points, so that learning to reconstruct comes first.
+#: The initial log-variances. The posteriors start almost as points, so that the network learns to reconstruct first.
 INITIAL_LOGVAR = -5.0
 KL_WEIGHT = 1e-5
 
 
 class Pictures(Dataset[torch.Tensor]):
-    """Batches ``[N, 3, S, S]`` of the world at both resolutions: whole pictures of stage 1, quarters of stage 2's.
+    """Batches ``[N, 3, S, S]`` of the world at both resolutions: whole pictures of stage 1, quarters of stage 2.
 
     Drawing a picture takes as long as learning from it, so a pool is drawn once and used in a new order every epoch.
 
     Args:
-        pool: how many pictures.
-        large: quarters of stage 2's alone, of :data:`KINDS_2`.
+        pool: the number of pictures.
+        large: use only quarters of stage-2 pictures, of the kinds :data:`KINDS_2`.
     """
 
     def __init__(self, pool: int, *, large: bool = False) -> None:
@@ -94,7 +94,7 @@ def _large_picture(index: int) -> np.ndarray:
 
 
 class Reconstruction(nn.Module):
-    """Encode, sample, decode: what the loss needs in one forward pass."""
+    """Encode, sample and decode in one forward pass, for the loss."""
 
     def __init__(self, autoencoder: AutoencoderKL) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Reconstruction(nn.Module):
     def forward(
         self, x: torch.Tensor, noise: torch.Tensor, levels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pictures decoded from latents with noise of standard deviations ``levels [N, 1, 1, 1]`` beside their own."""
+        """Decode latents with extra noise of standard deviations ``levels [N, 1, 1, 1]`` added to the posterior's."""
         mean, logvar = self.autoencoder.encode(x)
         z = mean + (logvar.exp() + levels.to(mean).square()).sqrt() * noise.to(mean)
         return self.autoencoder.decode(z), mean, logvar
@@ -119,8 +119,8 @@ def reconstruction_loss(
     """Absolute plus squared error plus a little of the divergence from the standard normal distribution.
 
     Args:
-        latent_noise: largest standard deviation of noise that is added to latents.
-        area: side of the squares of pixels whose mean error counts, too, half as much.
+        latent_noise: the largest standard deviation of the noise added to latents.
+        area: the side of squares of pixels whose mean error also counts, with half the weight.
     """
     side = SIDE // 4
     noise = torch.randn((len(x), 4, side, side), generator=generator).to(x.device)
@@ -155,7 +155,7 @@ def train_autoencoder(
 ) -> AutoencoderKL:
     """The trained autoencoder, from ``pool`` pictures.
 
-    An interrupted training in ``folder`` goes on if it was made from the same, see
+    An interrupted training in ``folder`` is resumed if it has the same ``made_from``, see
     :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
     """
     autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)
@@ -175,7 +175,7 @@ def train_decoder(
     latent_noise: float = LATENT_NOISE,
     area: int | None = None,
 ) -> AutoencoderKL:
-    """Train the decoder of a trained autoencoder further; latents stay what they are."""
+    """Train the decoder of a trained autoencoder further; the latents do not change."""
     autoencoder.requires_grad_(True)
     autoencoder.encoder.requires_grad_(False)
     autoencoder.quant_conv.requires_grad_(False)

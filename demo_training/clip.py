@@ -51,7 +51,7 @@ SIDE = CLIP['vision_cfg']['image_size']
 TOKENS = IMAGE_TO_VIDEO_UNET['num_image_tokens']
 #: Regions per side; one token each.
 GRID = int(TOKENS**0.5)
-#: A sprite's silhouette: pixels a side, and what they cover, in units of 64 a picture.
+#: A sprite's silhouette: pixels per side, and the side it covers, in units of which a picture has 64.
 OUTLINE, EXTENT = 16, 40.0
 
 
@@ -164,7 +164,7 @@ class Trainee(nn.Module):
 
 
 def pair_loss(model: nn.Module, batch: dict[str, Any], generator: torch.Generator) -> Mapping[str, torch.Tensor]:
-    """The picture asked back, the sprite's name, silhouette and place, and the contrast of pictures and captions."""
+    """Losses for redrawing the picture, for shape, silhouette and place of the sprite, and for caption contrast."""
     described = batch['described']
     tokens = batch['tokens'][described]
     found = model(batch['pixels'], tokens)
@@ -195,7 +195,7 @@ def pair_loss(model: nn.Module, batch: dict[str, Any], generator: torch.Generato
 def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL, made_from: str = '') -> Trainee:
     """Both trained towers with their heads, from ``pool`` pictures.
 
-    An interrupted training in ``folder`` goes on if it was made from the same, see
+    An interrupted training in ``folder`` is resumed if it has the same ``made_from``, see
     :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
     """
     model = seeded(Trainee, settings.seed + 1)
@@ -215,7 +215,7 @@ def train_pair(folder: Path, settings: LoopSettings = SETTINGS, pool: int = POOL
 
 
 def _outline(sprite: Sprite | None) -> tuple[np.ndarray, np.ndarray]:
-    """Silhouette, uint8 ``[OUTLINE, OUTLINE]``, and place, ``[2]`` in -1..1; zeros where there is no sprite."""
+    """Silhouette, uint8 ``[OUTLINE, OUTLINE]``, and place, ``[2]`` in -1..1; zeros if there is no sprite."""
     if sprite is None:
         return np.zeros((OUTLINE, OUTLINE), np.uint8), np.zeros(2, np.float32)
     centre = sprite.positions(np.zeros(1))[0]

@@ -22,7 +22,7 @@ from modelscope_i2v.training.objective import Objective
 PICTURES_IN_POOL = 60_000
 CLIPS, CLIP_FRAMES = 8000, 20
 NUM_FRAMES = 16
-#: In a batch.
+#: Per batch.
 VIDEOS_AT_A_TIME, IMAGES = 5, 64
 PICTURES = LoopSettings(
     steps=8000,
@@ -35,13 +35,14 @@ PICTURES = LoopSettings(
 )
 VIDEOS = dataclasses.replace(PICTURES, steps=6500, learning_rate=6e-4)
 
-#: Times the scale that gives latents unit variance. The noisiest step of the schedule keeps a fifteenth of the signal,
-#: and a video repeats itself so much that this tells where things will go; a network that learnt to read it reads paths
-#: that jump from pure noise. Smaller latents drown (Chen 2023, "On the Importance of Noise Scheduling", 2301.10972).
+#: A factor on the scale that gives latents unit variance. The noisiest step of the schedule keeps a fifteenth of the
+#: signal, and videos repeat themselves so much that this reveals where things will move. A network that learns to read
+#: it then sees jumping paths in pure noise. In smaller latents the noise hides it (Chen 2023, "On the Importance of
+#: Noise Scheduling", 2301.10972).
 INPUT_SCALE = 4 / 9
 
-#: What the model does where a call does not say. "Leading" timesteps end a step early, as the reference's do, and leave
-#: noise of 0.03 in the latents: a tenth of such small ones, which flickers. So does guidance of the last steps.
+#: Defaults of a call. "Leading" timesteps, as in the original implementation, end a step early and leave noise of 0.03
+#: in the latents. That is a tenth of such small latents and flickers. Guidance in the last steps causes flicker too.
 CALL = {
     'target_fps': 8,
     'max_frames': NUM_FRAMES,
@@ -54,7 +55,7 @@ CALL = {
 
 
 def new_unet(pair: Trainee, seed: int = 0) -> ImageToVideoUNet:
-    """An untrained UNet that starts with the projection to context tokens that the image tower was trained with."""
+    """An untrained UNet with the projection to context tokens that was trained together with the image tower."""
     unet = seeded(lambda: ImageToVideoUNet(**IMAGE_TO_VIDEO_UNET), seed + 2)
     unet.image_projection.load_state_dict(pair.projection.state_dict())
     return unet
@@ -83,7 +84,7 @@ def train(
 ) -> None:
     """Train a new ``unet`` on the first pool, of pictures, then on the second, of clips.
 
-    Of the latter's batches, one in eight is of single frames.
+    One in eight batches of the second pool consists of single frames.
     """
     batches = [
         PoolBatches(pool, videos=count, num_frames=NUM_FRAMES, images=IMAGES)

@@ -1,4 +1,4 @@
-"""What stage 1 learns from: the world as latents, and pieces of it in batches."""
+"""Training data of stage 1: clips of the world as latents, and batches of pieces of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from demo_training.world import BASE_FPS, make_clip
 from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder
 from modelscope_i2v.training.data.clips import Clip, to_pixels
 
-#: An image embedding is kept for every so many frames.
+#: One image embedding is kept per this many frames.
 STRIDE = 2
-#: How often a clip is seen at half or twice the usual frame rate.
+#: The share of clips at half or twice the usual frame rate.
 OTHER_FPS = 0.1
 
 
@@ -52,7 +52,7 @@ class PoolBatches(Dataset[dict[str, torch.Tensor]]):
 
     Attributes:
         pool: see :func:`encode_pool`.
-        videos, num_frames: pieces in a batch of videos and their length, which may be less than the clips'.
+        videos, num_frames: pieces in a batch of videos and their length, which may be less than that of the clips.
         images: frames in a batch of pictures; every eighth batch is one (all are, if ``videos`` is 0).
     """
 

@@ -1,6 +1,6 @@
-"""Two phases for both UNets: what things look like, learnt from single frames, then how they move.
+"""Two phases for both UNets: first single frames, to learn what things look like, then videos, to learn how they move.
 
-Frames are cheap and teach shapes; the temporal layers start from adding nothing (Ho et al. 2022, arXiv 2204.03458).
+Frames are cheap and teach shapes. The temporal layers add nothing at first (Ho et al. 2022, arXiv 2204.03458).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def train_in_phases(
 ) -> None:
     """Train the spatial layers of a new ``unet`` on ``pictures``, then all layers on ``videos``.
 
-    Each is batches and how to learn from them. An interrupted training in ``folder`` goes on if it was made from the
-    same, see :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
+    Each is a pair of batches and settings. An interrupted training in ``folder`` is resumed if it has the same
+    ``made_from``, see :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
     """
     identity = {MADE_FROM: made_from}
     zero_temporal_outputs(unet)

@@ -1,7 +1,7 @@
-"""The image tower learns photographs: sharp ones mean to it what their blurred ones do, all else what it did before.
+"""Adapt the image tower to photographs: sharp ones get the embedding of their blurred copies, nothing else changes.
 
-The world has sharp outlines but no fine texture, so a tower that was trained on it alone sees colours in a photograph
-that are not there, while blurred ones, which are like the world's colour layouts, it sees rightly.
+The world has sharp outlines but no fine texture. A tower trained only on it sees colours in a photograph that are not
+there. It does see blurred photographs correctly, because they look like the world's colour layouts.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from modelscope_i2v.training.loop.settings import LoopSettings
 SETTINGS = LoopSettings(
     steps=4000, learning_rate=4e-4, schedule='cosine', weight_decay=0.0, ema_decay=0.995, precision='bf16', log_every=50
 )
-#: Pictures of each kind: in a batch, and drawn once.
+#: Pictures of each kind: in a batch, and in the pool.
 COUNT, POOL = 48, 16_000
 #: Standard deviation of the blur, in pixels of what the tower sees.
 BLUR = 3.2
-#: How much more it matters that the world stays what it was.
+#: Weight of keeping the embeddings of the world unchanged.
 WORLD_WEIGHT = 3.0
 
 
@@ -60,7 +60,7 @@ def _textured(rng: np.random.Generator) -> Image.Image:
 
 
 def _dead_leaves(rng: np.random.Generator) -> Image.Image:
-    """Opaque shapes over each other, their sizes distributed as in nature (Lee, Mumford and Huang 2001)."""
+    """Overlapping opaque shapes whose sizes are distributed as in nature (Lee, Mumford and Huang 2001)."""
     image = field(rng, 2 * SIDE)
     palette = np.asarray(field(rng, SIDE)).reshape(-1, 3)
     draw = ImageDraw.Draw(image)
@@ -80,7 +80,7 @@ def _dead_leaves(rng: np.random.Generator) -> Image.Image:
 
 
 def _patterned(rng: np.random.Generator) -> Image.Image:
-    """Stripes, checks, dots or grain, in places more than in others."""
+    """Stripes, checks, dots or grain, stronger in some places than in others."""
     image = np.asarray(field(rng, SIDE), np.float32) / 255
     place = np.asarray(field(rng, SIDE).convert('L'), np.float32)[..., None] / 255
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
@@ -100,7 +100,7 @@ def _patterned(rng: np.random.Generator) -> Image.Image:
 
 
 class Adaptation(nn.Module):
-    """The tower that learns beside the one that it was."""
+    """The tower in training, and a frozen copy from before."""
 
     def __init__(self, tower: ClipImageEncoder) -> None:
         super().__init__()
@@ -108,13 +108,13 @@ class Adaptation(nn.Module):
         self.tower = tower
 
     def train(self, mode: bool = True) -> Adaptation:
-        """Stay as in use: statistics of batches of photographs are not those of the tower's batch normalisation."""
+        """Stay in evaluation mode, because photographs would shift the statistics of the batch normalisation."""
         return super().train(False)
 
     def forward(
         self, known: torch.Tensor, sharp: torch.Tensor, blurred: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings ``[2 N, E]`` of the world's and the sharp pictures, and what they should be."""
+        """Embeddings ``[2 N, E]`` of the world's and the sharp pictures, and their targets."""
         with torch.no_grad():
             wanted = embed(self.before, torch.cat([known, blurred]))
         return embed(self.tower, torch.cat([known, sharp])), wanted
@@ -134,7 +134,7 @@ def adapt_tower(
 ) -> ClipImageEncoder:
     """Train ``tower`` itself.
 
-    An interrupted training in ``folder`` goes on if it was made from the same, see
+    An interrupted training in ``folder`` is resumed if it has the same ``made_from``, see
     :func:`~modelscope_i2v.training.fingerprint.fingerprint`.
     """
     model = Adaptation(tower.requires_grad_(True))

@@ -1,4 +1,4 @@
-"""Examples that are drawn and encoded once: encoding takes longer than learning from the result."""
+"""Examples that are drawn and encoded only once, because encoding takes longer than training on the result."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from modelscope_i2v.weights.save import write_tensors
 
 Pool = dict[str, torch.Tensor]
 
-#: Seeds of which the results share a file: a minute or two of work, which is what an interruption costs.
+#: Seeds per file: an interruption loses at most one file, which is a minute or two of work.
 SEEDS_A_FILE = 1000
 
 
 @torch.no_grad()
 def kept_pool(folder: Path, seeds: range, encode: Callable[[int], Pool], *encoders: object) -> Pool:
-    """What ``encode`` makes of each of ``seeds``, stacked; kept in ``folder``.
+    """The results of ``encode`` for all ``seeds``, stacked and kept in ``folder``.
 
     Args:
-        encoders: the networks that ``encode`` uses, and whatever else it depends on.
+        encoders: the networks that ``encode`` uses, and anything else that its result depends on.
 
     Raises:
-        ConfigurationError: if what is in ``folder`` is of other seeds or encoders, or of another world.
+        ConfigurationError: if ``folder`` holds results of other seeds, other encoders or another world.
     """
     made_from = fingerprint(world_fingerprint(), seeds, *encoders)
     parts = []

@@ -1,4 +1,4 @@
-"""From nothing to the two folders that ship, one network after the other; what is done is not done again."""
+"""Train everything in the two model folders that ship, one network after the other. Finished networks are kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 Module = TypeVar('Module', bound=nn.Module)
 
-#: Training seeds of the pools; the autoencoder draws from all training seeds, the pair from the first ones.
+#: First training seeds of the pools. The autoencoder draws from all training seeds, the pair from the first ones.
 FIRST_SEED_1, FIRST_SEED_2, FIRST_SEED_PICTURES = 200_000, 400_000, 700_000
 
 
@@ -54,9 +54,9 @@ class Recipe:
     """The whole training.
 
     Attributes:
-        folder: for checkpoints, logs and pools.
-        output: gets ``Image-to-Video/`` and ``Video-to-Video/``.
-        scale: the share of all steps and clips that is done, to try the whole in a minute.
+        folder: the folder for checkpoints, logs and pools.
+        output: where ``Image-to-Video/`` and ``Video-to-Video/`` are written.
+        scale: the share of all steps and clips to do; a small one tries everything in a minute.
     """
 
     folder: Path
@@ -70,8 +70,8 @@ class Recipe:
         """Train what is not trained yet and write both folders.
 
         Raises:
-            ConfigurationError: if ``folder`` holds a training of another scale, or something that was made with other
-                settings or from other networks.
+            ConfigurationError: if ``folder`` holds a training of another scale, or files made with other settings or
+                from other networks.
         """
         self._claim()
         network, scale_factor = self.autoencoder()
@@ -99,7 +99,7 @@ class Recipe:
         return network, round(latent_scale(network, to_pixels(frames)), 5)
 
     def pair(self) -> Trainee:
-        """Both CLIP towers, the image tower used to photographs, and the projection that stage 1 starts with."""
+        """Both CLIP towers, the image tower adapted to photographs, and the projection that stage 1 starts with."""
         settings = self._scaled(clip.SETTINGS), self._share(clip.POOL, clip.BATCH)
         pair = self._kept(
             'pair',
@@ -191,7 +191,7 @@ class Recipe:
         save_model(folder, stage, networks, {**model_cfg, 'autoencoder': autoencoder, 'clip': CLIP})
 
     def _claim(self) -> None:
-        """Networks of a trial must not be taken for trained ones, and hours must not end at a place without rights."""
+        """Check that ``folder`` is for this scale and that ``output`` is writable, before hours of training."""
         probe_target(self.output / FILE_NAME)
         note = self.folder / 'scale.txt'
         with output_errors(note):
@@ -201,7 +201,7 @@ class Recipe:
             found = note.read_text(encoding='utf-8').strip()
         if found != str(self.scale):
             raise ConfigurationError(
-                f"'{self.folder}' holds a training with --scale {found}, not {self.scale}. Give another --folder."
+                f"'{self.folder}' holds a training with --scale {found}, not {self.scale}. Choose another --folder."
             )
 
     def _scaled(self, settings: LoopSettings) -> LoopSettings:
@@ -214,10 +214,11 @@ class Recipe:
         return range(first, first + self._share(count, least))
 
     def _kept(self, name: str, build: Callable[[], Module], train: Callable[[str], Module], *inputs: object) -> Module:
-        """The network kept as ``name``, trained and kept if there is none.
+        """Load the network saved as ``name``; train and save it first if there is none.
 
         Args:
-            train: takes a digest of the world and of ``inputs``, what else the result depends on.
+            train: takes a digest of the world and of ``inputs``.
+            inputs: everything else that the result depends on.
         """
         path = self.folder / f'{name}.safetensors'
         made_from = fingerprint(world_fingerprint(), *inputs)

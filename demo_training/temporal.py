@@ -1,4 +1,4 @@
-"""Growing a network for videos out of one for pictures (Ho et al. 2022, arXiv 2204.03458; Singer et al. 2022)."""
+"""Grow a video network out of a picture network (Ho et al. 2022, arXiv 2204.03458; Singer et al. 2022)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def temporal_modules(module: nn.Module) -> Iterator[nn.Module]:
 
 @torch.no_grad()
 def zero_temporal_outputs(module: nn.Module) -> None:
-    """Set the last layer of every temporal part to zero, so that it adds nothing until it has learnt something."""
+    """Set the last layer of every temporal part to zero, so that it adds nothing before it is trained."""
     for part in temporal_modules(module):
         last = part.proj_out if isinstance(part, TemporalTransformer) else part[-1].conv  # type: ignore[index]
         for parameter in last.parameters():
@@ -29,9 +29,9 @@ def zero_temporal_outputs(module: nn.Module) -> None:
 
 
 def set_temporal_layers(module: nn.Module, enabled: bool) -> None:
-    """Let frames take part in each other, or not: disabled parts are skipped and their weights are not trained.
+    """Enable or disable the layers that connect frames. Disabled parts are skipped and their weights are not trained.
 
-    The networks know nothing of this. A disabled part gets a ``forward`` of its own, which adds nothing.
+    The networks themselves do not change. A disabled part gets its own ``forward``, which adds nothing.
     """
     for part in temporal_modules(module):
         part.requires_grad_(enabled)
@@ -49,5 +49,5 @@ def _unchanged(x: torch.Tensor, num_frames: int) -> torch.Tensor:
 
 
 def _nothing(video: torch.Tensor) -> torch.Tensor:
-    """What a chain of temporal convolutions that adds nothing adds."""
+    """A chain of temporal convolutions that adds nothing."""
     return torch.zeros_like(video)

@@ -1,4 +1,4 @@
-"""Stage 2 of the embedded models: blurred and coarse videos of the world, and their captions, become sharp ones."""
+"""Stage 2 of the embedded models: it turns blurred, coarse videos of the world and their captions into sharp ones."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ PICTURES = LoopSettings(
     log_every=50,
 )
 VIDEOS = dataclasses.replace(PICTURES, steps=650, learning_rate=6e-4)
-#: Levels from which sources are denoised in training; the model's own default lies in between.
+#: The range of levels from which sources are denoised in training; the model's default lies in between.
 NOISE_LEVELS = (5, 100)
-#: What the model does where a call does not say.
+#: Defaults of a call.
 CALL = {
     'target_fps': 8,
     'max_frames': 16,
@@ -85,7 +85,7 @@ class SourceBatches(Dataset[dict[str, torch.Tensor]]):
     """Batches of clips with their sources.
 
     Args:
-        videos: clips in a batch; 0 makes every batch one of single frames, else every eighth is.
+        videos: clips in a batch. Every eighth batch has single frames instead; with 0, every batch does.
     """
 
     def __init__(self, pool: Pool, videos: int) -> None:
@@ -112,7 +112,7 @@ class SourceBatches(Dataset[dict[str, torch.Tensor]]):
 
 @torch.no_grad()
 def objective(tower: ClipTextEncoder, scale_factor: float) -> Objective:
-    """No text is what the tower makes of an empty one."""
+    """The objective of stage 2. The features of an empty text stand for 'no condition'."""
     tokens = build_tokenizer(CLIP['text_cfg']['context_length'])([''])
     empty = tower(tokens.to(next(tower.parameters()).device))[0].cpu()
     return Objective(

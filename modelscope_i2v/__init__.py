@@ -1,7 +1,7 @@
-"""I2VGen-XL's first generation for ModelScope: a picture becomes a video, and a video becomes a sharper one.
+"""The first generation of I2VGen-XL for ModelScope: turn a picture into a video, and a video into a sharper one.
 
-Importing this package registers its classes with ModelScope (if that is installed) under the built-in names of the
-tasks. Everything heavy is imported when it is first used.
+Importing this package registers its classes with ModelScope (if it is installed) under the names of the built-in
+tasks. Heavy modules are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks that the frozen dataclasses of this package share: each returns the value or raises, naming the key."""
+"""Checks that the frozen dataclasses share: each returns the value, or raises an error that names the key."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 ErrorType = type[ModelScopeI2VError]
 Parameters = TypeVar('Parameters')
 
-#: The largest seed that every torch generator takes.
+#: The largest seed that every torch generator accepts.
 MAX_SEED = 2**63 - 1
 
 
 def integer(
     key: str, value: Any, low: int = 1, high: int | None = None, *, error: ErrorType = ConfigurationError
 ) -> int:
-    """``value`` as a Python int within ``low..high``; booleans and fractions are refused."""
+    """Return ``value`` as a Python int within ``low..high``; booleans and fractions are refused."""
     allowed = f'a whole number of at least {low}' if high is None else f'a whole number from {low} to {high}'
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
@@ -38,7 +38,7 @@ def integer(
 def number(
     key: str, value: Any, low: float, high: float, *, open_low: bool = False, error: ErrorType = ConfigurationError
 ) -> float:
-    """``value`` as a finite float within ``low..high`` (above ``low`` if ``open_low``); booleans are refused."""
+    """Return ``value`` as a finite float within ``low..high`` (above ``low`` if ``open_low``); refuses booleans."""
     bound = f'above {low:g}' if open_low else f'of at least {low:g}'
     allowed = f'a number {bound}' + ('' if math.isinf(high) else f' and at most {high:g}')
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -50,21 +50,21 @@ def number(
 
 
 def integers(key: str, value: Any, low: int = 1, high: int | None = None) -> tuple[int, ...]:
-    """A non-empty tuple of integers of at least ``low`` from a list or tuple."""
+    """Return a list or tuple of integers within ``low..high`` as a tuple; it must not be empty."""
     if not isinstance(value, (list, tuple)) or not value:
         raise ConfigurationError(f"'{key}' must be a non-empty list of whole numbers, found {value!r}.")
     return tuple(integer(f'{key}[{index}]', item, low, high) for index, item in enumerate(value))
 
 
 def text(key: str, value: Any, *, error: ErrorType = ConfigurationError) -> str:
-    """A string."""
+    """Return ``value`` if it is a string."""
     if not isinstance(value, str):
         raise error(f"'{key}' must be a string, found {value!r} ({type(value).__name__}).")
     return value
 
 
 def choice(key: str, value: Any, allowed: Iterable[str], *, error: ErrorType = ConfigurationError) -> str:
-    """One of ``allowed``; a near miss gets a hint."""
+    """Return ``value`` if it is one of ``allowed``; the error for a near miss has a hint."""
     names = list(allowed)
     if not isinstance(value, str) or value not in names:
         hint = nearest(value, names) if isinstance(value, str) else ''
@@ -84,7 +84,7 @@ def legal_size(key: str, value: int, multiple: int, remainder: int = 0) -> None:
 
 @contextmanager
 def error_context(file: str | os.PathLike[str], place: str) -> Iterator[None]:
-    """Say in every ConfigurationError which section of which file it is about."""
+    """Make every ConfigurationError name the file and the section that it is about."""
     try:
         yield
     except ConfigurationError as error:
@@ -92,7 +92,7 @@ def error_context(file: str | os.PathLike[str], place: str) -> Iterator[None]:
 
 
 def as_mapping(section: Any, file: str | os.PathLike[str], place: str) -> dict[str, Any]:
-    """A copy of a section of ``file``; a missing one is empty."""
+    """Return a copy of a section of ``file``, empty if the section is missing."""
     if section is None:
         return {}
     if not isinstance(section, Mapping):
@@ -101,15 +101,15 @@ def as_mapping(section: Any, file: str | os.PathLike[str], place: str) -> dict[s
 
 
 def parse_section(kind: type[Parameters], section: Any, file: str | os.PathLike[str], place: str) -> Parameters:
-    """The dataclass ``kind`` from a section; unknown keys are left out with a warning.
+    """Build the dataclass ``kind`` from a section; unknown keys are ignored with a warning.
 
     Raises:
-        ConfigurationError: for a missing or impossible value, naming file and section.
+        ConfigurationError: for a missing or impossible value; it names the file and the section.
     """
     fields = as_mapping(section, file, place)
     known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in [key for key in fields if key not in known]:
-        # Not an error: nobody here has seen every file on the hub.
+        # Not an error: files on the hub may have keys that we have never seen.
         logger.warning("Ignoring the unknown key '%s' of '%s' in '%s'.%s", key, place, file, nearest(key, known))
         del fields[key]
     required = [

@@ -1,4 +1,4 @@
-"""What a user can see go wrong.
+"""The errors that a user can see.
 
 Every class takes exactly one string: ModelScope rebuilds exceptions as ``type(error)(f'{Class}: {error}')`` when a
 model or pipeline fails to build, so any other constructor would lose the message. A message says what was wrong, what
@@ -28,14 +28,14 @@ class InputError(ModelScopeI2VError, ValueError):
 
 
 class OutputError(ModelScopeI2VError, OSError):
-    """The result cannot be written where it was asked for."""
+    """The result cannot be written to the requested place."""
 
 
 class DeviceError(ModelScopeI2VError, RuntimeError):
-    """The device, or something that was asked of it, is not available."""
+    """The device, or a feature requested of it, is not available."""
 
 
-class Interrupted(ModelScopeI2VError, RuntimeError):  # noqa: N818  the contract names it so
+class Interrupted(ModelScopeI2VError, RuntimeError):  # noqa: N818  the name is part of the public API
     """Raised inside a callback to stop a generation cleanly."""
 
 

@@ -14,22 +14,23 @@ from typing import Any
 
 from modelscope_i2v.errors import OutputError
 
-# File systems without a way to force data out say so with one of these; that is not a failure to write.
+# File systems that cannot sync report one of these errors; that is not a failure to write.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 def output_target(path: str | os.PathLike[str]) -> Path:
-    """The absolute path of the file to write, links followed.
+    """Return the absolute path of the file to write, with links resolved.
 
     Raises:
-        OutputError: ``path`` is no path, a folder, a device or pipe, a write-protected file, or has an impossible name.
+        OutputError: if ``path`` is not a path, is a folder, a device, a pipe or a write-protected file, or has an
+            impossible name.
     """
     try:
         text = os.fsdecode(path)
     except TypeError as error:
         raise OutputError(f'The output must be a path, found a {type(path).__name__}. Give a file name.') from error
     with output_errors(text):
-        # A link stays a link: what it points to is replaced, as if it were opened and written.
+        # A link stays a link: its target is replaced, just as if the link were opened for writing.
         target = Path(os.path.realpath(text))
         try:
             mode = target.stat().st_mode
@@ -40,15 +41,15 @@ def output_target(path: str | os.PathLike[str]) -> Path:
         if mode is not None and not stat.S_ISREG(mode):
             raise OutputError(f'The output path {text!r} is a device, pipe or socket. Give the name of a file.')
         if mode is not None and not os.access(target, os.W_OK):
-            raise OutputError(f'The output file {text!r} is write-protected. Unprotect it or give another name.')
+            raise OutputError(f'The output file {text!r} is write-protected. Make it writable or use another name.')
     return target
 
 
 def probe_target(target: Path) -> None:
-    """Make the parent folders of ``target`` and try to create a file there; nothing is left but the folders.
+    """Create the parent folders of ``target`` and try to create a file there; only the folders remain.
 
     Raises:
-        OutputError: the folders cannot be made or cannot be written to.
+        OutputError: if the folders cannot be created or written to.
     """
     with output_errors(target):
         _create_beside(target).unlink()
@@ -56,13 +57,13 @@ def probe_target(target: Path) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A new empty file beside ``target`` to write to, which takes its place at the end of the ``with`` block.
+    """Yield a new empty file beside ``target``, which replaces ``target`` at the end of the ``with`` block.
 
-    Whatever is raised inside, KeyboardInterrupt included, the new file is removed and ``target`` is left as it was.
-    Writers of the same target do not disturb each other: the last one wins.
+    If anything is raised inside, even KeyboardInterrupt, the new file is removed and ``target`` is unchanged. Several
+    writers of the same target do not disturb each other: the last one wins.
 
     Raises:
-        OutputError: the folder cannot be written to, or the disk is full.
+        OutputError: if the folder cannot be written to, or the disk is full.
     """
     with output_errors(target):
         temporary = _create_beside(target)
@@ -106,13 +107,13 @@ def output_errors(path: str | os.PathLike[str], *more: type[Exception]) -> Itera
 def _create_beside(target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f'.{secrets.token_hex(8)}.partial')
-    # Not tempfile: its files are private, and ours shall get the permissions that the umask grants.
+    # Not tempfile: it creates private files, but ours should have the permissions that the umask allows.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return temporary
 
 
 def _sync(path: Path) -> None:
-    """Force the data out: network and quota file systems tell that they are full only now."""
+    """Force the data to disk: network file systems and ones with quotas may only now report that they are full."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)

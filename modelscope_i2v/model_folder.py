@@ -1,4 +1,4 @@
-"""A model's folder: ``configuration.json`` read and checked once, and handed down as a value."""
+"""A model's folder: ``configuration.json`` is read and checked once, then passed around as a value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModelArguments:
     """Section ``model.model_args``: the weight files, relative to the model's folder, and two defaults.
 
     Attributes:
-        solver_mode: where a stage has modes, ``'fast'`` is a quicker solver, everything else the normal one.
+        solver_mode: for stages that have modes: ``'fast'`` selects a quicker solver, any other value the normal one.
     """
 
     ckpt_unet: str
@@ -52,14 +52,14 @@ class ModelArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFolder:
-    """What a model's folder says about itself; its weight files need not be there yet.
+    """A model's folder and its configuration; the weight files may still be missing.
 
     Attributes:
-        path: the folder, absolute.
-        stage: what the model is for.
-        content: the whole ``configuration.json``, or the sections of it that ModelScope hands over.
-        arguments, configuration: its sections ``model.model_args`` and ``model.model_cfg``, checked.
-        files: the weight files by the key that names them.
+        path: the absolute path of the folder.
+        stage: the stage that the model belongs to.
+        content: the whole ``configuration.json``, or only the sections that ModelScope passes on.
+        arguments, configuration: the checked sections ``model.model_args`` and ``model.model_cfg``.
+        files: the paths of the weight files, by the key that names them.
     """
 
     path: Path
@@ -74,10 +74,11 @@ class ModelFolder:
         """Read and check the configuration of the folder ``path``.
 
         Args:
-            stage: the only one that will do; None takes any.
+            stage: the stage that the model must belong to; None accepts any stage.
 
         Raises:
-            ConfigurationError: if the folder or its configuration is missing, damaged or wrong, or of another stage.
+            ConfigurationError: if the folder or its configuration is missing, damaged or wrong, or if the model
+                belongs to another stage.
         """
         folder = Path(path)
         content = read_configuration(folder)
@@ -89,7 +90,7 @@ class ModelFolder:
 
     @classmethod
     def of(cls, source: str | os.PathLike[str] | ModelFolder, stage: Stage) -> ModelFolder:
-        """``source`` if it has been read, else what is there as a model of ``stage``, by whatever name.
+        """Return ``source`` if it has been read; else read the folder as a model of ``stage``, whatever its names say.
 
         Raises:
             ConfigurationError: if the folder or its configuration is missing, damaged or wrong.
@@ -98,10 +99,10 @@ class ModelFolder:
 
     @classmethod
     def parse(cls, path: str | os.PathLike[str], stage: Stage, content: Mapping[str, Any]) -> ModelFolder:
-        """The folder ``path`` of a model of ``stage`` with ``content`` as its configuration; reads nothing.
+        """Describe the folder ``path`` of a model of ``stage`` with ``content`` as its configuration; reads no files.
 
         Raises:
-            ConfigurationError: naming the section, the key, what was found and what is allowed.
+            ConfigurationError: for a wrong value; it names the section, the key, what was found and what is allowed.
         """
         folder = Path(path).absolute()  # the current folder may change
         file = Path(path) / FILE_NAME
@@ -118,7 +119,7 @@ class ModelFolder:
 
     @property
     def file(self) -> Path:
-        """Its ``configuration.json``."""
+        """The path of its ``configuration.json``."""
         return self.path / FILE_NAME
 
     def moved_to(self, path: Path) -> ModelFolder:
@@ -127,15 +128,15 @@ class ModelFolder:
         return dataclasses.replace(self, path=path, files=files)
 
     def error_context(self) -> AbstractContextManager[None]:
-        """Say in every ConfigurationError that it is about this model's configuration."""
+        """Make every ConfigurationError name this model's configuration file."""
         return error_context(self.file, _CFG)
 
     def call_defaults(self) -> dict[str, Any]:
-        """What the folder says about the arguments of a call."""
+        """The defaults that the configuration gives for the arguments of a call."""
         return self.configuration.call_defaults(self.arguments)
 
     def build_networks(self) -> dict[str, nn.Module]:
-        """The networks by the key of their file, on the meta device.
+        """Build the networks on the meta device; returns them by the key that names their weight file.
 
         Raises:
             ConfigurationError: if they cannot be built, or do not fit each other.
@@ -149,10 +150,10 @@ class ModelFolder:
 
 
 def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
-    """The ``configuration.json`` of a model's folder.
+    """Read the ``configuration.json`` of a model's folder.
 
     Raises:
-        ConfigurationError: if the folder or the file is missing, or if it is not a JSON object.
+        ConfigurationError: if the folder or the file is missing, or if the file does not hold a JSON object.
     """
     path = Path(model_dir) / FILE_NAME
     if not Path(model_dir).is_dir():
@@ -160,7 +161,7 @@ def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
             f"There is no model folder '{model_dir}'. Check the path, or give a hub id owner/name."
         )
     try:
-        # A byte order mark is no part of JSON, but ModelScope reads over it too.
+        # A byte order mark is not part of JSON, but ModelScope skips it too.
         content = json.loads(path.read_text(encoding='utf-8-sig'), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise ConfigurationError(
@@ -177,12 +178,12 @@ def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: str, *allowed: str) -> str:
-    """Which of ``allowed`` stands in ``content`` of ``file`` at ``place``, keys joined by dots.
+    """Return the name at ``place`` (keys joined by dots) in ``content`` of ``file``; it must be one of ``allowed``.
 
-    ModelScope finds our classes by these names; what it raises where it does not find them says nothing to a user.
+    ModelScope finds our classes by these names; the errors that it raises for unknown names do not help a user.
 
     Raises:
-        ConfigurationError: if none of them does.
+        ConfigurationError: if it is none of them.
     """
     found: Any = content
     for key in place.split('.'):
@@ -194,7 +195,7 @@ def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: 
 
 
 def find_stage(content: Mapping[str, Any], file: str | os.PathLike[str]) -> Stage:
-    """The stage that ``content`` of ``file`` describes a model of; ConfigurationError if it does not."""
+    """Return the stage of the model that ``content`` of ``file`` describes; raises ConfigurationError if unknown."""
     task, known = content.get('task'), stages()
     found = {stage.model: stage for stage in known if stage.task == task}
     if not found:
@@ -212,11 +213,11 @@ def check_stage(content: Mapping[str, Any], file: str | os.PathLike[str], stage:
 
 
 def _seed_spelt(section: Any) -> Any:
-    """``model.model_args`` with ``seed`` for the ``Seed`` of the model page."""
+    """``model.model_args`` with ``Seed``, as the model page spells it, renamed to ``seed``."""
     if not isinstance(section, Mapping) or 'Seed' not in section:
         return section
     return {'seed': section['Seed'], **{key: value for key, value in section.items() if key != 'Seed'}}
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f'{name} is no number in JSON')
+    raise ValueError(f'{name} is not a valid JSON number')

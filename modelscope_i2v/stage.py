@@ -1,9 +1,8 @@
-"""A stage: everything that tells it from the others, in one object that shared code asks.
+"""A stage: one object with everything that differs between stages, for shared code to look up.
 
 Each stage has a folder with the same files (``arguments``, ``configuration``, ``samplers``, ``networks``,
-``preprocessor``, ``model``, ``pipeline``, ``training``, ``trainer``) and makes its :class:`Stage` in ``stage.py``. The
-object holds names; what the files hold is imported when it is first asked for, so that registering with ModelScope
-stays cheap.
+``preprocessor``, ``model``, ``pipeline``, ``training``, ``trainer``) and creates its :class:`Stage` in ``stage.py``.
+The object holds only names; the files are imported on first use, so that registering with ModelScope stays cheap.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from modelscope_i2v.generation.sampler import Sampler
     from modelscope_i2v.training.stages import StageTraining
 
-#: Every stage, as ``module:object``. Adding a stage adds its folder, and a line here.
+#: Every stage, as ``module:object``. To add a stage, add its folder and a line here.
 STAGES = (
     'modelscope_i2v.image_to_video.stage:IMAGE_TO_VIDEO',
     'modelscope_i2v.video_to_video.stage:VIDEO_TO_VIDEO',
@@ -36,14 +35,14 @@ STAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """How the command line offers a stage.
+    """How a stage appears on the command line.
 
     Attributes:
         summary: one line for the list of verbs.
-        description: for the verb's own help.
-        input_name, input_help: of the positional argument.
+        description: text for the verb's own help.
+        input_name, input_help: name and help text of the positional argument.
         opener: ``module:function`` that opens the input.
-        example: options that show what the stage can do, after the input.
+        example: options after the input, for an example that shows what the stage can do.
     """
 
     summary: str
@@ -54,7 +53,7 @@ class Verb:
     example: str
 
     def open_input(self, source: str) -> Any:
-        """The input, ready for the pipeline; InputError if it cannot be used."""
+        """Open the input, ready for the pipeline; raises InputError if it cannot be used."""
         return _object(self.opener)(source)
 
 
@@ -63,13 +62,13 @@ class Stage:
     """One stage.
 
     Attributes:
-        task: ModelScope's name of what it does.
-        model, preprocessor, pipeline, trainer: the names that ModelScope finds our classes by.
-        default_hub_model: the hub id of the original weights, None if they are only used by name.
-        package: the folder of the stage, as a module.
-        class_prefix: what the names of its classes begin with.
-        lora_key: what its LoRA files carry, so that another stage refuses them.
-        verb: how the command line offers it.
+        task: ModelScope's name for the task.
+        model, preprocessor, pipeline, trainer: the names by which ModelScope finds our classes.
+        default_hub_model: the hub id of the original weights; None if there is no default and a model must be named.
+        package: the package of the stage, as a module name.
+        class_prefix: the prefix of its class names.
+        lora_key: the key in its LoRA files, by which other stages know to refuse them.
+        verb: how it appears on the command line.
         followed_by: the task of the stage that makes its videos sharper, if there is one.
     """
 
@@ -87,7 +86,7 @@ class Stage:
 
     @property
     def modules(self) -> Mapping[str, str]:
-        """Where ModelScope finds the classes: registry -> module."""
+        """The modules in which ModelScope finds the classes, by registry."""
         names = {'MODELS': 'model', 'PIPELINES': 'pipeline', 'PREPROCESSORS': 'preprocessor', 'TRAINERS': 'trainer'}
         return {registry: f'{self.package}.{name}' for registry, name in names.items()}
 
@@ -105,31 +104,31 @@ class Stage:
 
     @cached_property
     def samplers(self) -> Mapping[str, Sampler]:
-        """Solvers by name."""
+        """The samplers, by name."""
         samplers: Mapping[str, Sampler] = _object(f'{self.package}.samplers:SAMPLERS')
         return samplers
 
     @cached_property
     def networks(self) -> Mapping[str, Callable[[Any], nn.Module]]:
-        """How each network is made from the configuration, by the key of configuration.json that names its file."""
+        """Functions that build the networks from the configuration, by the key of their file in configuration.json."""
         networks: Mapping[str, Callable[[Any], nn.Module]] = _object(f'{self.package}.networks:NETWORKS')
         return networks
 
     @property
     def model_class(self) -> type[GenerationModel]:
-        """What ModelScope knows as :attr:`model`."""
+        """The class that ModelScope knows as :attr:`model`."""
         found: type[GenerationModel] = self._class('model', 'Model')
         return found
 
     @property
     def preprocessor_class(self) -> type[Any]:
-        """What ModelScope knows as :attr:`preprocessor`."""
+        """The class that ModelScope knows as :attr:`preprocessor`."""
         found: type[Any] = self._class('preprocessor', 'Preprocessor')
         return found
 
     @property
     def pipeline_class(self) -> type[GenerationPipeline]:
-        """What ModelScope knows as :attr:`pipeline`."""
+        """The class that ModelScope knows as :attr:`pipeline`."""
         found: type[GenerationPipeline] = self._class('pipeline', 'Pipeline')
         return found
 
@@ -153,15 +152,15 @@ def stages() -> tuple[Stage, ...]:
 
 
 def first_stage() -> Stage:
-    """The one that starts from nothing but what a user has: the first of :data:`STAGES`."""
+    """The stage that starts from a user's own input: the first of :data:`STAGES`."""
     return stages()[0]
 
 
 def stages_of(task: str) -> list[Stage]:
-    """The stages for ``task``: several generations may do the same.
+    """The stages for ``task``: several generations may share a task.
 
     Raises:
-        InputError: for a task that no stage does.
+        InputError: for a task that no stage performs.
     """
     known = stages()
     choice('task', task, dict.fromkeys(stage.task for stage in known), error=InputError)
@@ -169,11 +168,11 @@ def stages_of(task: str) -> list[Stage]:
 
 
 def stage_of(task: str) -> Stage:
-    """The first stage for ``task``; errors as :func:`stages_of`."""
+    """The first stage for ``task``; raises the same errors as :func:`stages_of`."""
     return stages_of(task)[0]
 
 
 def _object(place: str) -> Any:
-    """What ``module:name`` stands for."""
+    """Import the object that ``module:name`` stands for."""
     module, _, name = place.partition(':')
     return getattr(import_module(module), name)

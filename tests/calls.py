@@ -1,4 +1,4 @@
-"""Calls of a pipeline, and what happens inside them."""
+"""Calls of a pipeline, and records of what happens inside them."""
 
 from contextlib import contextmanager
 
@@ -32,7 +32,7 @@ def latents_of(pipeline, source=None, **arguments):
 
 
 def timesteps_of(pipeline, **arguments):
-    """The timesteps that a call visits, one a step."""
+    """The timesteps that a call visits, one per step."""
     visited = []
     arguments.setdefault('num_frames', 1)
     latents_of(pipeline, callback_on_step_end=lambda _, step, t, latents: visited.append((step, t)), **arguments)

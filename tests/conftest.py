@@ -49,7 +49,7 @@ def write_configuration(folder, model_args=None, model_cfg=None, **sections):
 
 @pytest.fixture(scope='session')
 def golden_model(tmp_path_factory):
-    """A stage-1 folder as the hub has it (pickles, the reference's names and wrappers), with the golden nets."""
+    """A stage-1 folder like the hub's (pickles, the original's names and wrappers), with the golden nets."""
     from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ImageToVideoUNet
     from modelscope_i2v.weights import build_on_meta
     from modelscope_i2v.weights.synthetic import synthetic_state_dict
@@ -73,7 +73,7 @@ def golden_model(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def golden_model_2(tmp_path_factory):
-    """A stage-2 folder as the hub has it, with the golden nets."""
+    """A stage-2 folder like the hub's, with the golden nets."""
     from modelscope_i2v.networks import AutoencoderKL, ClipTextEncoder, VideoToVideoUNet
     from modelscope_i2v.weights import build_on_meta
     from modelscope_i2v.weights.synthetic import synthetic_state_dict
@@ -132,7 +132,7 @@ def stage_1_folder(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def stage_1(stage_1_folder):
-    """A small stage-1 pipeline with synthetic weights, fast settings."""
+    """A small stage-1 pipeline with synthetic weights and fast settings."""
     from modelscope.pipelines import pipeline
 
     import modelscope_i2v  # noqa: F401
@@ -157,5 +157,5 @@ def stage_2_folder(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def stage_2(stage_2_folder):
-    """Its pipeline, fast settings."""
+    """The pipeline of the small stage-2 model, with fast settings."""
     return build_2(stage_2_folder, steps=2)

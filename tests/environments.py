@@ -1,4 +1,4 @@
-"""Virtual environments made on the spot, which borrow the dependencies of this one."""
+"""Virtual environments made for a test, which borrow the dependencies of this one."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def site_packages(environment):
 
 
 def run_in(environment, *arguments, cwd=None, timeout=300, **variables):
-    """Run its interpreter, with none of this one's settings for Python or for this package."""
+    """Run the environment's interpreter, without our own settings for Python or for this package."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(('PYTHON', 'MODELSCOPE'))}
     return subprocess.run(
         [environment / 'bin' / 'python', *map(str, arguments)],

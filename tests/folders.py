@@ -1,4 +1,4 @@
-"""Model folders that differ from another one in a few entries of configuration.json, and scripts run beside pytest."""
+"""Variants of model folders with other entries in configuration.json, and scripts that run outside of pytest."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import modelscope_i2v
 
-#: Marks an entry that is to be taken out.
+#: Marks an entry to remove.
 ABSENT = object()
 
 IMAGE = Path(__file__).parent / 'data' / 'images' / 'sq_448.png'
@@ -33,7 +33,7 @@ def edited(content, changes):
 def variant(source, folder, changes=None, text=None):
     """A new model ``folder`` with the weight files of ``source`` (linked) and its configuration.json with ``changes``.
 
-    ``text`` (str or bytes) takes the place of the whole configuration.json.
+    ``text`` (str or bytes) replaces the whole configuration.json.
     """
     folder.mkdir(parents=True)
     for file in Path(source).iterdir():
@@ -46,7 +46,7 @@ def variant(source, folder, changes=None, text=None):
 
 
 def run_python(script, *arguments, **environment):
-    """Run ``script`` in a fresh interpreter that finds this package; fails with its output if it does."""
+    """Run ``script`` in a fresh interpreter that finds this package. If it fails, so does the test, with its output."""
     root = str(Path(modelscope_i2v.__file__).parents[1])
     done = subprocess.run(
         [sys.executable, '-c', script, *map(str, arguments)],

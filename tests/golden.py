@@ -1,4 +1,4 @@
-"""What the golden files in ``tests/data`` mean: configurations in this package's words, weights from the recipe."""
+"""The golden files in ``tests/data``: configurations in this package's terms, weights from the recipe."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from modelscope_i2v.weights.synthetic import synthetic_state_dict
 
 DATA = Path(__file__).parent / 'data'
 
-#: Bounds of FACTS, section 10: maximal absolute difference to the reference in float32.
+#: Bounds for the maximal absolute difference from the original implementation, in float32.
 NET_BOUND = 2e-5
 SAMPLER_BOUND = 2e-4
 

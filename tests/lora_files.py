@@ -23,7 +23,7 @@ UNET = {
 
 
 def small_unet(kind=ImageToVideoUNet):
-    """With random weights, the same each time."""
+    """A small UNet with random weights, the same each time."""
     unet = build_on_meta(lambda: kind(**UNET, **({'image_embed_dim': 8} if kind is ImageToVideoUNet else {})))
     generator = torch.Generator().manual_seed(1)
     shapes = {key: tensor.shape for key, tensor in unet.state_dict().items()}
@@ -39,7 +39,7 @@ def key_of(unet):
 
 
 def apply_lora(unet, path, scale=1.0):
-    """Of the stage that has such a UNet."""
+    """Apply a LoRA file of the stage that has such a UNet."""
     return apply.apply_lora(unet, path, scale, key=key_of(unet))
 
 
@@ -58,7 +58,7 @@ def factors(unet, rank=2, layers=LAYERS, std=0.3):
 
 
 def write_lora(unet, path, rank=2, alpha=4.0, layers=LAYERS, *, tensors=None, metadata=None):
-    """``metadata`` replaces entries of the header; None takes one out."""
+    """``metadata`` replaces entries of the header; None removes one."""
     tensors = factors(unet, rank, layers) if tensors is None else tensors
     header = {**description(unet, rank, alpha, layers).to_metadata(), **(metadata or {})}
     save_file(tensors, path, {name: value for name, value in header.items() if value is not None})

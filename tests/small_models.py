@@ -1,4 +1,4 @@
-"""Small models of both stages with synthetic weights, which compute something and have learnt nothing."""
+"""Small models of both stages with synthetic weights: they run, but have learnt nothing."""
 
 from modelscope_i2v import networks
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO

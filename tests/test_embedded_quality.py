@@ -1,6 +1,6 @@
-"""The weights that come with the package: what they were trained for, on a few held-out clips.
+"""The weights that come with the package do what they were trained for, on a few held-out clips.
 
-``python -m benchmarks.embedded_quality`` measures all of it, on more clips; this notices weights that went wrong.
+``python -m benchmarks.embedded_quality`` measures all of this on more clips. This test notices broken weights.
 """
 
 import pytest

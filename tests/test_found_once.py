@@ -1,4 +1,4 @@
-"""A command finds things out once: the configuration is read once a stage, the device is looked up once."""
+"""A command looks things up once: it reads the configuration once per stage and resolves the device once."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.folders import IMAGE, run_python
 
-#: Counts who opens which configuration.json: ModelScope's own base classes read it too.
+#: Counts which code opens which configuration.json: ModelScope's own base classes read it, too.
 COUNT = """
 import collections, json, pathlib, sys
 import modelscope_i2v

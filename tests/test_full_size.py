@@ -1,4 +1,4 @@
-"""Checkpoints of the true size and layout, random values: what a maintainer with the real files will meet."""
+"""Checkpoints of the real size and layout with random values, to show what the real files will do."""
 
 import re
 import subprocess
@@ -15,6 +15,7 @@ def test_a_full_size_set_loads_without_a_second_copy_and_generates(tmp_path):
     assert done.returncode == 0, done.stderr
     peak, weights = map(float, re.search(r'peak resident (\S+) GiB, float32 weights (\S+) GiB', done.stdout).groups())
     assert 7.9 < weights < 8.0
-    # Float16 files are mapped while they are cast: their pages count as resident, a second float32 copy would not fit.
+    # Float16 files are memory-mapped while they are cast, so their pages count as resident. A second float32 copy would
+    # not fit.
     assert peak < weights + 4.5, done.stdout
     assert '(2, 128, 128, 3)' in done.stdout

@@ -1,4 +1,4 @@
-"""Seconds from a cold start to the written file, imports included, as a user at a terminal sees them."""
+"""Seconds from a cold start to the finished file, including imports, as a user at a terminal sees it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.quality.photographs import CAT
 
 
 def cold_start_seconds(model: str | None, stage2_model: str | None) -> dict[str, float]:
-    """Wall clock of ``image-to-video`` and ``chain`` in processes of their own, on two threads of the CPU.
+    """Wall-clock time of ``image-to-video`` and ``chain`` in separate processes, on two CPU threads.
 
     Args:
-        model, stage2_model: folders; None leaves the choice to the command line, which takes the embedded models.
+        model, stage2_model: folders; None uses the embedded models, the default of the command line.
     """
     first = ['--model', model] if model else []
     second = ['--stage2-model', stage2_model] if stage2_model else []

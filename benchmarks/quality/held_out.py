@@ -1,4 +1,4 @@
-"""Clips of the world that the embedded models have never seen, with what is known about them."""
+"""Clips of the world that the embedded models have never seen, with their ground truth."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class SpriteClips:
     """Clips of a sprite over a still background.
 
     Attributes:
-        clips: ``[N, F, 3, H, W]``, the real ones; the first frames are what a model is given.
-        background: ``[N, 3, H, W]``, what is seen where the sprite is not.
-        colour: ``[N, 3]``, the mean of the sprite's pixels in the first frame, so with its shading.
+        clips: ``[N, F, 3, H, W]``, the real clips; their first frames are the input of a model.
+        background: ``[N, 3, H, W]``, the background without the sprite.
+        colour: ``[N, 3]``, the mean of the sprite's pixels in the first frame, including its shading.
         area: ``[N]``, the sprite's pixels (opacity above a half), mean over frames.
         shape: ``[N]`` int64, index into :data:`SHAPE_NAMES`.
     """
@@ -55,7 +55,7 @@ def as_video(frames: np.ndarray) -> torch.Tensor:
 
 
 def as_uint8(video: torch.Tensor) -> np.ndarray:
-    """The way back, rounded: ``[F, 3, H, W]`` or ``[3, H, W]`` -> uint8 ``[..., H, W, 3]``."""
+    """The inverse, rounded: ``[F, 3, H, W]`` or ``[3, H, W]`` -> uint8 ``[..., H, W, 3]``."""
     return video.mul(255).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1).contiguous().numpy()
 
 
@@ -68,7 +68,7 @@ def world_clips(kind: str, seeds: Sequence[int], num_frames: int, size: int = 64
 
 @dataclass(frozen=True)
 class LargeClip:
-    """A clip at stage 2's size, from the project's own generator: the specification's draws on 64x64 pixels only.
+    """A clip at stage 2's size, from the project's own generator: the specification draws 64x64 pixels only.
 
     Attributes:
         kind: ``'sprite'``, ``'landscape'`` or ``'layout'``.

@@ -1,6 +1,6 @@
 """Measures on clips ``[N, F, 3, H, W]``: is the sprite there, in its colour, and does it move as real ones do?
 
-A function gives one number a clip, ``[N]``, unless it says otherwise; NaN where there is nothing to measure.
+Functions return one number per clip, ``[N]``, unless they say otherwise, and NaN where there is nothing to measure.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from benchmarks.quality.held_out import SpriteClips
 
-#: Pixels around the sprite that are no background either: its soft outline, and what an autoencoder smears.
+#: Pixels around the sprite that are not background either: its soft outline, and blur from the autoencoder.
 MARGIN = 3
 
 

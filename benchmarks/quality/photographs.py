@@ -1,6 +1,6 @@
 """Photographs: is a video's colour layout nearer to its own picture than to any other?
 
-None of them was trained on; all are shipped inside scikit-image (see ``demo_training/scenes/layouts.py``), the cat
+None of them was used for training. All ship with scikit-image (see ``demo_training/scenes/layouts.py``), the cat
 also as ``examples/cat.jpg``.
 """
 
@@ -27,7 +27,7 @@ def photographs() -> dict[str, Image.Image]:
 
 
 def seen_by_model(pipeline: Any, image: Image.Image) -> torch.Tensor:
-    """``[3, S, S]`` in 0..1: the square of a picture that the preprocessor hands to the image tower."""
+    """``[3, S, S]`` in 0..1: the square of a picture that the preprocessor passes to the image tower."""
     pixels = pipeline.preprocessor(image)['pixel_values'][0]
     return pixels * torch.tensor(IMAGE_STD).view(3, 1, 1) + torch.tensor(IMAGE_MEAN).view(3, 1, 1)
 

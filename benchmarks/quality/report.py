@@ -1,4 +1,4 @@
-"""From measures to a table and a JSON file."""
+"""Write measurements as a table and a JSON file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 Columns = Mapping[str, Mapping[str, float]]
 
-#: What is to be reached, lowest and highest value, by section and measure.
+#: The target range, lowest and highest value, by section and measure.
 REACH: dict[str, dict[str, tuple[float, float]]] = {
     'Autoencoder': {'PSNR (dB)': (33, math.inf)},
     'Stage 1, sprites': {
@@ -37,18 +37,18 @@ REACH: dict[str, dict[str, tuple[float, float]]] = {
     },
     'Cold start': {'image-to-video (s)': (0, 30), 'chain (s)': (0, 75)},
 }
-#: Columns that are no results, but what results are compared with.
+#: Columns that are not results, but baselines for comparison.
 YARDSTICKS = ('real clips', 'autoencoder alone', 'input')
 
 
 def within(section: str, measure: str, value: float) -> bool | None:
-    """Whether a value is in the range to be reached; None where there is none."""
+    """Whether a value is in its target range; None if it has none."""
     limits = REACH.get(section, {}).get(measure)
     return None if limits is None else limits[0] <= value <= limits[1]
 
 
 def misses(section: str, columns: Columns) -> list[str]:
-    """Results outside the range to be reached, as ``'column: measure value'``."""
+    """Results outside their target range, as ``'column: measure value'``."""
     return [
         f'{column}: {measure} {value:.4g}'
         for column, measures in columns.items()
@@ -59,7 +59,7 @@ def misses(section: str, columns: Columns) -> list[str]:
 
 
 def table(section: str, columns: Columns) -> str:
-    """A Markdown table with one row a measure; results outside the range to be reached are followed by ``(!)``."""
+    """A Markdown table with one row per measure; results outside their target range are followed by ``(!)``."""
     names = list(dict.fromkeys(name for measures in columns.values() for name in measures))
     lines = [['measure', 'reach', *columns], ['---'] * (2 + len(columns))]
     for name in names:
@@ -69,7 +69,7 @@ def table(section: str, columns: Columns) -> str:
 
 
 def write_json(path: Path, settings: Mapping[str, Any], sections: Mapping[str, Columns], **others: Any) -> None:
-    """Settings, every section's columns, and what was missed; a value that does not exist is null."""
+    """The settings, the columns of all sections, and the missed targets. Missing values become null."""
     content = {
         'settings': settings,
         'sections': sections,

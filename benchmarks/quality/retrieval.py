@@ -36,7 +36,7 @@ def retrieval(pictures: torch.Tensor, videos: torch.Tensor, group: int = GROUP) 
     """
     group = min(group, len(pictures))
     if group < 2:
-        return math.nan  # nothing to mistake it for
+        return math.nan  # no other picture to confuse it with
     hits = []
     for start in range(0, len(pictures) - group + 1, group):
         own = slice(start, start + group)

@@ -1,6 +1,6 @@
 """A small convolutional network that tells the eight shapes apart, trained on real frames only.
 
-It has never seen a generated frame, nor any clip that judges a model: its seeds start at :data:`FIRST_SEED`.
+It has never seen a generated frame, nor any clip used to evaluate a model. Its seeds start at :data:`FIRST_SEED`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tests.data import embedded_world
 FIRST_SEED = 2_000_000
 #: Its own held-out frames.
 TEST_SEED = 2_500_000
-#: Clips are drawn this many at a time, this many frames of each are used.
+#: How many clips are drawn at a time, and how many frames of each are used.
 CLIPS, FRAMES_OF_CLIP, CLIP_LENGTH = 512, 8, 16
-#: Standard deviation (0..1) of noise on training frames: compression leaves some, which is not the question.
+#: Standard deviation (0..1) of noise on training frames, so that compression noise does not matter.
 NOISE = 0.02
 BATCH = 64
 LEARNING_RATE = 4e-3
@@ -65,7 +65,7 @@ class ShapeClassifier:
 
     Attributes:
         network: ``[N, 3, 64, 64]`` -> logits ``[N, classes]``.
-        accuracy: on real frames that it was not trained on, 0..1.
+        accuracy: the accuracy on held-out real frames, 0..1.
     """
 
     network: nn.Module

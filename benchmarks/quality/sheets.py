@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from benchmarks.quality.held_out import as_uint8
 
 MAX_BYTES = 300_000
-#: Of JPEG, best first: with gradients of many colours a PNG is ten times as large, or has bands.
+#: JPEG qualities, best first. With gradients of many colours a PNG is ten times as large, or has bands.
 QUALITIES = (92, 80, 60, 40)
 LABEL_WIDTH, GAP = 96, 2
 Row = tuple[str, Sequence[torch.Tensor]]
@@ -40,7 +40,7 @@ def contact_sheet(header: Sequence[str], rows: Sequence[Row], scale: int = 1) ->
 
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write a JPEG of at most :data:`MAX_BYTES`, as good as fits.
+    """Write a JPEG of at most :data:`MAX_BYTES`, in the best quality that fits.
 
     Raises:
         ValueError: if not even the worst quality fits.
@@ -50,4 +50,4 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
         sheet.save(path, quality=quality, subsampling=0)
         if path.stat().st_size <= MAX_BYTES:
             return
-    raise ValueError(f"'{path}' would have {path.stat().st_size} bytes, {MAX_BYTES} are allowed. Give it fewer rows.")
+    raise ValueError(f"'{path}' would have {path.stat().st_size} bytes, but {MAX_BYTES} are allowed. Use fewer rows.")

@@ -1,4 +1,4 @@
-"""Stage 1 on held-out pictures: generation, and what its videos are held against."""
+"""Stage 1 on held-out pictures: generation, and the baselines for its videos."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GUIDANCE_SCALE = 3.0
 
 
 def note(text: str) -> None:
-    """A line of progress, out of the way of the report."""
+    """Print a line of progress to stderr, apart from the report."""
     print(text, file=sys.stderr, flush=True)
 
 
 def generate(pipeline: Any, pictures: Iterable[Any], sampling: Mapping[str, Any], first_seed: int) -> torch.Tensor:
-    """Videos ``[N, F, 3, H, W]`` in 0..1 of ``pictures`` (anything that the pipeline takes), the n-th with seed + n."""
+    """Videos ``[N, F, 3, H, W]`` in 0..1 of ``pictures`` (anything the pipeline accepts), the n-th with seed + n."""
     videos = []
     for index, picture in enumerate(pictures):
         result = pipeline(
@@ -62,7 +62,7 @@ def psnr(videos: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def judge_stage1(videos: torch.Tensor, truth: SpriteClips, classifier: ShapeClassifier | None) -> dict[str, float]:
-    """Every measure of the sprites' videos; without a classifier all but the shape."""
+    """All measures of the sprites' videos; without a classifier all except the shape."""
     if videos.shape != truth.clips.shape:
         raise ValueError(f'The videos are {list(videos.shape)}, the real clips {list(truth.clips.shape)}.')
     shapes = judge_shapes(classifier, videos, truth.shape) if classifier is not None else {}

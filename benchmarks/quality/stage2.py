@@ -1,4 +1,4 @@
-"""Stage 2 on coarse clips: does it sharpen, and does it stay with its input when the text says otherwise?"""
+"""Stage 2 on coarse clips: does it sharpen them, and does it follow its input if the text contradicts it?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCKS = 8
 def degrade(video: torch.Tensor, factor: int = 4) -> torch.Tensor:
     """``[F, 3, S, S]`` in 0..1 reduced by ``factor`` (bicubic with antialiasing), and enlarged again (bicubic).
 
-    Rounded to the 256 levels that stage 2 is given.
+    Rounded to 256 levels, as in the input of stage 2.
     """
     size = video.shape[-1]
     coarse = functional.interpolate(video, size=size // factor, mode='bicubic', antialias=True)
@@ -27,7 +27,7 @@ def degrade(video: torch.Tensor, factor: int = 4) -> torch.Tensor:
 
 
 def sharpen(pipeline: Any, video: torch.Tensor, text: str, seed: int) -> torch.Tensor:
-    """Stage 2's answer ``[F, 3, S, S]``, as its folder is configured."""
+    """The output of stage 2 ``[F, 3, S, S]``, with the defaults of its folder."""
     result = pipeline(
         {'video_path': as_uint8(video), 'text': text}, seed=seed, output_type='np', show_progress=False
     )  # fmt: skip
@@ -99,7 +99,7 @@ def judge_stage2(
 ) -> tuple[dict[str, dict[str, float]], list[tuple[torch.Tensor, torch.Tensor]]]:
     """Columns of measures, and ``(input, output)`` of every clip with its own text.
 
-    The columns: the input as it is, the true clip through the autoencoder (no output can be expected to be better),
+    The columns: the unchanged input, the true clip through the autoencoder (no output can be expected to be better),
     the output with its own text, the same of sprites alone, and those with a text of the opposite
     colour and another shape.
     """

@@ -1,4 +1,7 @@
-"""All pictures of both model pages: ``python -m model_card.pictures`` (needs the extras ``test`` and ``train``)."""
+"""All pictures of both model pages, and the README's: ``python -m model_card.pictures``.
+
+It needs the extras ``test`` and ``train``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from model_card.pictures.figures import draw_framework, draw_unet
-from model_card.pictures.strips import save_strips
+from model_card.pictures.strips import save_readme_strip, save_strips
 
 HERE = Path(__file__).parent.parent
 
@@ -17,6 +20,7 @@ def main() -> None:
     draw_framework(first / 'framework.png')
     draw_unet(first / 'unet.png')
     save_strips(first / 'strips.jpg', second / 'strips.jpg')
+    save_readme_strip(HERE.parent / 'docs' / 'assets' / 'strip.png')
     shutil.copyfile(first / 'framework.png', second / 'framework.png')
     shutil.copyfile(HERE.parent / 'examples' / 'cat.jpg', first / 'example.jpg')
 

@@ -9,11 +9,14 @@ import numpy as np
 from PIL import Image
 
 from demo_training.scenes.layouts import picture
+from demo_training.world import FIRST_HELD_OUT_SEED, make_clip
 from modelscope_i2v import embedded_model, load
 
 SIDE, GAP, FRAMES = 128, 4, 6
 #: None of them was trained on.
 PHOTOGRAPHS = ('chelsea', 'astronaut', 'stereo_motorcycle')
+#: Held-out scenes of the small world, for the README: a circle and a landscape.
+SCENES = (FIRST_HELD_OUT_SEED + 1, FIRST_HELD_OUT_SEED + 3)
 
 
 def square(photograph: Image.Image) -> Image.Image:
@@ -49,3 +52,15 @@ def save_strips(first: Path, second: Path) -> None:
     for path, sheet in ((first, paste_rows(rows)), (second, paste_rows(pairs))):
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, quality=90)
+
+
+def save_readme_strip(path: Path) -> None:
+    """Pictures of the world that the embedded model knows, each followed by frames of its video."""
+    stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
+    rows = []
+    for seed in SCENES:
+        given = Image.fromarray(make_clip(seed, num_frames=1).frames[0])
+        video = stage1(given, seed=seed - FIRST_HELD_OUT_SEED, output_type='pil')['output_video']
+        rows.append([given, *(video[index] for index in np.linspace(0, len(video) - 1, FRAMES).round().astype(int))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    paste_rows(rows).save(path)

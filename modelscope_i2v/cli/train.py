@@ -23,7 +23,9 @@ def register(subparsers: Any) -> None:
         description='Fine-tune a model: a LoRA, or all weights of a small model. Interrupted training is resumed.',
         examples=['fox.json'],
     )
-    parser.add_argument('configuration', metavar='CONFIG', help='JSON file that says what to train, on what and for how long')
+    parser.add_argument(
+        'configuration', metavar='CONFIG', help='JSON file that says what to train, on what and for how long'
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 

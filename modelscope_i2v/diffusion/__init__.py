@@ -3,7 +3,7 @@
 The conventions, after Karras et al. 2022 (arXiv 2206.00364): a sampler walks down a list of ``sigmas`` and carries
 ``x = x0 + sigma * noise`` ("variance exploding"). A denoiser maps ``(x, sigma)`` to an estimate of ``x0``. A network
 works on ``latents = x / sqrt(1 + sigma^2)``, whose variance stays about one ("variance preserving"), and on integer
-timesteps; :class:`~modelscope_i2v.diffusion.schedules.NoiseSchedule` translates.
+timesteps; :class:`~modelscope_i2v.diffusion.schedules.NoiseSchedule` converts between the two.
 """
 
 from modelscope_i2v.diffusion.brownian import brownian_noise

@@ -1,4 +1,4 @@
-"""Noise for SDE samplers from one Brownian motion: the same path, however finely a sampler looks at it."""
+"""Noise for SDE samplers from one Brownian motion: the same path, however many steps a sampler takes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from modelscope_i2v.diffusion.samplers.steps import NoiseSource, Sigmas, Step
 
 #: The tree's resolution in sigma.
 TOLERANCE = 1e-6
-#: The tree's pool of generator states (the default of torchsde.BrownianTree: it decides on the values).
+#: The tree's pool of generator states (the default of torchsde.BrownianTree; it affects the values).
 POOL_SIZE = 24
-#: Tensors in the shape of the noise that the tree keeps; more are faster.
+#: How many tensors in the shape of the noise the tree keeps; more is faster.
 CACHED = 4
 
 
@@ -22,25 +22,25 @@ def brownian_noise(
 ) -> NoiseSource:
     """Unit noise for the steps between ``sigmas``: increments of a Brownian motion over sigma, scaled to variance 1.
 
-    The tree (Li et al. 2020, arXiv 2001.01328, section 4) lives on the CPU in float32, so that ``entropy`` means the
+    The tree (Li et al. 2020, arXiv 2001.01328, section 4) lives on the CPU in float32, so that ``entropy`` gives the
     same noise on every device.
 
     Args:
-        shape: of the noise.
+        shape: the shape of the noise.
         sigmas: the levels of the sampler; the motion runs from the smallest positive one to the largest.
-        entropy: seed of the tree, 0 .. 2**63 - 1.
-        device: where the noise is moved to.
+        entropy: the seed of the tree, 0 .. 2**63 - 1.
+        device: the device that the noise is moved to.
     """
     import torchsde
 
-    # Rounded as the tree rounds inside; otherwise its ends would lie next to the levels and it would warn.
+    # Round as the tree does internally; otherwise its ends would not match the levels, and it would warn.
     levels = [_rounded(float(sigma)) for sigma in sigmas]
     low, high = min(level for level in levels if level > 0), max(levels)
     if low == high:
         # One step straight to sigma 0 needs no noise.
         return lambda step: torch.zeros(*shape, device=device)
-    # What torchsde.BrownianTree makes, but keeping a few tensors for the next query instead of fifty: the values are
-    # the same, and long videos have large ones.
+    # Like torchsde.BrownianTree, but it keeps only a few tensors for the next query instead of fifty: the values are
+    # the same, and the tensors of long videos are large.
     tree = torchsde.BrownianInterval(
         low,
         high,

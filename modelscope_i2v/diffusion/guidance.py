@@ -18,13 +18,13 @@ def classifier_free_guidance(
     guidance_rescale: float = 0.0,
     guidance_min_timestep: int = 0,
 ) -> Network:
-    """A network that gives ``u + guidance_scale * (c - u)``.
+    """A network that returns ``u + guidance_scale * (c - u)``: ``c`` is with the condition, ``u`` without.
 
-    With ``guidance_rescale`` above 0 the result's standard deviation is pulled that far towards that of ``c`` (Lin et
-    al. 2023, arXiv 2305.08891, equations 15 and 16), per batch element over all other dimensions. A
-    ``guidance_scale`` of exactly 1 is ``conditional`` itself: the unconditional pass and the rescale are skipped. They
-    are skipped, too, at timesteps below ``guidance_min_timestep``, where guidance decides little and sharpens flicker
-    (Kynkaanniemi et al. 2024, arXiv 2404.07724).
+    A ``guidance_rescale`` above 0 is the fraction by which the result's standard deviation moves towards the one of
+    ``c`` (Lin et al. 2023, arXiv 2305.08891, equations 15 and 16), per batch element over all other dimensions. If
+    ``guidance_scale`` is exactly 1, the result is ``conditional`` itself: the unconditional pass and the rescale are
+    skipped. They are also skipped at timesteps below ``guidance_min_timestep``, where guidance has little effect and
+    sharpens flicker (Kynkaanniemi et al. 2024, arXiv 2404.07724).
     """
     if guidance_scale == 1:
         return conditional

@@ -16,10 +16,10 @@ class NoiseSchedule:
     """A table of noise levels by timestep.
 
     Latents at timestep ``t`` are ``alphas[t] x0 + sigmas_vp[t] noise`` (Ho et al. 2020, equation 4, where ``alphas``
-    squared is called alpha-bar); ``sigmas`` is their ratio, in which samplers count.
+    squared is called alpha-bar); ``sigmas`` is the ratio of noise to signal, the scale that samplers use.
 
     Attributes:
-        sigmas_vp: ``[T]`` rising within 0..1. Everything is computed in its dtype: the checkpoints were trained with
+        sigmas_vp: ``[T]``, rising within 0..1. Everything is computed in its dtype: the checkpoints were trained with
             tables of that precision.
     """
 
@@ -66,8 +66,8 @@ def logsnr_cosine_interp_schedule(
 
     The log-SNR of a cosine schedule, ``-2 log tan(...)``, is shifted by ``2 log(1 / scale)`` (Hoogeboom et al. 2023,
     "simple diffusion", arXiv 2301.11093, section 2.1) with ``scale`` between ``scale_min`` without noise and
-    ``scale_max`` at full noise. Last, sigmas are stretched so that the noisiest timestep has no signal at all (Lin et
-    al. 2023, arXiv 2305.08891).
+    ``scale_max`` at full noise. Finally, sigmas are stretched so that the noisiest timestep has no signal at all (Lin
+    et al. 2023, arXiv 2305.08891).
     """
     t_min, t_max = math.atan(math.exp(-0.5 * logsnr_min)), math.atan(math.exp(-0.5 * logsnr_max))
     t = torch.linspace(1, 0, NUM_TRAIN_TIMESTEPS, dtype=torch.float32)

@@ -8,7 +8,7 @@ from modelscope_i2v.errors import InputError
 
 
 def leading_timesteps(steps: int) -> list[int]:
-    """``t = 1 + floor(i 1000 / steps)`` for ``i = steps-1 .. 0``: the reference's list whenever ``steps`` divides 1000.
+    """``t = 1 + floor(i 1000 / steps)`` for ``i = steps-1 .. 0``: as in the original if ``steps`` divides 1000.
 
     Starts below the noisiest timestep (981 for 50 steps), although sampling starts from pure noise. The step after
     the last one lands on timestep 0, whose latents still have a trace of noise.
@@ -29,13 +29,13 @@ def sdedit_timesteps(steps: int, noise_level: int, *, drop_penultimate: bool = F
     """Stage 2: ``t = t_max - i (t_max + 1) / n`` for ``i = 0 .. n-1``, fractions included; ``t_max = noise_level - 1``.
 
     Args:
-        steps: solver steps wanted; at most ``noise_level``.
+        steps: the number of solver steps, at most ``noise_level``.
         noise_level: how many of the 1000 timesteps are used, 1..999; the input is noised to the last of them.
         drop_penultimate: take ``n = steps + 1`` timesteps and leave out the last, so that the final step is a long one
-            (what the reference does for ``dpmpp_2m_sde``); else ``n = steps``.
+            (as the original does for ``dpmpp_2m_sde``); else ``n = steps``.
 
     Raises:
-        InputError: for another ``noise_level``, or more steps than levels.
+        InputError: for an impossible ``noise_level``, or more steps than levels.
     """
     integer('noise_level', noise_level, 1, NUM_TRAIN_TIMESTEPS - 1, error=InputError)
     integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)

@@ -10,7 +10,7 @@ from modelscope_i2v.errors import InputError
 
 
 def window_starts(num_frames: int, window: int, overlap: int) -> list[int]:
-    """First frames of windows of ``window`` frames that cover ``num_frames`` and share at least ``overlap`` frames.
+    """The first frames of windows of ``window`` frames that cover ``num_frames`` and overlap by at least ``overlap``.
 
     All but the last are ``window - overlap`` apart; the last ends with the video.
 
@@ -25,7 +25,7 @@ def window_starts(num_frames: int, window: int, overlap: int) -> list[int]:
 
 
 def blend_weights(num_frames: int, window: int, overlap: int) -> list[torch.Tensor]:
-    """How much each window counts in each of its frames: ``[window]`` for each; in every frame they sum to 1.
+    """The weight of each window in each of its frames: ``[window]`` per window; they sum to 1 in every frame.
 
     Inside an overlap the earlier window fades out linearly while the later one fades in.
     """
@@ -51,7 +51,7 @@ def temporal_windows(denoiser: Denoiser, num_frames: int, window: int, overlap: 
 
     The estimates of x0 ``[B, C, F, h, w]`` are blended with :func:`blend_weights`. A sampler that uses it takes one
     step for the whole video, so neighbouring windows see each other's results at the next step (Bar-Tal et al. 2023,
-    MultiDiffusion, arXiv 2302.08113, in time instead of space). Up to ``window`` frames it is ``denoiser`` itself.
+    MultiDiffusion, arXiv 2302.08113, in time instead of space). Up to ``window`` frames, returns ``denoiser``.
 
     Raises:
         InputError: unless ``0 <= overlap < window``.

@@ -1,7 +1,7 @@
-"""The models that come with the package: small, trained on a small world, and ready without any download.
+"""The models that come with the package: small, trained on a toy world, and ready without a download.
 
-They are ordinary model folders, loaded by the same code as the real ones. ``python -m demo_training`` in a checkout
-made them.
+They are ordinary model folders, loaded by the same code as the real ones. ``python -m demo_training``, in a
+checkout, trains them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def has_embedded(stage: Stage) -> bool:
 
 
 def folder_name(stage: Stage) -> str:
-    """Of the embedded model of ``stage``: the name of the hub's."""
+    """The folder name of the embedded model of ``stage``: the name of the hub's model."""
     return str(stage.default_hub_model).rpartition('/')[2]
 
 

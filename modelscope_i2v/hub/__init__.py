@@ -1,1 +1,1 @@
-"""Models on the hub: what is in the cache, what of it was verified, and how the rest gets there."""
+"""Models on the hub: which files are in the cache, which of them are verified, and how to download the rest."""

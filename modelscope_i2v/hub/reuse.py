@@ -1,4 +1,4 @@
-"""A file that another model, or another revision, has in the cache already is not downloaded again."""
+"""Reuse files that another model or revision already has in the cache, instead of downloading them again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 
 def link_same_file(target: Path, name: str, size: int, sha256: str | None) -> None:
-    """Put a file of the same size and hash from the cache in place; the client will verify it as its own.
+    """Link a file of the same size and hash from the cache to ``target``; the client verifies it like its own.
 
-    The client never writes to a file that is there: one that is wrong loses this name and keeps its others.
+    The client never writes to an existing file. If the file is wrong, only this link is removed; its other names stay.
     """
     if sha256 is None:
         return
@@ -24,12 +24,12 @@ def link_same_file(target: Path, name: str, size: int, sha256: str | None) -> No
         with suppress(OSError):  # another file system, or one without links: then it is downloaded
             target.parent.mkdir(parents=True, exist_ok=True)
             target.hardlink_to(other.resolve())
-            logger.info("'%s' may be '%s'.", name, other)
+            logger.info("'%s' may be the same file as '%s'; trying that.", name, other)
         return
 
 
 def _same_files(name: str, size: int, sha256: str) -> Iterator[Path]:
-    """Files that were verified against the hash, under whatever name, then those of ``name`` that never were."""
+    """Files that were verified against the hash, under any name; then unverified files of this name and size."""
     folders = list(cached_folders())
     for folder in folders:
         for other in names_of_hash(folder, sha256):

@@ -1,4 +1,4 @@
-"""Where revisions of models are kept: as ModelScope's client does it, so that its ``pipeline()`` finds them too."""
+"""Where revisions of models are kept: in the layout of ModelScope's client, so that its ``pipeline()`` finds them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from modelscope_i2v.model_folder import FILE_NAME, ModelFolder, read_configurati
 
 logger = logging.getLogger(__name__)
 
-#: What the hub takes no revision for.
+#: The revision that the hub uses if none is given.
 DEFAULT_REVISION = 'master'
-#: Where the client's older versions kept models, and where it keeps them, relative to the root of the cache.
+#: Where the client keeps models, now and in older versions, relative to the root of the cache.
 _LAYOUTS = ('models/*/snapshots/*', 'models/*/snapshots/*/*', 'models/*/*', 'hub/models/*/*', 'hub/*/*', '*/*')
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model whose configuration is here and has been read; its weights may be missing yet.
+    """A model whose configuration is here and has been read; its weights may still be missing.
 
     Attributes:
-        folder: what the configuration says.
-        complete: fetches or checks the weights; gives the folder that has them.
+        folder: the model's folder and its configuration.
+        complete: fetches or checks the weights; returns the folder that has them.
     """
 
     folder: ModelFolder
@@ -35,20 +35,20 @@ class Snapshot:
 
     @classmethod
     def whole(cls, folder: ModelFolder) -> Snapshot:
-        """One that needs nothing more."""
+        """A snapshot that is already complete."""
         return cls(folder, lambda: folder)
 
 
 def cache_root() -> Path:
-    """``$MODELSCOPE_CACHE``, or where the client's default is."""
+    """``$MODELSCOPE_CACHE``, or the client's default folder."""
     return Path(os.environ.get('MODELSCOPE_CACHE') or Path.home() / '.cache' / 'modelscope').expanduser()
 
 
 def snapshot_folder(model: str, revision: str | None) -> Path:
-    """Where a revision of ``owner/name`` is, or will be.
+    """The folder where a revision of ``owner/name`` is, or will be.
 
     Raises:
-        InputError: for what can be no revision.
+        InputError: if ``revision`` cannot be the name of a revision.
     """
     name = DEFAULT_REVISION if revision is None else revision
     if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or {'.', '..'} & set(name.split('/')):
@@ -57,7 +57,7 @@ def snapshot_folder(model: str, revision: str | None) -> Path:
 
 
 def snapshot_identity(folder: Path) -> tuple[str, str] | None:
-    """Hub id and revision of what a client keeps in ``folder``, None for any other folder."""
+    """The hub id and revision of the snapshot in ``folder``; None for a folder that is not in the cache's layout."""
     for parent in folder.parents:
         if parent.name == 'snapshots' and '--' in parent.parent.name:
             return parent.parent.name.replace('--', '/', 1), folder.relative_to(parent).as_posix()
@@ -65,13 +65,13 @@ def snapshot_identity(folder: Path) -> tuple[str, str] | None:
 
 
 def cached_snapshot(model: str, revision: str | None) -> Snapshot:
-    """A model in the cache, found without network.
+    """Find a model in the cache, without using the network.
 
-    Without a revision that is the hub's default one, or else the only one that there is.
+    Without a revision, this is the hub's default revision, or else the only one in the cache.
 
     Raises:
-        CheckpointError: if there is none, if there are several, or if its configuration is not what the hub has;
-            when completed, if it lacks weights or has changed ones.
+        CheckpointError: if there is none, if there are several, or if its configuration does not match the hub's;
+            on completion, if weights are missing or have changed.
         ConfigurationError: if its configuration is damaged.
     """
     place = snapshot_folder(model, revision)
@@ -80,7 +80,7 @@ def cached_snapshot(model: str, revision: str | None) -> Snapshot:
         place = snapshot_folder(model, found[0])
     if not (place / FILE_NAME).exists():
         wanted = f"revision '{revision}' of '{model}'" if revision else f"'{model}'"
-        there = f'It has {", ".join(found)}: name one. ' if found else ''
+        there = f'It has {", ".join(found)}: choose one. ' if found else ''
         raise CheckpointError(
             f"The cache '{cache_root()}' has no {wanted}. {there}Run once without offline to download it."
         )
@@ -105,30 +105,30 @@ def _complete(folder: ModelFolder, names: list[str]) -> ModelFolder:
 def _differs(place: Path, **problems: list[str]) -> CheckpointError:
     said = '; '.join(f'{what}: {", ".join(files)}' for what, files in problems.items() if files)
     return CheckpointError(
-        f"The snapshot '{place}' is not what the hub has; {said}. Run once without offline to repair it. (To change "
+        f"The snapshot '{place}' does not match the hub; {said}. Run once without offline to repair it. (To change "
         'weights, copy the folder first.)'
     )
 
 
 def has_usable_configuration(place: Path) -> bool:
-    """Whether the configuration of a snapshot is the one that was verified, or that one edited by its owner.
+    """Whether the configuration of a snapshot is the one that was verified, or an edited version of it.
 
-    A configuration is the user's to edit (the model page says so of the seed).
+    Users may edit the configuration (the model page says so about the seed).
     """
     return not changed_since_verified(place, [FILE_NAME]) or is_edited(place)
 
 
 def warn_if_edited(place: Path) -> None:
-    """Say that the configuration of a snapshot, which is about to be used, is not the hub's any more."""
+    """Warn if the configuration of a snapshot that is about to be used has been edited."""
     if is_edited(place):
-        logger.warning("'%s' was edited since it was downloaded; using it as it is.", place / FILE_NAME)
+        logger.warning("'%s' was edited since it was downloaded; using the edited version.", place / FILE_NAME)
 
 
 def is_edited(place: Path, sha256: str | None = None) -> bool:
-    """Whether somebody has edited the configuration of a snapshot since it was verified: it still is JSON.
+    """Whether the configuration of a snapshot has been edited since it was verified, and is still JSON.
 
     Args:
-        sha256: what it was verified against; None takes whatever that was.
+        sha256: the hash that it was verified against; None accepts any.
     """
     if not has_changed_since(place, FILE_NAME, sha256 or verified_hash(place, FILE_NAME)):
         return False
@@ -140,7 +140,7 @@ def is_edited(place: Path, sha256: str | None = None) -> bool:
 
 
 def _revisions(snapshots: Path) -> list[str]:
-    """The revisions in a model's folder of snapshots; names of branches may have slashes."""
+    """The revisions in a model's folder of snapshots; branch names may contain slashes."""
     folders = sorted(path.parent.relative_to(snapshots) for path in snapshots.rglob(FILE_NAME))
     return [folder.as_posix() for folder in folders if not set(folder.parents) & set(folders)]
 
@@ -149,19 +149,19 @@ def needed_files(folder: ModelFolder) -> list[str]:
     """The configuration of a snapshot, then the weights that it names, relative to its folder.
 
     Raises:
-        ConfigurationError: if it names files outside of its folder.
+        ConfigurationError: if it names files outside its folder.
     """
     names = {getattr(folder.arguments, key) for key in folder.files}
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or '..' in path.parts:
             raise ConfigurationError(
-                f"'model.model_args' in '{folder.file}' names '{name}', which is outside of its folder."
+                f"'model.model_args' in '{folder.file}' names '{name}', which is outside its folder."
             )
     return [FILE_NAME, *sorted(names)]
 
 
 def cached_folders() -> Iterator[Path]:
-    """Folders of models in the cache, whatever version of the client put them there."""
+    """The folders of models in the cache, from any version of the client."""
     for layout in _LAYOUTS:
         yield from sorted(path for path in cache_root().glob(layout) if path.is_dir())

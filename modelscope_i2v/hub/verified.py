@@ -1,7 +1,8 @@
-"""Which files of a snapshot were verified against the hub's hashes: hashing 15 GB again at every start takes a minute.
+"""Remember which files of a snapshot were verified: hashing 15 GB again at every start takes a minute.
 
-ModelScope's client does that, and asks the hub each time. Its hash of a file is good as long as the file has the size
-and the modification time that it had then; one with a different time, such as a copy, is hashed once more.
+ModelScope's client verifies files against the hub's hashes, and asks the hub each time. Here, a verified hash stays
+valid as long as the file has the size and the modification time that it had then. A file with a different time, such as
+a copy, is hashed once more.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ VERSION = 1
 def record_verified(
     folder: Path, hashes: Mapping[str, str | None], *, branch: bool, edited: Collection[str] = ()
 ) -> None:
-    """Note that the files of ``folder`` that ``hashes`` names have been verified, against which SHA-256.
+    """Record that the files of ``folder`` in ``hashes`` have been verified, and against which SHA-256.
 
     Args:
-        branch: whether the revision is one, and so may change.
-        edited: those that their owner has edited since: what is known of them stays.
+        branch: whether the revision is a branch, and so may change.
+        edited: files that the user has edited since; their old records are kept.
 
     Raises:
-        OutputError: if that cannot be written.
+        OutputError: if the record cannot be written.
     """
     known = _files(folder)
     files = {
@@ -48,7 +49,7 @@ def has_record(folder: Path) -> bool:
 
 
 def changed_since_verified(folder: Path, names: Collection[str]) -> list[str]:
-    """Those of ``names`` that are not what they were when they were verified, or never were."""
+    """Those of ``names`` that have changed since they were verified, or were never verified."""
     unchanged = _unchanged(folder, names)
     return [name for name in names if name not in unchanged]
 
@@ -60,7 +61,7 @@ def has_verified(folder: Path, name: str, size: int, sha256: str | None) -> bool
 
 
 def has_changed_since(folder: Path, name: str, sha256: str | None) -> bool:
-    """Whether the file ``name`` was verified against ``sha256``, is still there, and has another content now."""
+    """Whether the file ``name`` was verified against ``sha256``, is still there, and now has different content."""
     entry = _files(folder).get(name)
     return (
         entry is not None
@@ -71,7 +72,7 @@ def has_changed_since(folder: Path, name: str, sha256: str | None) -> bool:
 
 
 def verified_hash(folder: Path, name: str) -> str | None:
-    """The SHA-256 that the file ``name`` was verified against, None if it never was."""
+    """The SHA-256 that the file ``name`` was verified against; None if it was never verified."""
     entry = _files(folder).get(name)
     return None if entry is None else entry['sha256']
 
@@ -82,12 +83,12 @@ def names_of_hash(folder: Path, sha256: str) -> list[str]:
 
 
 def was_branch(folder: Path) -> bool:
-    """Whether what was verified is a branch."""
+    """Whether the verified revision is a branch."""
     return _read(folder).get('branch') is True
 
 
 def _unchanged(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The record of those of ``names`` that are what they were when they were verified."""
+    """The records of those of ``names`` that have not changed since they were verified."""
     known = _files(folder)
     unchanged, hashed = {}, False
     for name in names:
@@ -100,18 +101,18 @@ def _unchanged(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
             entry['state'], hashed = state, True
         unchanged[name] = entry
     if hashed:
-        with suppress(OutputError):  # a copy that may not be written to is hashed each time
+        with suppress(OutputError):  # a read-only copy is hashed each time
             _write(folder, was_branch(folder), known)
     return unchanged
 
 
 def _has_hash(path: Path, sha256: str | None) -> bool:
-    """Whether a file, which may have gigabytes, has this SHA-256."""
+    """Whether a file, which may be gigabytes in size, has this SHA-256."""
     if sha256 is None:
         return False
     from modelscope_hub.utils.file_utils import compute_hash
 
-    if path.suffix != '.json':  # which takes no time
+    if path.suffix != '.json':  # hashing JSON takes no time
         logger.warning("'%s' has a different modification time than when it was verified; hashing it again.", path)
     try:
         return bool(compute_hash(path) == sha256.lower())
@@ -124,7 +125,7 @@ def _write(folder: Path, branch: bool, files: Mapping[str, Any]) -> None:
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
-    """State and hash of the verified files."""
+    """The state and hash of the verified files."""
     try:
         files = _read(folder)['files']
         return {str(name): {'state': [*entry['state']], 'sha256': entry['sha256']} for name, entry in files.items()}
@@ -133,7 +134,7 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The record, empty if there is no readable one: then all is verified again."""
+    """The record; empty if it is missing or unreadable, so that everything is verified again."""
     try:
         content = json.loads((folder / RECORD).read_text(encoding='utf-8'))
         return dict(content) if content['version'] == VERSION else {}

@@ -1,4 +1,7 @@
-"""Pictures and videos in, videos out. The doors are :func:`load_image`, :func:`open_video` and :func:`write_video`."""
+"""Reads pictures and videos, and writes videos.
+
+The entry points are :func:`load_image`, :func:`open_video` and :func:`write_video`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ['load_image', 'open_video', 'write_video']
 
-#: Imported when they are first used: Pillow and FFmpeg take a while.
+#: Imported on first use, because importing Pillow and FFmpeg takes a while.
 _DOORS = {
     'load_image': 'modelscope_i2v.media.images.load',
     'open_video': 'modelscope_i2v.media.reading.open',

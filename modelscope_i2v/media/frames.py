@@ -1,4 +1,4 @@
-"""From what the decoder returns to what a video file or a program takes."""
+"""Converts the decoder's output to pixels for video files or to floats for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelscope_i2v.errors import InputError
 
 
 def frames_to_uint8(frames: torch.Tensor) -> np.ndarray:
-    """Decoded frames as pixels, bit for bit as the reference has them: scaled, clamped and truncated; NaN becomes 0.
+    """Decoded frames as pixels, bit for bit as in the original: scaled, clamped and truncated. NaN becomes 0.
 
     Args:
         frames: floating point RGB ``[F, 3, H, W]`` in -1..1, on any device; left unchanged.
@@ -18,10 +18,10 @@ def frames_to_uint8(frames: torch.Tensor) -> np.ndarray:
         uint8 RGB ``[F, H, W, 3]``.
 
     Raises:
-        InputError: another shape.
+        InputError: ``frames`` has a different shape.
     """
     scaled = frames_to_float(frames).mul_(255)
-    # The cast of NaN to an integer differs between processors.
+    # Casting NaN to an integer gives different results on different processors.
     return scaled.nan_to_num_(nan=0.0).permute(0, 2, 3, 1).to(torch.uint8).contiguous().cpu().numpy()
 
 
@@ -32,11 +32,11 @@ def frames_to_float(frames: torch.Tensor) -> torch.Tensor:
         frames: floating point RGB ``[F, 3, H, W]`` in -1..1; left unchanged.
 
     Raises:
-        InputError: another shape.
+        InputError: ``frames`` has a different shape.
     """
     if frames.ndim != 4 or frames.shape[1] != 3:
         raise InputError(
             f'Decoded frames must have the shape [F, 3, H, W], found {list(frames.shape)}. Give the frames of one '
-            f'video, channels second.'
+            f'video, with the channels second.'
         )
     return frames.detach().to(torch.float32).mul(0.5).add_(0.5).clamp_(0, 1)

@@ -1,8 +1,8 @@
-"""What a written video can hold; arguments and configurations are held against the same numbers."""
+"""Limits of a written video. Arguments and configurations are checked against the same numbers."""
 
-#: The slowest and the fastest rate, in frames per second.
+#: The lowest and the highest frame rate, in frames per second.
 MIN_FPS, MAX_FPS = 0.001, 1000
-#: Pixels on a side of an H.264 frame.
+#: Largest width and height of an H.264 frame, in pixels.
 MAX_SIDE = 16384
-#: Frames of one video. It keeps sizes countable; memory runs out long before.
+#: Largest number of frames in one video. It keeps sizes within reason; memory runs out long before this limit.
 MAX_FRAMES = 1_000_000

@@ -16,16 +16,16 @@ RECIPE_VERSION = 1
 
 
 def dump_recipe(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The JSON text of a recipe: a list with one object a stage.
+    """The JSON text of a recipe: a list with one object per stage.
 
     Every entry without a ``version`` gets ``RECIPE_VERSION``. NumPy and torch values become numbers and lists, paths
-    become strings. The text is ASCII (other characters are escaped), which every container stores unharmed.
+    become strings. The text is ASCII (other characters are escaped), which every container stores unchanged.
 
     Raises:
-        InputError: an entry is not a mapping, or holds NaN, infinity or something that JSON has no word for.
+        InputError: an entry is not a mapping, or holds NaN, infinity or a value that JSON cannot represent.
     """
     if isinstance(entries, (str, bytes, Mapping)) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise InputError(f'A recipe must be a list of dicts, one a stage, found {entries!r:.200}. Wrap it in a list.')
+        raise InputError(f'A recipe must be a list of dicts, one per stage, found {entries!r:.200}. Wrap it in a list.')
     versioned = [{'version': RECIPE_VERSION, **entry} for entry in entries]
     try:
         return json.dumps(versioned, default=_plain, allow_nan=False)
@@ -37,7 +37,7 @@ def dump_recipe(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def recipe_in(container: InputContainer) -> list[dict[str, Any]]:
-    """The recipe of an opened video, one dict a stage; empty where somebody else wrote the comment, or nobody."""
+    """The recipe of an opened video, one dict per stage. Empty without a comment, or if another program wrote it."""
     comment = container.metadata.get('comment', '')
     try:
         entries = json.loads(comment)
@@ -50,7 +50,7 @@ def recipe_in(container: InputContainer) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
-    # NumPy and torch alike, without importing either: a scalar gives a number, an array nested lists.
+    # Handles NumPy and torch without importing either: a scalar becomes a number, an array becomes nested lists.
     if callable(to_list := getattr(value, 'tolist', None)):
         return to_list()
     raise TypeError(f'{value!r:.80} is a {type(value).__name__}')

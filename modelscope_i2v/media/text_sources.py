@@ -14,7 +14,7 @@ def decode_data_uri(uri: str) -> bytes:
     """The content of a ``data:`` URI, base64 or percent-encoded.
 
     Raises:
-        InputError: no comma, or invalid base64.
+        InputError: the URI has no comma, or its base64 is invalid.
     """
     header, comma, body = uri.partition(',')
     if not comma:
@@ -28,7 +28,7 @@ def decode_data_uri(uri: str) -> bytes:
 
 
 def decode_base64(text: str) -> bytes | None:
-    """The bytes behind base64, white space ignored; None where ``text`` is something else."""
+    """Decode base64, ignoring white space. Returns None if ``text`` is not base64."""
     try:
         return base64.b64decode(''.join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -39,7 +39,7 @@ def path_of_url(url: str) -> str:
     """The path that a ``file:`` URL names.
 
     Raises:
-        InputError: malformed, or a file on another host.
+        InputError: the URL is malformed, or names a file on another host.
     """
     from urllib.request import url2pathname
 
@@ -56,7 +56,7 @@ def path_of_url(url: str) -> str:
 
 
 def exists(path: str) -> bool:
-    """Whether something of that name is there, if only a broken link; impossible names are not there."""
+    """Whether ``path`` exists, even if only as a broken link. Returns False for invalid names."""
     try:
         Path(path).lstat()
     except (OSError, ValueError):
@@ -65,5 +65,5 @@ def exists(path: str) -> bool:
 
 
 def shown(text: str, limit: int = 120) -> str:
-    """``text`` quoted, and shortened: a base64 string may hold megabytes."""
+    """``text``, quoted and shortened, because a base64 string may hold megabytes."""
     return repr(text if len(text) <= limit else f'{text[:limit]}... ({len(text):,} characters)')

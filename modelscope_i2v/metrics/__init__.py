@@ -1,11 +1,11 @@
-"""Numbers that say how good a video is: likeness to its source, steadiness, motion, sharpness.
+"""Metrics of video quality: similarity to the source, steadiness, motion and sharpness.
 
-Frames are float32 RGB ``[F, 3, H, W]`` in 0..1, or uint8 RGB ``[F, H, W, 3]`` arrays (see :func:`as_frames`). Measures
-of likeness take an encoder ``[N, 3, H, W] in 0..1 -> [N, D]``, usually CLIP's image tower (:func:`load_image_encoder`);
-values of different encoders cannot be compared.
+Frames are float32 RGB ``[F, 3, H, W]`` in 0..1, or uint8 RGB ``[F, H, W, 3]`` arrays (see :func:`as_frames`).
+Similarity metrics take an encoder ``[N, 3, H, W] in 0..1 -> [N, D]``, usually CLIP's image tower
+(:func:`load_image_encoder`). Values from different encoders cannot be compared.
 
-No number alone makes a good video: a frozen picture is the steadiest of all. Look at steadiness beside :func:`motion`,
-whose coherence a frozen clip and a flickering one both fail.
+No single number makes a good video: a frozen picture is the steadiest of all. So read steadiness together with
+:func:`motion`: both a frozen clip and a flickering one have low coherence.
 """
 
 from modelscope_i2v.metrics.consistency import temporal_consistency

@@ -11,7 +11,7 @@ from modelscope_i2v.metrics.frames import Frames, as_frames, at_least
 def temporal_consistency(frames: Frames, encoder: Encoder) -> float:
     """Mean of ``cos(e(frame[i]), e(frame[i + 1]))``, -1..1.
 
-    A frozen clip has 1, so it says something only beside :func:`~modelscope_i2v.metrics.motion.motion`.
+    A frozen clip scores 1, so read it together with :func:`~modelscope_i2v.metrics.motion.motion`.
 
     Raises:
         InputError: for fewer than 2 frames.
@@ -21,5 +21,5 @@ def temporal_consistency(frames: Frames, encoder: Encoder) -> float:
 
 
 def neighbour_cosines(embeddings: torch.Tensor) -> torch.Tensor:
-    """``[F, D]`` -> cosine of each embedding and the one after it, ``[F - 1]``."""
+    """``[F, D]`` -> cosine between each embedding and the next one, ``[F - 1]``."""
     return cosine_similarity(embeddings[:-1], embeddings[1:])

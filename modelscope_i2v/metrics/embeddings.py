@@ -1,4 +1,4 @@
-"""Frames as points in an encoder's space, and how near two of them are."""
+"""Embeddings of frames, and how similar they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelscope_i2v.errors import InputError
 #: ``[N, 3, H, W]`` in 0..1 -> ``[N, D]``.
 Encoder = Callable[[torch.Tensor], torch.Tensor]
 
-#: Frames that pass the encoder at a time.
+#: Number of frames encoded at a time.
 _BATCH = 16
 
 
@@ -21,16 +21,16 @@ def embed(frames: torch.Tensor, encoder: Encoder) -> torch.Tensor:
     """``[F, 3, H, W]`` in 0..1 -> float32 embeddings ``[F, D]`` on the CPU, a few frames at a time.
 
     Raises:
-        InputError: if the encoder gives something else.
+        InputError: if the encoder does not return one vector per frame.
     """
     embeddings = torch.cat([encoder(batch).float().cpu() for batch in torch.split(frames, _BATCH)])
     if embeddings.ndim != 2 or len(embeddings) != len(frames):
         raise InputError(
-            f'The encoder must give one vector a frame, [{len(frames)}, D], found {list(embeddings.shape)}.'
+            f'The encoder must return one vector per frame, [{len(frames)}, D], found {list(embeddings.shape)}.'
         )
     return embeddings
 
 
 def cosine_similarity(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Cosine of the angle between vectors: ``[F, D]`` (or ``[1, D]``) each -> ``[F]`` in -1..1; 0 for a zero vector."""
+    """Cosine of the angle between vectors, ``[F, D]`` (or ``[1, D]``) each -> ``[F]`` in -1..1; 0 for a zero vector."""
     return F.cosine_similarity(first, second, dim=1).clamp(-1, 1)

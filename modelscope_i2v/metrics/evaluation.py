@@ -1,4 +1,4 @@
-"""All measures of one video in one pass, a few frames in memory at a time."""
+"""All metrics of a video in one pass, with only a few frames in memory at a time."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from modelscope_i2v.metrics.similarity import Similarity
 if TYPE_CHECKING:
     from PIL import Image
 
-#: Pixels in memory at a time, of each video (beside the last two frames of the piece before), and at most this many
-#: frames.
+#: Limits of a piece of each video in memory: this many pixels and this many frames (plus the last two frames of the
+#: previous piece).
 _PIXELS = 4_000_000
 _FRAMES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A video against the one that it was made from, frame by frame.
+    """A video compared with its source, frame by frame.
 
     Attributes:
-        frames: how many were compared: as many as the shorter one has.
-        same_length: whether both have that many.
-        similarity, psnr, ssim: see the functions of these names (``video_video_similarity`` for the first).
+        frames: the number of frames compared, which is the length of the shorter video.
+        same_length: whether both videos have that many frames.
+        similarity, psnr, ssim: see the functions of the same names (``video_video_similarity`` for the first).
     """
 
     frames: int
@@ -48,7 +48,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The measures of one video; each is described at the function of its name, and None where it cannot be had.
+    """The metrics of a video. Each is described at the function of the same name, and is None if it cannot be computed.
 
     Attributes:
         image_video_similarity: None without an image.
@@ -74,13 +74,13 @@ def evaluate(
     """Measure a video of any length.
 
     Args:
-        video: what ``open_video`` returns.
+        video: the video, from ``open_video``.
         encoder: ``[N, 3, H, W]`` in 0..1 -> ``[N, D]``, such as ``load_image_encoder()``.
-        image: the picture that stage 1 made it from, mode 'RGB'.
-        source: the video that stage 2 made it from; needs torchmetrics.
+        image: the input picture of stage 1, mode 'RGB'.
+        source: the input video of stage 2; needs torchmetrics.
 
     Raises:
-        InputError: at a frame that cannot be read, or for frames that are too small.
+        InputError: if a frame cannot be read, or if the frames are too small.
         ConfigurationError: for a ``source`` without torchmetrics.
     """
     largest = max(each.width * each.height for each in (video, source) if each is not None)
@@ -92,7 +92,7 @@ def evaluate(
         known = embed(piece, encoder)
         embeddings.append(known)
         sharp.append(laplacian_variances(piece))
-        # Measures of two or three neighbours begin in the piece before.
+        # Metrics over two or three neighbours need the last frames of the previous piece.
         pairs.append(neighbour_motion(torch.cat([last[-1:], piece])))
         block = torch.cat([last, piece])
         seconds.append(second_differences(block))
@@ -115,7 +115,7 @@ def evaluate(
 
 
 class _Comparer:
-    """Reads the source, in pieces as long as those of the video, in step with it."""
+    """Compares the video with its source. Reads the source in step with the video, in pieces of the same length."""
 
     def __init__(self, pieces: Iterator[torch.Tensor], encoder: Encoder) -> None:
         self.psnr, self.ssim = psnr_metric(), ssim_metric()

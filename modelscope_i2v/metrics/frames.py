@@ -1,4 +1,4 @@
-"""The frames that metrics measure."""
+"""The frames that metrics take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelscope_i2v.errors import InputError
 
 Frames = torch.Tensor | np.ndarray
 
-#: Weights of red, green and blue in luma (ITU-R BT.709, the matrix of the videos that this package writes).
+#: Weights of red, green and blue in luma (ITU-R BT.709, which this package also uses for the videos it writes).
 _LUMA = (0.2126, 0.7152, 0.0722)
 
 
@@ -17,11 +17,11 @@ def as_frames(frames: Frames) -> torch.Tensor:
     """``frames`` as float32 RGB ``[F, 3, H, W]`` in 0..1, on their device.
 
     Args:
-        frames: a tensor or array, floating point RGB ``[F, 3, H, W]`` in 0..1 or uint8 RGB ``[F, H, W, 3]``; left
-            unchanged.
+        frames: a tensor or array, floating point RGB ``[F, 3, H, W]`` in 0..1 or uint8 RGB ``[F, H, W, 3]``. It is
+            not changed.
 
     Raises:
-        InputError: another type, shape or range, or no frame.
+        InputError: for another type, shape or range, or if there are no frames.
     """
     if not isinstance(frames, (torch.Tensor, np.ndarray)):
         raise InputError(f'Frames must be a tensor or an array, found a {type(frames).__name__}.')
@@ -44,13 +44,13 @@ def as_frames(frames: Frames) -> torch.Tensor:
 
 
 def luma(frames: torch.Tensor) -> torch.Tensor:
-    """RGB ``[F, 3, H, W]`` -> brightness ``[F, H, W]`` in 0..1: ``0.2126 R + 0.7152 G + 0.0722 B``, gamma kept."""
+    """RGB ``[F, 3, H, W]`` -> brightness ``[F, H, W]`` in 0..1: ``0.2126 R + 0.7152 G + 0.0722 B``, with gamma."""
     red, green, blue = frames.unbind(1)
     return (_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue).clamp(0, 1)
 
 
 def at_least(frames: torch.Tensor, count: int, measure: str) -> torch.Tensor:
-    """``frames``; raises InputError unless there are ``count`` of them."""
+    """``frames``; raises InputError if there are fewer than ``count``, naming the ``measure``."""
     if len(frames) < count:
         raise InputError(f'{measure} needs at least {count} frames, found {len(frames)}. Give a longer clip.')
     return frames

@@ -1,4 +1,4 @@
-"""CLIP's image tower as an encoder of frames, alone: neither UNet nor autoencoder is loaded."""
+"""CLIP's image tower as an encoder of frames. Neither UNet nor autoencoder is loaded."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def load_image_encoder(
     device: str | None = None,
     fit: str = 'crop',
 ) -> Encoder:
-    """The encoder with the CLIP tower, in float32, of a stage-1 model.
+    """Load the CLIP image tower of a stage-1 model, in float32, as an encoder.
 
     Args:
-        model, revision, offline: the model's folder or hub id, as for :func:`modelscope_i2v.load`; None is the embedded
-            model.
-        device: where the tower runs; None is a GPU if there is one.
+        model, revision, offline: the model's folder or hub id, as for :func:`modelscope_i2v.load`; None uses the
+            embedded model.
+        device: where the tower runs; None uses a GPU if there is one.
         fit: see :func:`image_encoder`.
 
     Raises:
@@ -49,21 +49,21 @@ def load_image_encoder(
         side = clip_image_size(configuration.clip)
     if not isinstance(tower, ClipImageEncoder):
         raise ConfigurationError(
-            f"'{snapshot.folder.path}' is a model for {stage.task}, which has no image tower. Give one for "
+            f"'{snapshot.folder.path}' is a model for {stage.task}, which has no image tower. Choose one for "
             f'{first_stage().task}.'
         )
     folder = snapshot.complete()
-    with memory_errors('Take another device.'):
+    with memory_errors('Choose another device.'):
         load_weights(tower, folder.files['ckpt_clip'], dtype=torch.float32).to(target)
     return image_encoder(tower.eval().requires_grad_(False), side, fit)
 
 
 def image_encoder(tower: torch.nn.Module, side: int, fit: str = 'crop') -> Encoder:
-    """``tower`` behind the preparation that stage 1 gives to its input picture.
+    """An encoder that prepares frames as stage 1 prepares its input picture, and passes them to ``tower``.
 
     Args:
         tower: normalised images ``[N, 3, side, side]`` -> ``[N, D]``.
-        fit: ``'crop'``, the central square, as stage 1 looks at pictures; or ``'contain'``, the whole frame, padded.
+        fit: ``'crop'`` uses the central square, as stage 1 does; ``'contain'`` uses the whole frame, padded.
 
     Raises:
         InputError: for another ``fit``.

@@ -1,4 +1,4 @@
-"""Where every pixel goes from one frame to the next."""
+"""Optical flow: where each pixel moves from one frame to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def optical_flow(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
     flow = np.zeros((*before.shape, 2), dtype=np.float32)
     if np.array_equal(before, after):
-        # The method itself gives some thousandths of a pixel here, from its extrapolation at the borders.
+        # OpenCV returns some thousandths of a pixel here, because it extrapolates at the borders.
         return flow
     return np.asarray(
         cv2.calcOpticalFlowFarneback(
@@ -29,7 +29,7 @@ def optical_flow(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def warp_back(after: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """``after`` ``[H, W]`` float32 moved back along ``flow``: an estimate of the frame before; borders are repeated."""
+    """``after`` ``[H, W]`` float32 moved back along ``flow``: an estimate of the frame before. Borders are repeated."""
     import cv2
 
     height, width = after.shape

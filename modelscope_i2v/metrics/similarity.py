@@ -1,4 +1,4 @@
-"""How much a video shows of what it was made from."""
+"""How closely a video shows what its source shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelscope_i2v.metrics.frames import Frames, as_frames
 
 @dataclass(frozen=True)
 class Similarity:
-    """Cosines of embeddings, -1..1, 1 for equal directions: their mean, the least of them, and the first frame's."""
+    """Cosines of embeddings, -1..1, 1 for equal directions: their mean, their minimum, and that of the first frame."""
 
     mean: float
     min: float
@@ -26,10 +26,10 @@ class Similarity:
 
 
 def image_video_similarity(image: Frames, frames: Frames, encoder: Encoder) -> Similarity:
-    """``cos(e(image), e(frame))`` of every frame, -1..1: whether the video shows the picture that it was made from.
+    """``cos(e(image), e(frame))`` of every frame, -1..1: how closely the video shows its input picture.
 
     With CLIP's image tower as encoder ``e`` this is the frame-wise CLIP similarity (Radford et al. 2021, arXiv
-    2103.00020). It tells nothing of motion: the picture itself, frozen, has 1.
+    2103.00020). It says nothing about motion: the picture itself, frozen, scores 1.
 
     Args:
         image: one picture, ``[1, 3, H, W]`` in 0..1 or uint8 ``[1, H, W, 3]``, of any size.
@@ -42,9 +42,9 @@ def image_video_similarity(image: Frames, frames: Frames, encoder: Encoder) -> S
 
 
 def video_video_similarity(source: Frames, frames: Frames, encoder: Encoder) -> Similarity:
-    """``cos(e(source[i]), e(frames[i]))``, -1..1: whether a video still shows what the one it was made from shows.
+    """``cos(e(source[i]), e(frames[i]))``, -1..1: how closely a video still shows what its source shows.
 
-    Frames are matched by their index; of a longer video the rest does not count. The sizes may differ.
+    Frames are matched by their index; the rest of the longer video does not count. The sizes may differ.
     """
     before, after = as_frames(source), as_frames(frames)
     count = min(len(before), len(after))

@@ -1,4 +1,4 @@
-"""Multi-head attention through one dispatch over interchangeable back ends.
+"""Multi-head attention with interchangeable back ends.
 
 Every back end computes ``softmax(q k^T / sqrt(d)) v`` (Vaswani et al. 2017, equation 1); they differ in speed, memory
 and the devices they run on. The choice is an attribute of each :class:`Attention`, set with
@@ -48,7 +48,7 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, backe
 
 
 class AttentionLayer(nn.Module):
-    """Base of the layers that attend; ``backend`` says through which of :data:`BACKENDS`."""
+    """Base of the attention layers; ``backend`` selects one of :data:`BACKENDS`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class AttentionLayer(nn.Module):
 class Attention(AttentionLayer):
     """Multi-head attention of ``x`` ``[B, N, query_dim]`` to ``context`` ``[B, M, context_dim]`` (None: to ``x``).
 
-    Projections to queries, keys and values have no bias, the output projection has one.
+    The projections to queries, keys and values have no bias; the output projection has one.
     """
 
     def __init__(self, query_dim: int, num_heads: int, num_head_channels: int, context_dim: int | None = None) -> None:

@@ -17,7 +17,7 @@ from modelscope_i2v.networks.layers import ResidualBlock
 from modelscope_i2v.networks.parameters import AutoencoderParameters
 
 EPS = 1e-6
-#: Log-variances are clipped to this range, as in the reference: outside it the posterior is a point or useless.
+#: Log-variances are clipped to this range, as in the original: outside it, the posterior is a point or useless.
 LOGVAR_RANGE = (-30.0, 20.0)
 
 
@@ -57,7 +57,7 @@ class Middle(nn.Module):
 
 
 class Level(nn.Module):
-    """Residual blocks of one resolution, then a resampling convolution unless it is the last to run."""
+    """Residual blocks at one resolution, then a resampling convolution unless this level runs last."""
 
     def __init__(self, in_channels: int, channels: int, depth: int, num_groups: int, *, resample: bool) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Level(nn.Module):
 
 
 class EncoderLevel(Level):
-    """Halves the size by a convolution of stride 2 that is padded on the right and at the bottom only."""
+    """Halves the size with a convolution of stride 2 that is padded only on the right and at the bottom."""
 
     def resampling(self, channels: int) -> nn.Conv2d:
         return nn.Conv2d(channels, channels, 3, stride=2)
@@ -88,7 +88,7 @@ class EncoderLevel(Level):
 
 
 class DecoderLevel(Level):
-    """Doubles the size by nearest-neighbour interpolation and a convolution."""
+    """Doubles the size with nearest-neighbour interpolation and a convolution."""
 
     def resampling(self, channels: int) -> nn.Conv2d:
         return nn.Conv2d(channels, channels, 3, padding=1)

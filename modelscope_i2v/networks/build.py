@@ -1,4 +1,4 @@
-"""Making networks on the meta device: with shapes, without memory and without random numbers."""
+"""Build networks on the meta device: they have shapes, but use no memory and no random numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Module = TypeVar('Module', bound=nn.Module)
 
 
 def build_on_meta(factory: Callable[[], Module]) -> Module:
-    """Call ``factory`` with the meta device as default: a module with shapes but no memory and no random numbers."""
+    """Call ``factory`` with the meta device as default: the module has shapes, but uses no memory or random numbers."""
     with torch.device('meta'):
         return factory()
 
 
 def build_networks(factories: Mapping[str, Callable[[Any], nn.Module]], configuration: Any) -> dict[str, nn.Module]:
-    """What every factory makes of ``configuration``, on the meta device, by the factory's key."""
+    """Call every factory with ``configuration`` on the meta device; returns the networks by the factory's key."""
     return {key: build_on_meta(partial(factory, configuration)) for key, factory in factories.items()}

@@ -1,4 +1,4 @@
-"""CLIP's two towers, built with open_clip, each without the other."""
+"""CLIP's two towers, built separately with open_clip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def clip_configuration(clip: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The open_clip model configuration for an architecture name, or a checked copy of a given one.
+    """The open_clip model configuration of an architecture name, or a checked copy of a given configuration.
 
     Raises:
         ConfigurationError: if open_clip does not know the name, or if ``embed_dim`` or ``vision_cfg`` is missing or
@@ -26,7 +26,7 @@ def clip_configuration(clip: str | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(clip, str):
         import open_clip  # heavy, so imported where it is used
 
-        # Only names of the list: open_clip would follow others ('hf-hub:...') into the network.
+        # Only listed names: for others ('hf-hub:...'), open_clip would access the network.
         if clip not in open_clip.list_models():
             raise ConfigurationError(
                 f"'clip' names an architecture that open_clip {open_clip.__version__} does not have: {clip!r}."
@@ -42,13 +42,13 @@ def clip_configuration(clip: str | Mapping[str, Any]) -> dict[str, Any]:
     integer('clip.embed_dim', clip['embed_dim'])
     for key in ('image_size', 'layers', 'width', 'head_width', 'patch_size'):
         size = clip['vision_cfg'].get(key)
-        if size is not None and not isinstance(size, (list, tuple)):  # pairs of sides, blocks of a ResNet's stages
+        if size is not None and not isinstance(size, (list, tuple)):  # pairs of sides, or a ResNet's blocks per stage
             integer(f'clip.vision_cfg.{key}', size, 1, 1000 if key == 'layers' else None)
     return dict(clip)
 
 
 def clip_image_size(clip: str | Mapping[str, Any]) -> int:
-    """Side in pixels of the square images that the tower takes (224 for ViT-H-14)."""
+    """The side in pixels of the square images that the tower takes (224 for ViT-H-14)."""
     size = clip_configuration(clip)['vision_cfg'].get('image_size', 224)
     side = size[0] if isinstance(size, (list, tuple)) else size
     if isinstance(side, bool) or not isinstance(side, int) or side < 1:
@@ -59,7 +59,7 @@ def clip_image_size(clip: str | Mapping[str, Any]) -> int:
 class ClipImageEncoder(nn.Module):
     """Image embeddings ``[N, embed_dim]`` from normalised images ``[N, 3, S, S]``: class token, final norm, projection.
 
-    The embedding is not normalised to unit length: the UNet was trained on it as it is.
+    The embedding is not normalised to unit length: the UNet was trained on the raw one.
 
     Args:
         clip: an open_clip architecture name, or an open_clip model configuration.
@@ -109,7 +109,7 @@ class ClipTextEncoder(nn.Module):
 
 
 def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> Any:
-    """One tower alone: it has no public constructor, but both of open_clip's CLIP classes call these."""
+    """Build one tower alone: there is no public constructor, but both of open_clip's CLIP classes call these."""
     from open_clip import model
 
     build = {'vision': model._build_vision_tower, 'text': model._build_text_tower}[kind]

@@ -48,7 +48,7 @@ class ImageToVideoUNet(SpatioTemporalUNet):
             ``[B, 4, F, h, w]`` in the dtype of the weights.
 
         Raises:
-            InputError: if ``x`` or ``image_embedding`` has another shape, or a size that the levels cannot halve.
+            InputError: if ``x`` or ``image_embedding`` has the wrong shape, or if the levels cannot halve the size.
         """
         expected = (x.shape[0], 1, self.image_embed_dim)
         if tuple(image_embedding.shape) != expected:

@@ -1,7 +1,7 @@
 """Building blocks of the UNets and of the autoencoder.
 
 Between blocks, video features have the shape ``[(B F), C, h, w]``: frames are folded into the batch, so that spatial
-layers need not know about time. Temporal layers are told ``num_frames`` and unfold it.
+layers need not know about time. Temporal layers get ``num_frames`` and unfold the frames.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class TemporalConvolution(nn.Module):
 
 
 class SpatioTemporalResidualBlock(nn.Module):
-    """A spatial :class:`ResidualBlock` followed by four temporal convolutions with a residual of their own."""
+    """A spatial :class:`ResidualBlock`, then four temporal convolutions with their own residual connection."""
 
     def __init__(self, in_channels: int, out_channels: int, embed_dim: int, *, num_groups: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, attention to the context (or to itself again if there is none) and GEGLU, all pre-norm."""
+    """Self-attention, attention to the context (self-attention again if there is none) and GEGLU, all pre-norm."""
 
     def __init__(self, dim: int, num_heads: int, num_head_channels: int, context_dim: int | None = None) -> None:
         super().__init__()

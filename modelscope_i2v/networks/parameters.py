@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from modelscope_i2v.checks import integer, integers, number
 from modelscope_i2v.errors import ConfigurationError
 
-#: No network is wider or deeper; beyond it torch cannot even count the weights.
+#: No network is wider or deeper than this; beyond it, torch cannot even count the weights.
 MAX_WIDTH = 100_000
 
 
 @dataclass(frozen=True)
 class UNetParameters:
-    """What both stages' UNets have in common.
+    """The parameters that the UNets of both stages share.
 
     Attributes:
         in_channels, out_channels: channels of the latents.
@@ -25,13 +25,13 @@ class UNetParameters:
         num_res_blocks: residual blocks per level on the way down (one more on the way up).
         attention_resolutions: downsampling factors (1, 2, 4, ...) of the levels that have attention.
         num_heads: heads of the very first temporal transformer, whose inner width is
-            ``num_heads * num_head_channels`` whatever ``model_channels`` is.
-        num_head_channels: channels of one head everywhere.
+            ``num_heads * num_head_channels``, whatever ``model_channels`` is.
+        num_head_channels: channels of every head.
         context_dim: channels of one context token of the cross-attention.
         norm_num_groups: groups of every GroupNorm.
 
     Raises:
-        ConfigurationError: naming the key, what was found and what is allowed.
+        ConfigurationError: for an impossible value; it names the key, what was found and what is allowed.
     """
 
     in_channels: int = 4
@@ -115,7 +115,7 @@ class AutoencoderParameters:
         channel_mult: width of each level as a multiple of ``channels``; each level but the last halves the size.
         num_res_blocks: residual blocks per level of the encoder (one more in the decoder).
         norm_num_groups: groups of every GroupNorm.
-        scale_factor: latents = ``scale_factor`` x what the encoder gives, which decides how soon noise drowns them.
+        scale_factor: latents = ``scale_factor`` x the encoder's output; it decides how soon noise drowns them.
     """
 
     z_channels: int = 4

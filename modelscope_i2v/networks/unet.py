@@ -50,7 +50,7 @@ class Upsample(nn.Module):
 
 
 class UNetBlock(nn.Module):
-    """What happens between two skip connections: residual block, optional transformers, optional resampling."""
+    """The layers between two skip connections: residual block, optional transformers, optional resampling."""
 
     def __init__(
         self,
@@ -98,9 +98,9 @@ class MiddleBlock(UNetBlock):
 class SpatioTemporalUNet(nn.Module):
     """The trunk: latents, a timestep embedding and context tokens in; the network's prediction (v) out.
 
-    Subclasses say how the conditions become an embedding and a context, and how features are resampled.
+    Subclasses define how the conditions become an embedding and a context, and how features are resampled.
 
-    Spatial layers see frames as a batch; temporal layers see whole videos, and fold them back::
+    Spatial layers see frames as a batch. Temporal layers unfold them into whole videos, and fold them back::
 
         latents            B C F h w
                                |  frames into the batch
@@ -125,7 +125,7 @@ class SpatioTemporalUNet(nn.Module):
     upsample: ClassVar[type[nn.Module]] = Upsample
     #: Latent heights must be this much more than a multiple of the downsampling factor.
     height_remainder: ClassVar[int] = 0
-    #: What sharded training keeps together, under the name that accelerate looks for.
+    #: The modules that sharded training keeps together, under the name that accelerate looks for.
     _no_split_modules: ClassVar[tuple[str, ...]] = ('UNetBlock', 'MiddleBlock')
 
     def __init__(self, parameters: UNetParameters) -> None:
@@ -144,7 +144,7 @@ class SpatioTemporalUNet(nn.Module):
             base, parameters.num_heads, parameters.num_head_channels, num_groups=parameters.norm_num_groups
         )
 
-        # Encoder: `depth` blocks a level, then half the size; every width is remembered for the decoder.
+        # Encoder: `depth` blocks per level, then half the size. Every width is remembered for the decoder.
         self.encoder = nn.ModuleList()
         skip_widths, width = [base], base
         for level in levels:
@@ -159,7 +159,7 @@ class SpatioTemporalUNet(nn.Module):
         # Middle.
         self.middle = MiddleBlock(parameters)
 
-        # Decoder: one block more a level, each taking the last remembered width too; twice the size after the last.
+        # Decoder: one more block per level. Each also takes the last remembered width; the last one doubles the size.
         self.decoder = nn.ModuleList()
         for level in reversed(levels):
             for index in range(depth + 1):
@@ -185,7 +185,7 @@ class SpatioTemporalUNet(nn.Module):
         return self.conv_in.weight.dtype
 
     def check_latents(self, x: torch.Tensor) -> None:
-        """Raise InputError unless ``x`` is ``[B, in_channels, F, h, w]`` of a size that the levels can halve."""
+        """Raise InputError unless ``x`` is ``[B, in_channels, F, h, w]`` and the levels can halve its size."""
         factor = self.config.downsampling_factor
         remainder = self.height_remainder % factor
         legal = x.ndim == 5 and x.shape[1] == self.config.in_channels

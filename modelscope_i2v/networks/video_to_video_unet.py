@@ -13,7 +13,7 @@ from modelscope_i2v.networks.unet import SpatioTemporalUNet, Upsample
 
 
 class TallDownsample(nn.Module):
-    """A 3x3 convolution of stride 2 with a row more of padding above and below: ``h -> h / 2 + 1``, ``w -> w / 2``."""
+    """A 3x3 convolution of stride 2, padded by one more row above and below: ``h -> h / 2 + 1``, ``w -> w / 2``."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class TallDownsample(nn.Module):
 
 
 class TallUpsample(Upsample):
-    """Undoes the size of :class:`TallDownsample`: doubling, without the first and the last row: ``h -> 2 h - 2``."""
+    """Restores the size before :class:`TallDownsample`: doubles it, drops the first and last row: ``h -> 2 h - 2``."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest')[..., 1:-1, :])
@@ -33,10 +33,10 @@ class TallUpsample(Upsample):
 
 
 class VideoToVideoUNet(SpatioTemporalUNet):
-    """Stage 2: conditioned on text features; it is not told a frame rate.
+    """Stage 2: conditioned on text features, but not on a frame rate.
 
-    720 pixels are 90 latent ones, which cannot be halved three times; the taller resampling makes 46, 24 and 13 of
-    them, and legal latent heights 2 modulo 8 in general (with four levels).
+    720 pixels are 90 latent pixels, which cannot be halved three times. The taller resampling turns them into 46, 24
+    and 13. In general, legal latent heights are 2 modulo 8 (with four levels).
 
     Args:
         **unet: the fields of :class:`~modelscope_i2v.networks.parameters.UNetParameters`.
@@ -64,6 +64,6 @@ class VideoToVideoUNet(SpatioTemporalUNet):
             ``[B, 4, F, h, w]`` in the dtype of the weights.
 
         Raises:
-            InputError: if ``x`` has another shape or a size that the levels cannot halve.
+            InputError: if ``x`` has the wrong shape, or a size that the levels cannot halve.
         """
         return self.trunk(x, self._embed(t, self.time_embedding), text_features)

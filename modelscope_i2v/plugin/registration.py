@@ -1,9 +1,9 @@
 """Taking over ModelScope's names for our tasks.
 
 ModelScope finds classes through an index that it makes by parsing its own source. The built-in entries point to modules
-that fail at import (and that register without ``force``, so importing them after ours would fail too); rewriting the
-entries in the index in memory makes every later look-up import our modules instead. Deleting them would not do: a name
-that is missing there costs a warning per build and sends ``Model.from_pretrained`` to transformers.
+that fail at import. They also register without ``force``, so importing them after ours would fail, too. We rewrite
+the entries of the index in memory, so every later look-up imports our modules instead. Deleting the entries is not
+enough: a missing name causes a warning per build and makes ``Model.from_pretrained`` fall back to transformers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FIELD = 'multi-modal'
 
 
 def register() -> None:
-    """Point ModelScope's index and its light tables to our classes; calling it again changes nothing."""
+    """Point ModelScope's index and its lightweight tables to our classes. Calling it again changes nothing."""
     from modelscope.metainfo import DEFAULT_MODEL_FOR_PIPELINE
     from modelscope.preprocessors.base import PREPROCESSOR_MAP
     from modelscope.utils.import_utils import LazyImportModule
@@ -30,7 +30,7 @@ def register() -> None:
 
 
 def signatures(stage: Stage) -> dict[tuple[str, str, str], str]:
-    """ModelScope's keys of a stage's classes, and the modules that hold them."""
+    """ModelScope's keys of a stage's classes -> the modules that contain them."""
     modules = stage.modules
     return {
         ('MODELS', stage.task, stage.model): modules['MODELS'],

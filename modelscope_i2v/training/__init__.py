@@ -1,4 +1,4 @@
-"""Training: one loop, the objectives it minimises, the data it reads, and the world that the embedded models know.
+"""Training: one loop, the objectives it minimises and the data it reads.
 
-Needs the extra ``train``: ``pip install 'modelscope_i2v[train]'``.
+It needs the extra ``train``: ``pip install '.[train]'`` in a clone.
 """

@@ -1,4 +1,4 @@
-"""The file of ``modelscope-i2v train``: what to train, on what, how long and where to."""
+"""The configuration file of ``modelscope-i2v train``: which model to train, on which data, for how long, and where."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Settings = TypeVar('Settings')
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
-    """What is generated to see how far a training is.
+    """The videos that are generated during training to see how well it goes.
 
     Attributes:
-        count: how many examples of the data to generate a video for; 0 does without.
-        data: other examples to take; None takes the first ones of the training data.
-        steps, guidance_scale, seed: of the call; None is the model's default.
+        count: the number of examples to generate a video for; 0 turns validation off.
+        data: the examples to validate on; None uses the first ones of the training data.
+        steps, guidance_scale, seed: the arguments of the pipeline call; None uses the model's default.
     """
 
     count: int = 2
@@ -50,24 +50,24 @@ class ValidationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfiguration:
-    """A fine-tuning of either stage.
+    """The settings for fine-tuning a model of any stage.
 
     Attributes:
-        model, model_revision: a model's folder or hub id; its configuration says which stage it is.
+        model, model_revision: the model's folder or hub id; its configuration says which stage it is for.
         data: a folder or a JSON Lines file, see :func:`~modelscope_i2v.training.data.sources.find_examples`.
-        output: folder for checkpoints, logs, the latent cache and the result.
-        clips, mixture, loop, validation: settings of the parts. ``clips.height`` and ``width`` must suit the model.
-        lora: what to train of large networks; None trains all weights, which is for small ones.
+        output: the folder for checkpoints, logs, the latent cache and the result.
+        clips, mixture, loop, validation: the settings of each part. ``clips.height`` and ``width`` must suit the model.
+        lora: the LoRA to train; None trains all weights, which only makes sense for small networks.
         offset_noise, conditioning_dropout: see :class:`~modelscope_i2v.training.objective.Objective`.
-        activation_checkpointing: less memory (3.3 times for a LoRA, 1.6 times for all weights, at full size) for more
-            time: activations are computed twice.
-        dtype: of the weights that are not trained; ``'auto'`` is float32 without LoRA.
-        cpu: stay on the CPU whatever there is.
-        cache: folder of the latent cache; None is a folder in ``output``.
-        variants: different clips (starts, crops, mirrorings) that are kept of each example, encoded on disk.
+        activation_checkpointing: saves memory (3.3 times less for a LoRA, 1.6 times less for all weights, at full size)
+            but takes longer, because activations are computed twice.
+        dtype: the dtype of the frozen weights; without LoRA, ``'auto'`` means float32.
+        cpu: train on the CPU even if there is a GPU.
+        cache: the folder of the latent cache; None uses a folder in ``output``.
+        variants: how many different clips (starts, crops, mirrorings) of each example are encoded and kept on disk.
 
     Raises:
-        ConfigurationError: naming the key, what was found and what is allowed.
+        ConfigurationError: for an impossible value. It names the key, what was found and what is allowed.
     """
 
     model: str
@@ -102,12 +102,12 @@ class TrainingConfiguration:
                 raise ConfigurationError(f"'{key}' must be true or false, found {getattr(self, key)!r}.")
         if self.lora is None and self.dtype not in ('auto', 'fp32'):
             raise ConfigurationError(
-                f"'dtype' is {self.dtype!r}, but weights that are trained must be 'fp32': small steps would be lost in "
+                f"'dtype' is {self.dtype!r}, but trained weights must be 'fp32': small steps would be lost in "
                 "rounding. Use 'loop.precision' for faster arithmetic, or 'lora'."
             )
 
 
-#: Sections of the file and what they become.
+#: The sections of the file and the class that holds each of them.
 SECTIONS = {
     'clips': ClipSettings,
     'mixture': MixtureSettings,
@@ -118,10 +118,10 @@ SECTIONS = {
 
 
 def read_training_configuration(path: str | os.PathLike[str]) -> TrainingConfiguration:
-    """The configuration in a JSON file; relative paths in it are relative to the file.
+    """Read the configuration from a JSON file; relative paths in it are relative to that file.
 
     Raises:
-        ConfigurationError: if the file is missing or no JSON object, or for an unknown key or an impossible value.
+        ConfigurationError: if the file is missing or not a JSON object, or for an unknown key or an impossible value.
     """
     file = Path(path)
     try:
@@ -142,7 +142,7 @@ def read_training_configuration(path: str | os.PathLike[str]) -> TrainingConfigu
 
 
 def parse_training_configuration(content: Any, file: str | os.PathLike[str]) -> TrainingConfiguration:
-    """The configuration from plain values; ``file`` is what errors name."""
+    """Build the configuration from plain values; errors name ``file`` as the source."""
     if not isinstance(content, Mapping):
         raise ConfigurationError(f"'{file}' must hold a JSON object, found a {type(content).__name__}.")
     nested = {
@@ -154,7 +154,7 @@ def parse_training_configuration(content: Any, file: str | os.PathLike[str]) -> 
 
 
 def _parse(kind: type[Settings], section: Any, file: str | os.PathLike[str], place: str) -> Settings:
-    """Unlike in a model's file an unknown key is an error: whoever wrote it meant something."""
+    """Build one section. Unlike in a model's configuration, an unknown key is an error: it is probably a typo."""
     if not isinstance(section, Mapping):
         raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {section!r}.")
     items = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What tells one training from another: digests of weights, files and settings."""
+"""Digests of weights, files and settings, to tell one training from another."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import hashlib
 import torch
 from torch import nn
 
-#: Integers of as many bytes. Their sum is exact, so that it depends on no order of adding, which is up to threads.
+#: The integer type for each element size in bytes. Integer sums are exact, so the number of threads does not matter.
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def fingerprint(*parts: object) -> str:
-    """A digest of networks and of other values, which are told apart by ``repr``.
+    """A digest of networks and of other values; the latter are compared by their ``repr``.
 
-    Of a network it takes names, and of every tensor the first numbers and the sum of all, read as integers: seconds for
-    billions of weights, and every training changes them.
+    For a network it covers the name of every tensor, its first 64 numbers and the sum of all its numbers, read as
+    integers. This takes seconds for billions of weights, and any training changes the digest.
     """
     digest = hashlib.sha256()
     for part in parts:

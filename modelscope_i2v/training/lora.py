@@ -1,7 +1,7 @@
-"""Low-rank adaptation (LoRA): fine-tuning a UNet by training a small change of some of its layers.
+"""Low-rank adaptation (LoRA): fine-tune a UNet by training a small change to some of its layers.
 
-Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv 2106.09685. ``peft`` puts the change into
-the layers; a saved one is loaded without it, by :func:`modelscope_i2v.weights.lora.apply.apply_lora`.
+Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv 2106.09685. ``peft`` adds the change to
+the layers. Loading a saved LoRA does not need ``peft``, see :func:`modelscope_i2v.weights.lora.apply.apply_lora`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ _ADAPTER = 'default'
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """What is trained.
+    """The size of a LoRA and the layers it changes.
 
     Attributes:
-        rank: of the change of each layer, 1..4096.
-        alpha: the change is ``alpha / rank * B A``, so that the learning rate need not follow the rank.
-        dropout: of what enters A while training, 0..1.
-        layers: groups of layers, see :data:`~modelscope_i2v.weights.lora.layers.LAYER_GROUPS`: ``'attention'`` and
-            ``'temporal'``; to teach small nets more, also ``'feed_forward'`` and ``'convolution'``.
-        seed: of the initial A; B starts at zero, and with it the change.
+        rank: the rank of the change to each layer, 1..4096.
+        alpha: the change is ``alpha / rank * B A``, so the learning rate need not be adapted to the rank.
+        dropout: dropout rate of the input of A during training, at least 0 and below 1.
+        layers: the groups of layers to change, from :data:`~modelscope_i2v.weights.lora.layers.LAYER_GROUPS`. By
+            default ``'attention'`` and ``'temporal'``; small networks learn more with ``'feed_forward'`` and
+            ``'convolution'`` as well.
+        seed: the seed of the initial A. B starts at zero, so the change does too.
 
     Raises:
-        ConfigurationError: naming the setting, what was found and what is allowed.
+        ConfigurationError: for an impossible value. It names the setting, what was found and what is allowed.
     """
 
     rank: int = 16
@@ -59,21 +60,21 @@ class LoraSettings:
 
 
 def add_lora(unet: Module, settings: LoraSettings) -> Module:
-    """Give the layers of ``settings`` a trainable change, freeze everything else and return ``unet``, changed in place.
+    """Add a trainable LoRA to the layers in ``settings``, freeze everything else and return ``unet``, changed in place.
 
-    The output stays the same until B is trained. The change is float32 whatever the weights are, so that small steps
-    of the optimiser are not lost.
+    The output stays the same until B is trained. A and B are float32 whatever the dtype of the weights, so that small
+    optimiser steps are not lost.
 
     Raises:
-        ConfigurationError: if ``unet`` has no such layers, or has a LoRA already.
+        ConfigurationError: if ``unet`` has no such layers or already has a LoRA.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
     names = list(lora_layers(unet, settings.layers))
     if not names:
-        raise ConfigurationError(f"The network has no layers of 'layers' {settings.layers}. Choose other ones.")
+        raise ConfigurationError(f"The network has no layers of the groups {settings.layers}. Choose other 'layers'.")
     if _has_lora(unet):
-        raise ConfigurationError('The network has a LoRA already. Build it again, or train the one that it has.')
+        raise ConfigurationError('The network already has a LoRA. Build a new network, or train the LoRA it has.')
     unet.requires_grad_(False)
     config = LoraConfig(
         r=settings.rank,
@@ -98,13 +99,13 @@ def save_lora(
     key: str,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write the change that ``unet`` has learnt, and nothing else, as a ``.safetensors`` file, whole or not at all.
+    """Save the LoRA of ``unet``, and nothing else, as a ``.safetensors`` file, completely or not at all.
 
     Args:
         unet: what :func:`add_lora` returned for ``settings``.
-        key: of the stage (:attr:`Stage.lora_key <modelscope_i2v.stage.Stage.lora_key>`).
-        metadata: more to say in the header, beside what loading needs; the latter wins.
-        dtype: of the tensors. Float16 rounds them by 0.05 %.
+        key: the key of the stage (:attr:`Stage.lora_key <modelscope_i2v.stage.Stage.lora_key>`).
+        metadata: further entries for the header. Entries that loading needs take precedence.
+        dtype: the dtype of the saved tensors. Float16 rounds them by up to 0.05 %.
 
     Raises:
         InputError: if ``unet`` has no such LoRA. OutputError: if the file cannot be written.
@@ -114,9 +115,7 @@ def save_lora(
         for letter in 'AB':
             factors = getattr(layer, f'lora_{letter}', {})
             if _ADAPTER not in factors:
-                raise InputError(
-                    f"'{name}' has no LoRA. Save a network that went through add_lora with these settings."
-                )
+                raise InputError(f"'{name}' has no LoRA. Save a network that add_lora returned for these settings.")
             tensors[factor_key(name, letter)] = factors[_ADAPTER].weight.detach().to('cpu', dtype).contiguous()
     description = LoraDescription(
         task=key, rank=settings.rank, alpha=settings.alpha, layers=settings.layers, unet=unet_parameters(unet)

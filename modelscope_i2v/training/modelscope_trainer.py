@@ -1,4 +1,4 @@
-"""ModelScope's way to a training: ``build_trainer(name, default_args).train()``."""
+"""Training the ModelScope way: ``build_trainer(name, default_args).train()``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from modelscope_i2v.stage import Stage
 from modelscope_i2v.training.configuration import TrainingConfiguration, parse_training_configuration
 from modelscope_i2v.training.requirements import check_requirements
 
-#: Our names of what ModelScope's arguments say; both are taken.
+#: ModelScope's argument names and ours; both are accepted.
 _ALIASES = {'train_dataset': 'data', 'work_dir': 'output'}
-#: What ``build_trainer`` may add; nothing here depends on them: code of a model's page is never run.
+#: Options that ``build_trainer`` may add. They have no effect here: code from a model's page is never run.
 _MODELSCOPE_OPTIONS = frozenset(['ignore_file_pattern', 'invoked_by', 'third_party', 'trust_remote_code', 'use_hf'])
 _ACCEPTED = (
     "a folder, a JSON Lines file, or a dataset with a length whose items are {'video': path, 'text': ...} or "
@@ -29,22 +29,22 @@ _ACCEPTED = (
 
 
 class GenerationTrainer(BaseTrainer):
-    """Fine-tuning of any stage; a subclass says of which.
+    """Fine-tuning of any stage; each subclass sets ``stage``.
 
     Args:
-        model: a model's folder or hub id. A folder's absolute path keeps ModelScope from asking the hub about it.
+        model: the model's folder or hub id. With the absolute path of a folder, ModelScope does not query the hub.
         train_dataset: a folder, a JSON Lines file (see :func:`~modelscope_i2v.training.data.sources.find_examples`),
-            or a map-style dataset whose items are what a line of such a file holds; paths are then relative to the
+            or a map-style dataset whose items have the keys of a line in such a file; its paths are relative to the
             current folder.
-        eval_dataset: the same, for validation; None takes the first examples of ``train_dataset``.
-        work_dir: folder for checkpoints, logs and the result.
-        device: ``'cpu'``, ``'gpu'``, ``'cuda'`` or ``'mps'``; which GPUs is up to ``accelerate launch``.
-        **options: the other fields of :class:`~modelscope_i2v.training.configuration.TrainingConfiguration`; its
-            sections as dicts or as settings.
+        eval_dataset: the same, for validation; None uses the first examples of ``train_dataset``.
+        work_dir: the folder for checkpoints, logs and the result.
+        device: ``'cpu'``, ``'gpu'``, ``'cuda'`` or ``'mps'``; ``accelerate launch`` chooses the GPUs.
+        **options: the other fields of :class:`~modelscope_i2v.training.configuration.TrainingConfiguration`; the
+            sections may be dicts or settings objects.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
-        ConfigurationError, CheckpointError, InputError, DeviceError: as the parts do.
+        ConfigurationError, CheckpointError, InputError, DeviceError: as for the individual parts.
     """
 
     stage: ClassVar[Stage]
@@ -76,49 +76,49 @@ class GenerationTrainer(BaseTrainer):
         )
 
     def train(self, checkpoint_path: str | os.PathLike[str] | None = None, *_: Any, **__: Any) -> str:
-        """Train, or go on with an interrupted training.
+        """Train the model, or resume an interrupted training.
 
         Args:
-            checkpoint_path: must be None: a training goes on from the newest checkpoint in ``work_dir`` by itself.
+            checkpoint_path: must be None. Training resumes from the newest checkpoint in ``work_dir`` by itself.
 
         Returns:
-            What to hand to ``pipeline(...)``: a file for its argument ``lora``, or the folder of a model.
+            What to pass to ``pipeline(...)``: a file for the argument ``lora``, or the folder of a model.
 
         Raises:
             InputError: for a ``checkpoint_path``. ConfigurationError, CheckpointError, InputError, DeviceError,
-                OutputError: as the parts do.
+                OutputError: as for the individual parts.
         """
         from modelscope_i2v.training.trainer import train
 
         if checkpoint_path is not None:
             raise InputError(
-                f"A training goes on from the newest checkpoint in 'work_dir' by itself, found 'checkpoint_path' "
-                f"'{os.fspath(checkpoint_path)}'. Leave it out, and give the 'work_dir' of the training to go on with."
+                f"Training resumes from the newest checkpoint in 'work_dir' by itself, found 'checkpoint_path' "
+                f"'{os.fspath(checkpoint_path)}'. Leave it out, and pass the 'work_dir' of the training to resume."
             )
         return str(train(self.configuration))
 
     def evaluate(self, checkpoint_path: str | os.PathLike[str] | None = None, *_: Any, **__: Any) -> dict[str, float]:
-        """The metrics of validation.
+        """Compute the validation metrics.
 
         Args:
-            checkpoint_path: what :meth:`train` returned; None takes it from ``work_dir``, and before there is one
-                measures the model as it is.
+            checkpoint_path: what :meth:`train` returned. None uses the result in ``work_dir``, or the original model if
+                there is no result yet.
 
         Raises:
-            InputError: if there is nothing at ``checkpoint_path``. The others as :meth:`train`.
+            InputError: if there is nothing at ``checkpoint_path``. Other errors as for :meth:`train`.
         """
         from modelscope_i2v.training.trainer import evaluate, result_path
 
         result: Path | None = result_path(self.configuration) if checkpoint_path is None else Path(checkpoint_path)
         if result is not None and not result.exists():
             if checkpoint_path is not None:
-                raise InputError(f"There is nothing to evaluate at '{checkpoint_path}'. Give what train() returned.")
+                raise InputError(f"There is nothing to evaluate at '{checkpoint_path}'. Pass what train() returned.")
             result = None
         return evaluate(self.configuration, self._device, result)
 
 
 def _renamed(options: dict[str, Any]) -> dict[str, Any]:
-    """``options`` with our names, without those that are not given."""
+    """``options`` under our names, without those that are None (except ``lora``, where None has a meaning)."""
     known = {item.name for item in dataclasses.fields(TrainingConfiguration)}
     found: dict[str, Any] = {}
     for name, value in options.items():
@@ -131,7 +131,7 @@ def _renamed(options: dict[str, Any]) -> dict[str, Any]:
                 f"Unknown argument '{name}' of build_trainer().{nearest(name, names)} Known: {', '.join(names)}."
             )
         if ours in found:
-            raise TypeError(f"'{name}' is given twice, the other time under its other name. Leave one of the two out.")
+            raise TypeError(f"'{name}' is given twice, once under each of its two names. Leave one of them out.")
         if value is not None or ours == 'lora':
             found[ours] = value
     return found
@@ -141,14 +141,14 @@ def _device(name: str | None) -> str:
     device = resolve_device(name)
     if device.index:
         raise DeviceError(
-            f"A training takes the GPUs that it is given, and cannot be told '{device}' by name. Set "
-            f"CUDA_VISIBLE_DEVICES={device.index} and device='gpu', or run it under accelerate launch."
+            f"Training uses the visible GPUs; '{device}' cannot be chosen by name. Set "
+            f"CUDA_VISIBLE_DEVICES={device.index} and device='gpu', or start it with accelerate launch."
         )
     return str(device)
 
 
 def _as_path(dataset: Any, file: Path) -> str:
-    """The path of ``dataset``; one in memory is written to ``file``, so that a training can go on without it."""
+    """The path of ``dataset``. One in memory is written to ``file``, so that training can resume without it."""
     if isinstance(dataset, (str, os.PathLike)):
         return os.fspath(dataset)
     if not hasattr(dataset, '__len__') or not hasattr(dataset, '__getitem__') or isinstance(dataset, (bytes, dict)):

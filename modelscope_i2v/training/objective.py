@@ -1,7 +1,8 @@
-"""What the UNets learn: to predict v at a random noise level, with what conditions them left out now and then.
+"""The training objective: predict v at a random noise level, with the condition dropped now and then.
 
 Salimans and Ho 2022 (arXiv 2202.00512, appendix D) for v; Ho and Salimans 2022 (arXiv 2207.12598) for the dropped
-conditions; offset noise, which lets a video change its brightness, is noise that all pixels of a frame share.
+conditions. Offset noise is noise that all pixels of a frame share; it teaches the model to change the brightness of a
+video.
 """
 
 from __future__ import annotations
@@ -20,30 +21,30 @@ from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS, NoiseSchedul
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The loss of both stages; call it with the UNet, a batch and a generator.
+    """The loss for all stages. Call it with the UNet, a batch and a generator.
 
     A batch is a dict of ``mean`` and ``logvar`` ``[B, 4, F, h, w]`` (the autoencoder's, without scale factor),
     ``condition`` (stage 1: image embeddings ``[B, 1, E]``; stage 2: text features ``[B, L, C]``), ``fps`` ``[B]`` and,
-    where stage 2 learns to enhance, ``source`` ``[B, 4, F, h, w]``: latents of the videos as they will be given to it.
+    if stage 2 learns to enhance, ``source`` ``[B, 4, F, h, w]``: latents of videos like those it will have to enhance.
 
     Attributes:
-        schedule: of the stage.
-        unconditional: what stands for no condition, ``[1, E]`` or ``[L, C]``.
-        scale_factor: of the autoencoder.
-        takes_fps: whether the UNet is told the frame rate.
-        offset_noise: strength of the noise that all pixels of a frame share.
-        conditioning_dropout: how often ``unconditional`` takes the place of the condition.
-        num_timesteps: how many timesteps are trained on, from the least noisy one; not used with a ``source``.
-        timestep_power: timesteps are ``num_timesteps u^(1 / timestep_power)`` for uniform u; above 1 there are more
-            noisy ones, in which a condition decides most. Not used with a ``source``.
-        noise_levels: with a ``source``: from how many of the 1000 levels the source is denoised, lowest and highest.
-        motion_weight: of the error of differences between successive frames, which asks for steady motion and for still
-            backgrounds.
-        pooling: sides of the squares of latents over which the error is averaged, too; a side of ``k`` adds a term
-            times ``k``, for what varies slowly, such as colours, which single latents hide in their noise (Hoogeboom et
-            al. 2023, arXiv 2301.11093, section 3.3).
+        schedule: the stage's noise schedule.
+        unconditional: the condition that stands for 'no condition', ``[1, E]`` or ``[L, C]``.
+        scale_factor: the scale factor of the autoencoder.
+        takes_fps: whether the UNet takes the frame rate as an input.
+        offset_noise: the strength of the noise that all pixels of a frame share.
+        conditioning_dropout: the probability that ``unconditional`` replaces the condition.
+        num_timesteps: how many timesteps to train on, counted from the least noisy one. Not used with a ``source``.
+        timestep_power: timesteps are ``num_timesteps u^(1 / timestep_power)`` for uniform u; values above
+            1 favour noisy timesteps, where the condition matters most. Not used with a ``source``.
+        noise_levels: only with a ``source``: the lowest and highest of the 1000 levels at which its denoising starts.
+        motion_weight: the weight of the error in the differences between successive frames. It favours steady motion
+            and still backgrounds.
+        pooling: side lengths of squares of latents. For each side ``k`` the error is averaged over such squares, and
+            ``k`` times the mean square of that is added to the loss. This helps with slowly varying features such as
+            colours, which the noise of single latents hides (Hoogeboom et al. 2023, arXiv 2301.11093, section 3.3).
 
-    Whatever the weights, the loss is smallest at the expected v: every term is a quadratic form of one error.
+    The expected v minimises the loss for any weights, because every term is a quadratic form of the same error.
     """
 
     schedule: NoiseSchedule
@@ -71,14 +72,14 @@ class Objective:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings, as plain values; ``schedule`` and ``unconditional`` follow from the model."""
+        """The settings as plain values, without ``schedule`` and ``unconditional``, which follow from the model."""
         named = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in named.items() if name not in ('schedule', 'unconditional')}
 
     def __call__(
         self, model: nn.Module, batch: Mapping[str, Any], generator: torch.Generator
     ) -> Mapping[str, torch.Tensor]:
-        """``{'loss': squared error of v, weighted}``; every draw is made on the CPU from ``generator``."""
+        """Return ``{'loss': weighted squared error of v}``. All random numbers come from ``generator``, on the CPU."""
         mean = batch['mean'].float()
         draw = self._draw(mean, generator)
         clean = self.scale_factor * (mean + (0.5 * batch['logvar'].float()).exp() * draw(mean.shape))
@@ -99,24 +100,25 @@ class Objective:
         return {'loss': self._error(predicted.float() - (alphas * noise - sigmas * clean))}
 
     def _error(self, difference: torch.Tensor) -> torch.Tensor:
-        """The loss of ``[B, 4, F, h, w]``, see ``pooling``."""
+        """The loss of an error ``[B, 4, F, h, w]``, including the terms of ``pooling``."""
         error = self._squares(difference)
         for side in self.pooling:
             error = error + side * self._squares(functional.avg_pool3d(difference, (1, side, side)))
         return error
 
     def _squares(self, difference: torch.Tensor) -> torch.Tensor:
-        """Mean square of ``[B, 4, F, h, w]``; errors that frames do not share count ``1 + motion_weight`` times."""
+        """Mean square of ``[B, 4, F, h, w]``. Errors that differ between frames count ``1 + motion_weight`` times."""
         error = difference.square().mean()
         if self.motion_weight and difference.shape[2] > 1:
             error = error + self.motion_weight * difference.diff(dim=2).square().mean() / 2
         return error
 
     def _source_levels(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Timesteps, and the timesteps that the sources entered at, ``[count]`` each.
+        """Timesteps, and the timesteps at which denoising of the sources starts, ``[count]`` each.
 
         A sampler that starts from ``source + sigma_start noise`` and moves straight to ``clean`` is at
-        ``clean + sigma (noise + (source - clean) / sigma_start)`` on its way: what the source lacks is one more noise.
+        ``clean + sigma (noise + (source - clean) / sigma_start)`` on its way. The difference from
+        the source acts as additional noise.
         """
         low, high = self.noise_levels
         start = torch.randint(low - 1, high, (count,), generator=generator)

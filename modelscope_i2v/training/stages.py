@@ -1,4 +1,4 @@
-"""How a stage is trained: what turns a clip into what its UNet learns from."""
+"""How a stage is trained: its encoders turn clips into the latents and conditions that the UNet learns from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelscope_i2v.training.objective import Objective
 
 
 class StageTraining(ABC):
-    """A loaded model seen from training: its frozen encoders, its objective and a way to try it.
+    """A loaded model as training needs it: frozen encoders, the objective, and a way to generate samples.
 
     Args:
         model: a model of the stage.
@@ -33,23 +33,23 @@ class StageTraining(ABC):
 
     @abstractmethod
     def condition(self, clip: Clip) -> torch.Tensor:
-        """What the UNet is conditioned on, ``[1, E]`` or ``[L, C]``."""
+        """The condition of the UNet for ``clip``, ``[1, E]`` or ``[L, C]``."""
 
     @abstractmethod
     def unconditional(self) -> torch.Tensor:
-        """What stands for no condition."""
+        """The condition that stands for 'no condition', of the same shape."""
 
     @abstractmethod
     def generate(self, clip: Clip, **arguments: Any) -> torch.Tensor:
-        """A video for a clip's condition (stage 2: and its frames): ``[F, 3, H, W]`` float32 in 0..1 on the CPU."""
+        """Generate a video from a clip's condition (stage 2: and its frames): CPU float32 ``[F, 3, H, W]`` in 0..1."""
 
     @abstractmethod
     def reference(self, clip: Clip) -> dict[str, Any]:
-        """What a generated video is held against, as arguments of :func:`~modelscope_i2v.metrics.evaluate`."""
+        """What a generated video is compared with, as arguments of :func:`~modelscope_i2v.metrics.evaluate`."""
 
     @torch.no_grad()
     def encode(self, clip: Clip) -> EncodedClip:
-        """Posterior and condition of ``clip``."""
+        """The posterior and the condition of ``clip``."""
         frames = to_pixels(clip.frames)
         parts = torch.split(frames, self.model.frames_at_a_time(frames.shape[-2] * frames.shape[-1]))
         encoded = [self.model.autoencoder.encode(part.to(self.model.device)) for part in parts]
@@ -69,19 +69,19 @@ class StageTraining(ABC):
         )
 
     def num_timesteps(self) -> int:
-        """How many of the 1000 timesteps generation visits."""
+        """How many of the 1000 timesteps generation uses, counted from the least noisy one."""
         return NUM_TRAIN_TIMESTEPS
 
     def image_encoder(self) -> Encoder:
-        """What tells how much frames resemble a picture; stage 2, which has no image tower, takes the embedded one."""
+        """The encoder for similarity metrics. This one is of the embedded model, for stages without an image tower."""
         return load_image_encoder(device=str(self.model.device))
 
     def fingerprint(self) -> str:
-        """Of the encoders, which are frozen: what a latent cache depends on."""
+        """The fingerprint of the frozen encoders, on which the latent cache depends."""
         return fingerprint(self.model.configuration, self.model.clip, self.model.autoencoder)
 
     def resolve(self, arguments: dict[str, Any]) -> Any:
-        """The arguments of a call; InputError unless the networks can take them."""
+        """The full arguments of a call; raises InputError if the networks cannot take them."""
         resolved = merge_arguments(self.stage.arguments, self.model.call_defaults(), arguments)
         self.model.check_arguments(resolved)
         return resolved

@@ -1,4 +1,4 @@
-"""Fine-tuning a model of either stage on somebody's own videos and pictures."""
+"""Fine-tune a model of any stage on your own videos and pictures."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ from modelscope_i2v.weights.save import save_model
 logger = logging.getLogger(__name__)
 
 SMALLER = (
-    "Set 'activation_checkpointing', or 'validation.count' to 0 if validation ran out. As another training "
-    "in another folder, lower 'mixture.batch_size' or the size of 'clips', or train with 'lora' and a dtype of 'bf16'."
+    "Set 'activation_checkpointing' to true, or 'validation.count' to 0 if validation ran out of memory. If that does "
+    "not help, start a new training in another folder with a smaller 'mixture.batch_size' or smaller 'clips', or with "
+    "'lora' and a 'dtype' of 'bf16'."
 )
-#: How long processes wait for each other: those that do not validate wait for the one that does.
+#: How long processes wait for each other. The other processes wait while the main one validates.
 PATIENCE = timedelta(days=1)
 
 
 def train(configuration: TrainingConfiguration) -> Path:
-    """Train, or go on with what an interrupted run left in the output folder.
+    """Train a model, or resume an interrupted training in the output folder.
 
     Returns:
-        What to hand to ``pipeline(...)``: ``lora.safetensors`` for its argument ``lora``, or the folder of a model.
+        What to pass to ``pipeline(...)``: ``lora.safetensors`` as the argument ``lora``, or the folder of a model.
 
     Raises:
-        ConfigurationError, CheckpointError, InputError, DeviceError, OutputError: as the parts do.
+        ConfigurationError, CheckpointError, InputError, DeviceError, OutputError: as for the individual parts.
     """
     from accelerate import PartialState
 
@@ -54,7 +55,7 @@ def train(configuration: TrainingConfiguration) -> Path:
     processes = PartialState(cpu=configuration.cpu, timeout=PATIENCE)
     if configuration.cpu and processes.device.type != 'cpu':
         raise DeviceError(
-            f"This process has trained on '{processes.device}' before and cannot change to the CPU. Start another one."
+            f"This process has already trained on '{processes.device}' and cannot switch to the CPU. Start another one."
         )
     examples = usable_examples(find_examples(configuration.data), configuration.clips)
     dataset = ClipDataset(examples, configuration.clips)
@@ -94,13 +95,13 @@ def train(configuration: TrainingConfiguration) -> Path:
 
 
 def evaluate(configuration: TrainingConfiguration, device: str, result: Path | None = None) -> dict[str, float]:
-    """The metrics of validation.
+    """Compute the validation metrics.
 
     Args:
-        result: what :func:`train` returned, a LoRA or a model; None measures the model as it is.
+        result: what :func:`train` returned (a LoRA or a model folder); None measures the original model.
 
     Raises:
-        ConfigurationError: if ``validation.count`` is 0. The others as :func:`train`.
+        ConfigurationError: if ``validation.count`` is 0. Other errors as for :func:`train`.
     """
     more: dict[str, Any] = {}
     if result is not None and result.is_dir():
@@ -118,12 +119,12 @@ def evaluate(configuration: TrainingConfiguration, device: str, result: Path | N
 
 
 def result_path(configuration: TrainingConfiguration) -> Path:
-    """Where the result of a training is, or will be."""
+    """The path at which training writes its result."""
     return Path(configuration.output) / ('model' if configuration.lora is None else 'lora.safetensors')
 
 
 def load_stage(configuration: TrainingConfiguration, device: str, **options: Any) -> StageTraining:
-    """The model to train, its weights frozen, seen from training; ``options`` are more arguments of a pipeline."""
+    """Load the model to train, with frozen weights; ``options`` are further arguments of the pipeline."""
     dtype = configuration.dtype
     if dtype == 'auto' and configuration.lora is None:
         dtype = 'fp32'
@@ -142,9 +143,9 @@ def load_stage(configuration: TrainingConfiguration, device: str, **options: Any
 def build_validator(
     configuration: TrainingConfiguration, trained: StageTraining, dataset: ClipDataset
 ) -> Validator | None:
-    """What generates and measures, ready to run: whatever is wrong with it is found before the training, not after.
+    """The validator, ready to run; None if ``validation.count`` is 0.
 
-    None if ``validation.count`` is 0.
+    It is built before training starts, so that mistakes in its settings show up at once.
     """
     settings = configuration.validation
     if not settings.count:
@@ -167,12 +168,12 @@ def build_validator(
 
 
 def _device(device: torch.device) -> str:
-    """The name of a process's device; among several processes on CPUs ``accelerate`` counts those too."""
+    """The name of a process's device. ``accelerate`` numbers CPUs when there are several processes; we do not."""
     return 'cpu' if device.type == 'cpu' else str(device)
 
 
 def _check(trained: StageTraining, configuration: TrainingConfiguration) -> None:
-    """Raise ConfigurationError, naming the nearest legal sizes, before anything is encoded."""
+    """Raise ConfigurationError before anything is encoded; for a wrong size it names the nearest legal ones."""
     clips = configuration.clips
     size: dict[str, Any] = {'height': clips.height, 'width': clips.width, 'num_frames': clips.num_frames}
     try:
@@ -181,24 +182,24 @@ def _check(trained: StageTraining, configuration: TrainingConfiguration) -> None
         raise ConfigurationError(f"The size of 'clips' does not suit the model. {error}") from error
     if trained.model.dtype == torch.float16 and configuration.loop.precision != 'fp16':
         raise ConfigurationError(
-            f"The frozen weights are float16 here, whose gradients need the loss scaler of 'loop.precision': 'fp16', "
-            f"found {configuration.loop.precision!r}. Set it, or 'dtype' to 'bf16' or 'fp32'."
+            f"The frozen weights are float16, so gradients need the loss scaler of 'loop.precision': 'fp16', found "
+            f"{configuration.loop.precision!r}. Set it to 'fp16', or set 'dtype' to 'bf16' or 'fp32'."
         )
     device = trained.model.device.type
     if configuration.loop.num_workers and device != 'cpu':
         raise ConfigurationError(
             f"'loop.num_workers' must be 0 on '{device}', found {configuration.loop.num_workers}: the encoders run "
-            'where batches are prepared, and only this process has the device.'
+            'in the process that prepares batches, and only this process has the device.'
         )
 
 
 def _identity(
     configuration: TrainingConfiguration, dataset: ClipDataset, unet: nn.Module, encoders: str
 ) -> dict[str, Any]:
-    """What makes a training what it is, beside the loop's own settings, as plain values."""
+    """What must not change when a training is resumed, beside the settings of the loop, as plain values."""
     named = dataclasses.asdict(configuration)
     names = ('lora', 'offset_noise', 'conditioning_dropout', 'dtype', 'variants')
-    # Of files, not of paths: a training may be moved, and a folder may get other files.
+    # File names and sizes, not paths: a training may be moved, and the files in a folder may be replaced.
     sizes = [(each, each.path.stat().st_size) for each in dataset.examples]
     examples = [(each.path.name, size, each.start, each.end, each.text) for each, size in sizes]
     digests = {'data': fingerprint(examples), 'model': fingerprint(unet, encoders)}

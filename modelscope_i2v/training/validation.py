@@ -1,4 +1,4 @@
-"""Trying the network that is being trained: videos for a few examples, measured, and shown as strips of frames."""
+"""Validation during training: generate videos for a few examples, measure them, and log them as strips of frames."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from modelscope_i2v.training.data.clips import Clip
 from modelscope_i2v.training.loop.log import TrainingLog
 from modelscope_i2v.training.stages import StageTraining
 
-#: Frames of a strip.
+#: Number of frames in a strip.
 SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Validator:
-    """Generates a video for each of ``clips``, as :func:`~modelscope_i2v.training.loop.fit.fit` asks it to.
+    """Generates and measures a video for each of ``clips``; :func:`~modelscope_i2v.training.loop.fit.fit` calls it.
 
     Attributes:
-        trained: the stage with the network that is being trained.
-        arguments: of the calls.
-        encoder: of pictures, for the metrics of likeness.
+        trained: the stage, with the network in training.
+        arguments: the arguments of each pipeline call.
+        encoder: the image encoder for the similarity metrics.
     """
 
     trained: StageTraining
@@ -36,7 +36,7 @@ class Validator:
     encoder: Encoder
 
     def __call__(self, step: int, log: TrainingLog | None = None) -> dict[str, float]:
-        """Means of the metrics over the clips that have them (single frames do not move); strips go to ``log``."""
+        """Mean of each metric over the clips that have it (single frames have no motion); strips go to ``log``."""
         found: dict[str, list[float]] = {}
         for index, clip in enumerate(self.clips):
             video = self.trained.generate(clip, **self.arguments)

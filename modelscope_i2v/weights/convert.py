@@ -1,4 +1,4 @@
-"""From the hub's pickles to compact safetensors: what a stage uses of its files, in the precision it needs."""
+"""Convert the hub's pickles to compact safetensors: only what the stage uses, in the precision that it needs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from modelscope_i2v.weights.save import (
     save_weights,
 )
 
-#: In a folder that is being converted to: what from, so that it can go on.
+#: A file in the output folder of an unfinished conversion. It says what is converted, so that it can be resumed.
 NOTE = '.converting.json'
-_OCCUPIED = "'{output}' already has {what}, and nothing is overwritten. Name a new folder."
-#: Sections that let a page run code of its own, which a converted folder does not have.
+_OCCUPIED = "'{output}' already contains {what}, and nothing is overwritten. Choose a new folder."
+#: Sections that let a model page run its own code, which a converted folder does not have.
 PAGE_CODE = ('allow_remote', 'plugins')
 
 
 @dataclass(frozen=True)
 class ConvertedFile:
-    """A file that was written, or found written and whole; sizes in bytes, of it and of what it was made from."""
+    """A converted file, written now or found complete, and the file that it was converted from; sizes in bytes."""
 
     path: Path
     size: int
@@ -41,13 +41,13 @@ class ConvertedFile:
 
 
 def convert_model(source: ModelFolder, output: Path, dtype: torch.dtype) -> Iterator[ConvertedFile]:
-    """Convert the model in ``source`` to a new folder ``output``, a network at a time, each verified key by key.
+    """Convert the model in ``source`` to a new folder ``output``, one network at a time, each verified key by key.
 
-    An interrupted conversion is resumed: files that are there and right are kept. The configuration comes last, so that
-    half a conversion is no model.
+    An interrupted conversion is resumed: files that are complete and correct are kept. The configuration is written
+    last, so that half a conversion is never mistaken for a model.
 
     Args:
-        dtype: of all floating-point weights. The autoencoder computes in float32 whatever it is stored in.
+        dtype: the dtype of all floating-point weights. The autoencoder computes in float32, however it is stored.
 
     Raises:
         ConfigurationError, CheckpointError: if the weights of ``source`` do not fit, or one is not finite as ``dtype``.
@@ -60,7 +60,7 @@ def convert_model(source: ModelFolder, output: Path, dtype: torch.dtype) -> Iter
         if not _is_same(network, target):
             save_weights(network, target)
             if not _is_same(network, target):
-                raise CheckpointError(f"'{target}' is not what was written to it. Check the disk and convert again.")
+                raise CheckpointError(f"'{target}' is not as it was written. Check the disk and convert again.")
         yield ConvertedFile(target, target.stat().st_size, path, path.stat().st_size)
     write_json(_converted(source.content), output / FILE_NAME)
     with output_errors(output):
@@ -68,7 +68,7 @@ def convert_model(source: ModelFolder, output: Path, dtype: torch.dtype) -> Iter
 
 
 def check_new(output: Path) -> None:
-    """Make ``output``, or find the beginning of a conversion there, or nothing; else raise OutputError."""
+    """Create ``output`` if it does not exist. Raises OutputError unless it is empty or an unfinished conversion."""
     with output_errors(output):
         found = set(output.iterdir()) if output.exists() else set()
         others = found.difference(abandoned_drafts(output)) and not (output / NOTE).exists()
@@ -78,10 +78,10 @@ def check_new(output: Path) -> None:
 
 
 def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> None:
-    """Take ``output`` for this conversion, unless it holds something else."""
+    """Reserve ``output`` for this conversion, unless it holds something else."""
     for path in sources.values():
         if not path.is_file():
-            read_state_dict(path)  # which says what is wrong with it
+            read_state_dict(path)  # raises an error that says what is wrong with the file
     states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources.values()}
     identity = {'sources': states, 'dtype': str(dtype)}
     note = output / NOTE
@@ -92,7 +92,7 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
         except ValueError:
             found = None
         if found != identity:
-            raise OutputError(_OCCUPIED.format(output=output, what='the beginning of another conversion'))
+            raise OutputError(_OCCUPIED.format(output=output, what='another, unfinished conversion'))
     remove_abandoned_drafts(output)
     if not note.exists():
         write_json(identity, note)
@@ -113,7 +113,7 @@ def _is_same(network: nn.Module, path: Path) -> bool:
 
 
 def _converted(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of ``content``'s model with the new files."""
+    """The configuration ``content``, with the names of the new files."""
     kept = {key: value for key, value in content.items() if key not in PAGE_CODE}
     model = content['model']
     return {**kept, 'model': {**model, 'model_args': {**model['model_args'], **WEIGHT_FILES}}}

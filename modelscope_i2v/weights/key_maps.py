@@ -1,4 +1,4 @@
-"""From the names in the published checkpoints to the names of our modules. The checkpoints' typos live here only.
+"""Map the names in the published checkpoints to the names of our modules. Only this file has the checkpoints' typos.
 
 A map is a function from a checkpoint's key to ours, or to None for a tensor that belongs to another network in the
 same file. Our own keys pass through unchanged, so that files written by this package load by the same code.
@@ -17,7 +17,7 @@ from modelscope_i2v.networks.unet import SpatioTemporalUNet
 KeyMap = Callable[[str], 'str | None']
 Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
 
-#: The ends of the UNet: names that stand before the first dot-number pair.
+#: The first and last layers of the UNet, which are renamed one by one.
 _UNET_END_RULES: Rules = (
     (r'^time_embed\.0\.', r'time_embedding.linear_1.'),
     (r'^time_embed\.2\.', r'time_embedding.linear_2.'),
@@ -69,13 +69,13 @@ _AUTOENCODER_RULES: Rules = (
     (r'\.nin_shortcut\.', r'.shortcut.'),
 )
 
-#: What a whole CLIP file holds besides the image tower.
+#: The keys of a whole CLIP file that do not belong to the image tower.
 _CLIP_TEXT = re.compile(
     r'^(text\.|transformer\.|token_embedding\.|ln_final\.)'
     r'|^(positional_embedding|text_projection|logit_scale|logit_bias|attn_mask)$'
 )
 
-#: What comes after the layers of the text tower, or belongs to both towers.
+#: The keys that come after the layers of the text tower, or belong to both towers.
 _CLIP_HEAD = re.compile(r'^(text_projection(\.weight|\.bias)?|logit_scale|logit_bias|attn_mask)$')
 
 _AUTOENCODER_PREFIX = 'first_stage_model.'
@@ -88,7 +88,7 @@ def _apply(rules: Rules, key: str) -> str:
 
 
 def _unet_layer(layer: str, rest: str) -> str:
-    """A layer of a block: residual blocks and resampling are known by their names, transformers by their place."""
+    """Map a layer of a block. Residual blocks and resampling are recognised by name, transformers by position."""
     if rest.startswith('conv.'):
         return f'resample.{rest}'
     if rest.startswith(('norm.', 'proj_', 'transformer_blocks.')):
@@ -118,7 +118,7 @@ def _clip_image_key(key: str) -> str | None:
 
 
 def _clip_text_key(key: str, layers: int) -> str | None:
-    """Of the text tower, all but what :class:`ClipTextEncoder` does not build."""
+    """Map a key of the text tower; None if :class:`ClipTextEncoder` does not build that part."""
     if key.startswith('visual.') or _CLIP_HEAD.match(key):
         return None
     key = key.removeprefix('text.')
@@ -127,7 +127,7 @@ def _clip_text_key(key: str, layers: int) -> str | None:
 
 
 def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
-    """The map for a file with ``keys`` that is to be loaded into ``module`` (identity for any other module)."""
+    """The map for loading a file with ``keys`` into ``module`` (identity for modules of other types)."""
     own = set(module.state_dict())
 
     def unless_own(mapping: KeyMap) -> KeyMap:
@@ -144,7 +144,7 @@ def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
         if not any(_AUTOENCODER_PREFIX in key for key in keys):
             return unless_own(lambda key: _apply(_AUTOENCODER_RULES, key))
 
-        # A whole Stable Diffusion checkpoint: its UNet and text encoder are not ours to load.
+        # A whole Stable Diffusion checkpoint: its UNet and text encoder are skipped.
         def inside_stable_diffusion(key: str) -> str | None:
             _, prefix, rest = key.rpartition(_AUTOENCODER_PREFIX)
             return _apply(_AUTOENCODER_RULES, rest) if prefix else None

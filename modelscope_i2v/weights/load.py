@@ -1,4 +1,4 @@
-"""Weights into modules: strict about names and shapes, without random initialisation and without a second copy."""
+"""Load weights into modules: strict about names and shapes, with no random initialisation and no second copy."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
 
     Args:
         module: one of this package's networks.
-        source: a path (``.pth``, ``.ckpt``, ``.bin``, ``.safetensors``) or a state dict, with the reference's key
-            names, wrappers and prefixes or with this package's own.
+        source: a path (``.pth``, ``.ckpt``, ``.bin``, ``.safetensors``) or a state dict, with the key names,
+            wrappers and prefixes of the original implementation or with this package's own.
         dtype: the dtype of floating-point weights, whatever the file holds; None keeps the module's.
 
     Raises:
-        CheckpointError: if the file is missing, damaged or unsafe, or for missing, unexpected or mis-shaped keys, all
-            of them named at once; the module is then unchanged. Also for a buffer that no checkpoint holds and that
+        CheckpointError: if the file is missing, damaged or unsafe, or for missing, unexpected or mis-shaped keys, which
+            are all reported at once; the module is then unchanged. Also for a buffer that no checkpoint holds and that
             cannot be rebuilt.
     """
     origin = f"'{os.fspath(source)}'" if isinstance(source, (str, os.PathLike)) else 'the given state dict'
@@ -46,7 +46,7 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
         own_key = to_own(key)
         if own_key in file_keys:
             raise CheckpointError(
-                f"The weights in {origin} have the same tensor twice: '{file_keys[own_key]}' and '{key}'. Remove one."
+                f"The weights in {origin} hold the same tensor twice: '{file_keys[own_key]}' and '{key}'. Remove one."
             )
         if own_key is not None:
             mapped[own_key], file_keys[own_key] = tensor, key
@@ -78,19 +78,19 @@ def _check(module: nn.Module, mapped: Mapping[str, torch.Tensor], file_keys: Map
         if key in mapped and mapped[key].is_floating_point() != tensor.is_floating_point()
     ]
     problems = list_problems(
-        {'missing': missing, 'unexpected': unexpected, 'of another shape': shapes, 'not of floating point': kinds}
+        {'missing': missing, 'unexpected': unexpected, 'with the wrong shape': shapes, 'not floating-point': kinds}
     )
     if problems:
         network = type(module).__name__
         raise CheckpointError(
             f'The weights in {origin} do not fit {network} ({len(expected)} tensors). {problems} Check that '
             f"the file is the one for this network and this stage, and that the network's sizes in configuration.json "
-            'are those it was trained with.'
+            'are the ones that it was trained with.'
         )
 
 
 def list_problems(problems: Mapping[str, Sequence[str]]) -> str:
-    """``'2 missing: a, b. 1 unexpected: c.'`` from names by what is wrong with them; empty if there are none."""
+    """``'2 missing: a, b. 1 unexpected: c.'`` from the names for each kind of problem; empty if there are none."""
     return ' '.join(
         f'{len(names)} {what}: {", ".join(names[:_LISTED])}{", ..." if len(names) > _LISTED else ""}.'
         for what, names in problems.items()

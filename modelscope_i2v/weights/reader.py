@@ -1,4 +1,4 @@
-"""From a weight file, or from what was loaded from one, to a flat state dict."""
+"""Read a weight file, or the contents of one, into a flat state dict."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from modelscope_i2v.errors import CheckpointError
 from modelscope_i2v.weights.pickle.builders import Stub
 from modelscope_i2v.weights.pickle.reader import ZIP_MAGIC, read_pickle
 
-# torch.save's legacy format starts with a magic number as a pickle, which protocol 1 writes in decimal digits.
+# torch.save's legacy format starts with a pickled magic number, which protocol 1 writes in decimal digits.
 _PICKLE_STARTS = (ZIP_MAGIC, b'\x80', b'L119547037146038801333356')
 _WEB_PAGE_STARTS = (b'<!doctype', b'<html', b'<?xml')
 
 
 def read_state_dict(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors of ``source`` by name: on the CPU, detached, in the element types they were saved with.
+    """Return the tensors of ``source`` by name: on the CPU, detached, in the element types they were saved with.
 
-    ``source`` is a ``.safetensors`` file, a file of ``torch.save``, or what was loaded from one. A ``'state_dict'``
-    wrapper (also one inside another) is taken off and all beside it ignored; values that are no tensors are dropped;
-    if the first name starts with ``'module.'``, that is cut from all names that have it. Tensors of ``.safetensors``
-    and zip files are views of the file, which must stay as it is while they live.
+    ``source`` is a ``.safetensors`` file, a file written by ``torch.save``, or the contents of one. A ``'state_dict'``
+    wrapper (even one inside another) is removed, and everything beside it is ignored. Values that are not tensors are
+    dropped. If the first name starts with ``'module.'``, that prefix is cut from all names that have it. Tensors of
+    ``.safetensors`` and zip files are views of the file, which must not change while they are in use.
 
     Raises:
-        CheckpointError: the file is missing, unreadable, damaged or no weight file; or there is no dense CPU-loadable
-            tensor to take from it.
+        CheckpointError: if the file is missing, unreadable, damaged or not a weight file, or if it holds no dense
+            tensor that can be loaded to the CPU.
     """
     if isinstance(source, Mapping):
         return _tensors(_unwrap(source), 'the given mapping')
     if not isinstance(source, (str, os.PathLike)):
-        raise CheckpointError(f'weights come from a path or a state dict, not from a {type(source).__name__}.')
+        raise CheckpointError(f'weights must come from a path or a state dict, found {type(source).__name__}.')
     path = Path(source)
     return _tensors(_unwrap(_read_file(path)), str(path))
 
@@ -89,7 +89,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         with safetensors.safe_open(path, framework='pt', device='cpu') as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  a handle, not a mapping
-    # Beside its own error the library lets through what torch raises for an element type it does not know.
+    # Besides its own error, the library lets through torch's errors for unknown element types.
     except (
         safetensors.SafetensorError,
         OSError,
@@ -101,7 +101,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     ) as error:
         raise CheckpointError(
             f'{path} is not a readable .safetensors file: {error}. It is probably damaged or cut off; download it '
-            'again and compare its size with the one on the hub. If it is a torch.save file, name it .pth.'
+            'again and compare its size with the one on the hub. If torch.save wrote it, rename it to .pth.'
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Writing a model's folder: compact safetensors files and a ``configuration.json`` that loads them."""
+"""Write a model's folder: compact safetensors files and a ``configuration.json`` that loads them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Map
     """Write a safetensors file, whole or not at all.
 
     Raises:
-        OutputError: if it cannot be written; what was there before then is still there.
+        OutputError: if it cannot be written; an existing file is then unchanged.
     """
     with replacing(path) as draft, output_errors(path, SafetensorError):
         mode = draft.stat().st_mode
         save_file(dict(tensors), draft, dict(metadata) if metadata else None)
-        draft.chmod(mode)  # safetensors makes a file of its own, which nobody else may read
+        draft.chmod(mode)  # safetensors creates its own file, which only its owner may read
 
 
 def abandoned_drafts(folder: Path) -> list[Path]:
-    """What writers that were killed have left in ``folder``: our drafts, and those that safetensors writes to."""
+    """The files that killed writers left in ``folder``: our drafts, and those of safetensors."""
     return [path for pattern in ('.*.partial', '.tmp??????') for path in folder.glob(pattern) if path.is_file()]
 
 
 def remove_abandoned_drafts(folder: Path) -> None:
-    """Remove :func:`abandoned_drafts`; only for who is alone in writing to ``folder``.
+    """Remove :func:`abandoned_drafts`; call it only if nobody else is writing to ``folder``.
 
     Raises:
         OutputError: if one cannot be removed.
@@ -55,7 +55,7 @@ def remove_abandoned_drafts(folder: Path) -> None:
 def save_weights(
     module: nn.Module, path: Path, dtype: torch.dtype | None = None, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write the state dict of ``module``, floating-point tensors as ``dtype`` (None: as they are).
+    """Write the state dict of ``module``, with floating-point tensors as ``dtype`` (None: unchanged).
 
     Raises:
         CheckpointError: if a weight is not finite as ``dtype``. OutputError: as :func:`write_tensors`.
@@ -82,12 +82,12 @@ def save_model(
     """Write a folder that :func:`modelscope_i2v.load` loads.
 
     Args:
-        networks: ``ckpt_unet``, ``ckpt_clip`` and ``ckpt_autoencoder``.
+        networks: the networks by the keys ``ckpt_unet``, ``ckpt_clip`` and ``ckpt_autoencoder``.
         model_cfg, model_args: sections of the configuration; the names of the weight files are added.
 
     Raises:
         CheckpointError: if a weight is too large for ``dtype``. OutputError: if something cannot be written. The
-            configuration goes first and comes last: a folder with half of new weights is no model.
+            configuration is removed first and written last, so that half-new weights are never mistaken for a model.
     """
     with output_errors(folder / FILE_NAME):
         (folder / FILE_NAME).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Weights as a pure function of their name and shape: no file needed, the same numbers on every machine.
 
-They make networks that compute something (every tensor matters, activations keep their scale) but have learnt nothing.
-They serve tests and benchmarks.
+Networks with these weights compute something (every tensor matters, activations keep their scale) but have learnt
+nothing. They are meant for tests and benchmarks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 
 def synthetic_tensor(key: str, shape: Sequence[int]) -> torch.Tensor:
-    """A float32 tensor of ``shape`` whose values depend on ``key`` and ``shape`` only.
+    """A float32 tensor of ``shape`` whose values depend only on ``key`` and ``shape``.
 
     Standard normal values from a generator seeded with the CRC-32 of the key, scaled by the tensor's role: matrices
     and kernels by ``1 / sqrt(fan_in)``, norm weights ``1 + 0.1 r``, biases and embeddings ``0.1 r``; a scalar is CLIP's

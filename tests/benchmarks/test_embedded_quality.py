@@ -1,4 +1,4 @@
-"""The benchmark's measures on clips whose value is known: real ones, and real ones that were spoilt on purpose."""
+"""The measures of the benchmark on clips with known values: real clips, and real clips spoilt on purpose."""
 
 import json
 import math

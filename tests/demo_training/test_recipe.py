@@ -1,4 +1,4 @@
-"""The recipe of the embedded models, from nothing to two folders, with a thousandth of its steps."""
+"""The whole recipe of the embedded models, up to the two folders, with a thousandth of its steps."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ FRAMES = 10
 
 
 def pool():
-    """Latents and embeddings that say which clip and frame they are from."""
+    """Latents and embeddings that encode their clip and frame."""
     clips, frames = torch.arange(100.0), torch.arange(float(FRAMES))
     labels = (clips[:, None] + frames / 100).half()
     return {
@@ -204,7 +204,7 @@ def test_one_command_makes_both_folders_and_goes_on_where_it_stopped(tmp_path):
     assert video.shape == (3, 64, 64, 3)
     sharper = load(output / 'Video-to-Video', device='cpu', show_progress=False)(video, output_type='np', steps=1)
     assert sharper[VIDEO].shape == (3, 128, 128, 3)
-    # Without its last network and the folders it trains that one again, from its checkpoint, and nothing else.
+    # If the last network and the folders are missing, only that network is trained again, from its checkpoint.
     (folder / 'stage-2.safetensors').unlink()
     shutil.rmtree(output)
     log = run(folder, output)
@@ -212,7 +212,7 @@ def test_one_command_makes_both_folders_and_goes_on_where_it_stopped(tmp_path):
     assert 'training stage-1' not in log
     assert {path: path.read_bytes() for path in output.rglob('*.safetensors')} == weights
     assert json.loads((output / 'Image-to-Video' / 'configuration.json').read_text())['task'] == 'image-to-video'
-    # Another autoencoder makes useless what was made from it.
+    # Another autoencoder invalidates everything that was made from it.
     path = folder / 'autoencoder.safetensors'
     with safe_open(path, 'pt') as file:
         metadata = file.metadata()

@@ -1,4 +1,4 @@
-"""A diffusion problem with an exact answer: data from N(mean, std^2), independently in each coordinate.
+"""A diffusion problem with an exact answer: data from N(mean, std^2), independent in each coordinate.
 
 The best denoiser is linear, ``x0 = mean + std^2 / (std^2 + sigma^2) (x - mean)``, and the probability-flow ODE scales
 the distance from the mean by ``sqrt(std^2 + sigma^2)``.

@@ -1,4 +1,4 @@
-"""Stage 1's whole diffusion, micro network included, against trajectories of the reference."""
+"""Stage 1's whole diffusion, including a micro network, against trajectories of the original implementation."""
 
 import pytest
 import torch

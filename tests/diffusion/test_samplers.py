@@ -61,7 +61,7 @@ def test_a_callback_can_replace_x(name):
 
     replaced = SAMPLERS[name](gaussian.denoiser, gaussian.start(5.0), [5.0, 3.0, 1.0, 0.9], callback=restart)
     other = SAMPLERS[name](gaussian.denoiser, gaussian.start(5.0), [5.0, 3.0, 1.0, 0.9])
-    # One short step away from the value that the callback put there, not from the one that it replaced.
+    # One short step away from the value that the callback returned, not from the one that it replaced.
     assert (replaced - target).abs().max() < 0.15
     assert (other - target).abs().max() > 0.5
 

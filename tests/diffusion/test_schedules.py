@@ -36,7 +36,7 @@ def test_stage_2_schedule_equals_reference():
     assert schedule.sigmas_vp.dtype == torch.float32
     assert difference(schedule.sigmas_vp, data['v2v.sigmas_vp']) < 1e-6
     assert difference(schedule.alphas, data['v2v.alphas']) < 3e-5
-    # One unit in the last place of sigma_vp, which depends on the processor, is this much of sigma_ve.
+    # The last digit of sigma_vp depends on the processor. One unit in that place changes sigma_ve by this much.
     expected = data['v2v.sigma_ve_all'][:999]
     bound = 2**-22 * (1 + expected.square())
     assert ((schedule.sigmas[:999] / expected - 1).abs() < bound.clamp(min=1e-6)).all()

@@ -1,4 +1,4 @@
-"""Stage 2's whole diffusion, micro network included, against the reference."""
+"""Stage 2's whole diffusion, including a micro network, against the original implementation."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_diffuse_equals_reference(data, t):
 @pytest.mark.parametrize('t', [0, 1, 599])
 @torch.no_grad()
 def test_denoise_equals_reference(unet, data, t):
-    # The golden denoises the same latents at every timestep; x is their counterpart in the sampler's scale.
+    # The golden data denoises the same latents at every timestep; x is the same in the sampler's scale.
     sigma = float(SCHEDULE.sigma([t])[0])
     latents = data['diffuse.t599']
     x0 = v_prediction_denoiser(guided(unet, data), SCHEDULE)(latents * (1 + sigma**2) ** 0.5, sigma)
@@ -104,7 +104,7 @@ def test_heun_without_guidance_equals_reference(unet, data):
 
 
 def recorded_sigmas(steps):
-    """Of the machine that made the golden numbers: another one's last digit differs, and a tree is rough."""
+    """The sigmas of the machine that made the golden numbers: last digits differ elsewhere, and a tree is rough."""
     return golden('schedules')[f'v2v.sigmas.dpmpp_2m_sde.{steps}.trailing']
 
 

@@ -49,7 +49,7 @@ def test_a_denoiser_that_looks_at_single_frames_is_unchanged():
 
 
 def test_windows_are_blended_at_every_step():
-    # Each window pulls to a value of its own: without blending the borders would jump by 1.
+    # Each window pulls towards its own value: without blending, the borders would jump by 1.
     def denoiser(x, sigma):
         return torch.zeros_like(x) + x[:, :, :1].mean()
 

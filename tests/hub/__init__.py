@@ -1,1 +1,1 @@
-"""A hub of ModelScope models on the loopback interface, and what the real client and our code make of it."""
+"""A hub of ModelScope models on the loopback interface, and tests of the real client and our code against it."""

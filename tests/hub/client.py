@@ -1,4 +1,4 @@
-"""The real client of ModelScope in a process of its own: it reads its endpoint once, when it is imported."""
+"""ModelScope's real client in its own process: it reads its endpoint only once, on import."""
 
 import json
 import os
@@ -11,7 +11,7 @@ MODEL, SECOND = 'damo/Image-to-Video', 'damo/Video-to-Video'
 UNET, CLIP, AUTOENCODER = 'unet.pth', 'open_clip_pytorch_model.bin', 'v2-1_512-ema-pruned.ckpt'
 WEIGHTS = sorted([UNET, CLIP, AUTOENCODER])
 
-#: Fetches model, revision (or '') and offline (or '') of each argument; what came of each.
+#: Fetches the model, revision (or '') and offline (or '') of each argument, and prints the results.
 FETCH = """
 import json, logging, sys, time
 from modelscope_i2v import ModelScopeI2VError
@@ -37,7 +37,7 @@ print(json.dumps(found))
 
 
 def environment(hub, cache):
-    """Of a process whose client knows ``hub`` and keeps what it gets in ``cache``."""
+    """The environment of a process whose client uses ``hub`` and keeps its files in ``cache``."""
     return {
         **os.environ,
         'MODELSCOPE_ENDPOINT': hub.endpoint,
@@ -47,7 +47,7 @@ def environment(hub, cache):
 
 
 def run(hub, cache, *arguments, cwd=None, timeout=300):
-    """Run the interpreter in that environment."""
+    """Run Python in that environment."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         env=environment(hub, cache),
@@ -60,10 +60,10 @@ def run(hub, cache, *arguments, cwd=None, timeout=300):
 
 
 def python(hub, cache, code, *arguments, timeout=300):
-    """Run ``code``; what it printed last, read as JSON.
+    """Run ``code`` and return the last line that it printed, parsed as JSON.
 
     Raises:
-        AssertionError: with its standard error, if it failed.
+        AssertionError: if it failed, with its standard error.
     """
     done = run(hub, cache, '-c', code, *arguments, timeout=timeout)
     assert done.returncode == 0, done.stderr

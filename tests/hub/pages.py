@@ -1,4 +1,4 @@
-"""Pages of models as hubs have them."""
+"""Model pages like those on the hub."""
 
 import torch
 
@@ -7,7 +7,7 @@ from tests.hub.client import AUTOENCODER, UNET
 
 
 def page(source, folder, changes=None):
-    """A model's page on the hub: the model in ``source`` and what no task needs."""
+    """A model's page on the hub: the model in ``source``, and files that no task needs."""
     variant(source, folder, changes)
     (folder / 'README.md').write_text('# A page')
     (folder / 'samples').mkdir()
@@ -24,7 +24,7 @@ def other_unet(folder):
 
 
 def other_autoencoder(model, folder):
-    """Give a page the autoencoder of ``model``, of the same size but with another last byte; what it holds now."""
+    """Give a page the autoencoder of ``model`` with its last byte changed; returns the new content."""
     content = bytearray((model / AUTOENCODER).read_bytes())
     content[-1] ^= 1
     (folder / AUTOENCODER).unlink()

@@ -1,7 +1,7 @@
-"""A hub that serves revisions of model folders over HTTP, as ModelScope's does, and fails when it is told to.
+"""A hub that serves revisions of model folders over HTTP, like ModelScope's, and fails on demand.
 
-It answers what the client of ModelScope 1.40 asks for when it reads models: whether a model exists and whose it is, its
-revisions, the files of one, and a file's bytes, whole or from an offset.
+It answers the requests that the client of ModelScope 1.40 makes to read models: whether a model exists and who owns it,
+its revisions, the files of a revision, and a file's bytes, whole or from an offset.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ MODEL = r'(?P<owner>[^/]+)/(?P<name>[^/]+)'
 
 @dataclass
 class Fault:
-    """What goes wrong with a file.
+    """A failure that a file meets.
 
     Attributes:
-        kind: ``'drop'`` closes the connection halfway, ``'content'`` serves other bytes than the listing promises,
-            ``'size'`` other ones of another length, ``'missing'`` answers 404, ``'error'`` 500, ``'slow'`` waits
-            ``seconds`` first, ``'trickle'`` takes them for the whole file, ``'unlisted'`` leaves the file out of the
-            listing, ``'unlistable'`` answers 500 instead of one.
+        kind: ``'drop'`` closes the connection halfway, ``'content'`` serves different bytes than the listing promises,
+            ``'size'`` serves fewer bytes, ``'missing'`` answers 404, ``'error'`` answers 500, ``'slow'`` waits
+            ``seconds`` first, ``'trickle'`` takes ``seconds`` for the whole file, ``'unlisted'`` leaves the file out of
+            the listing, ``'unlistable'`` answers 500 instead of a listing.
         file: its path in the repository; None is every file.
-        times: how often, before all is well; None is always.
+        times: how often it happens before all is well; None is always.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Fault:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def happens(self, kinds: tuple[str, ...], file: str) -> bool:
-        """Whether a request for ``file`` meets one of ``kinds`` now, which counts."""
+        """Whether a request for ``file`` meets one of ``kinds`` now; each call that does counts."""
         with self._lock:
             if self.kind not in kinds or self.file not in (None, file) or self.times == 0:
                 return False
@@ -51,12 +51,12 @@ class Fault:
 
 
 class Hub:
-    """What is served: folders by model id and revision, faults, and a record of requests.
+    """The content of the hub: folders by model id and revision, faults, and a record of requests.
 
     Attributes:
-        endpoint: for ``MODELSCOPE_ENDPOINT``.
+        endpoint: the value for ``MODELSCOPE_ENDPOINT``.
         requests: path and query of every request so far.
-        faults: change it at any time.
+        faults: the current faults; may be changed at any time.
     """
 
     def __init__(self, port: int) -> None:
@@ -67,7 +67,7 @@ class Hub:
         self._branches: set[tuple[str, str]] = set()
 
     def serve(self, model: str, revision: str, folder: Path, *, branch: bool = False) -> None:
-        """Have ``folder`` be a revision of ``owner/name``, a tag or a branch."""
+        """Serve ``folder`` as a revision of ``owner/name``, a tag or a branch."""
         self._folders[model, revision] = folder
         if branch:
             self._branches.add((model, revision))
@@ -85,7 +85,7 @@ class Hub:
         return next((fault for fault in self.faults if fault.happens(kinds, file)), None)
 
     def downloads(self) -> list[str]:
-        """The files whose bytes were asked for, in order."""
+        """The files whose bytes were requested, in order."""
         queries = [parse_qs(urlsplit(request).query) for request in self.requests]
         return [query['FilePath'][0] for query in queries if 'FilePath' in query]
 
@@ -220,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or drop
 
     def _trickle(self, content: bytes, start: int, seconds: float) -> None:
-        """From ``start`` on, as fast as would take ``seconds`` for all; until the client hangs up."""
+        """Send ``content`` from ``start`` on, at a rate of ``seconds`` for the whole, until the client hangs up."""
         piece = -(-len(content) // 20)
         with suppress(ConnectionError):
             for begin in range(start, len(content), piece):

@@ -1,4 +1,4 @@
-"""The commands with hub ids: downloaded once, then without network; what the hub says becomes one line."""
+"""The commands with hub ids: models are downloaded once, then need no network; the hub's errors become one line."""
 
 import json
 
@@ -131,7 +131,7 @@ def test_nothing_is_downloaded_for_a_call_that_cannot_succeed(arguments, message
         (['image-to-video', '--height', '250'], "'height' must be a multiple of"),
         (['image-to-video', '--model', SECOND], 'is a model for video-to-video'),
         (['image-to-video', '--lora', 'none.safetensors'], 'none.safetensors'),
-        (['image-to-video', '--lora-scale', '0.5'], "'lora_scale' goes with 'lora'"),
+        (['image-to-video', '--lora-scale', '0.5'], "'lora_scale' needs 'lora'"),
         (['chain', '--stage2-model', SECOND, '--stage2-lora', 'none.safetensors'], 'none.safetensors'),
     ],
 )

@@ -1,4 +1,4 @@
-"""What ``modelscope_i2v.load`` asks a hub for: only the files it needs, verified, once, and then nothing."""
+"""``modelscope_i2v.load`` asks a hub only for the files it needs, verifies them, and asks only once."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.hub.client import AUTOENCODER, CLIP, FETCH, MODEL, SECOND, UNET, WEIG
 from tests.hub.pages import other_autoencoder, other_unet, page
 from tests.hub.server import Fault, serving
 
-#: Every stage and revision in one process; how a pipeline is made comes in from outside.
+#: Runs every stage and revision in one process; the first argument says how to make the pipelines.
 GENERATE = """
 import json, sys
 import numpy as np
@@ -45,7 +45,7 @@ for task, (model, given, call) in stages.items():
         made.append({'names': names, 'shape': list(latents.shape), 'mean': float(latents.mean())})
 print(json.dumps(made))
 """
-#: Dies when the configuration would take its place in the snapshot.
+#: Dies just before the configuration is moved into the snapshot.
 KILLED = """
 import os, signal
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_branches_of_any_name_are_updated(golden_model, tmp_path):
     assert (Path(found['folder']) / UNET).read_bytes() == (source / UNET).read_bytes()
     (gone,) = fetch(hub, tmp_path / 'cache', f'{MODEL},dev,')
     assert gone['folder'] == found['folder']
-    assert 'Could not fetch what is new' in gone['warnings'][0]
+    assert "Could not update 'damo/Image-to-Video' from the hub" in gone['warnings'][0]
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ print(json.dumps(snapshot_download('damo/Image-to-Video', revision='v1.1.0')))
     )
     assert [found['folder'], offline['folder']] == [folder, folder]
     assert 'could not be verified' in found['warnings'][0]
-    assert "The cache has revision 'v1.1.0': name it." in default['message']
+    assert "The cache has revision 'v1.1.0': ask for that revision." in default['message']
     (Path(folder) / UNET).unlink()
     (found,) = fetch(gone, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     assert found['error'] == 'CheckpointError'
@@ -252,7 +252,7 @@ def test_what_another_client_downloaded_is_not_used_if_the_hub_has_something_els
     hub.faults.append(Fault('content', UNET))
     (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     assert found['error'] == 'CheckpointError'
-    assert 'offline=True (--offline) takes them' in found['message']
+    assert 'offline=True (--offline) uses them' in found['message']
 
 
 @pytest.mark.slow
@@ -267,14 +267,14 @@ def test_what_another_client_downloaded_is_used_where_nothing_can_be_written(hub
 
 @pytest.mark.slow
 def test_what_another_client_downloaded_is_not_mixed_with_what_the_hub_has(hub, tmp_path):
-    """Killed between the first file that takes its place and the last."""
+    """Killed between moving the first file into place and the last."""
     folder = snapshot(tmp_path)
     shutil.copytree(tmp_path / 'hub' / 'v1.0.0', folder)
     wanted = f'{MODEL},v1.1.0,'
     assert run(hub, tmp_path / 'cache', '-c', KILLED + FETCH, wanted).returncode == -signal.SIGKILL
     assert (folder / UNET).read_bytes() == (tmp_path / 'hub' / 'v1.1.0' / UNET).read_bytes()
     (offline,) = fetch(hub, tmp_path / 'cache', wanted + 'offline')
-    assert 'is not what the hub has; changed: ' in offline['message']
+    assert 'does not match the hub; changed: ' in offline['message']
     (found,) = fetch(hub, tmp_path / 'cache', wanted)
     assert found['folder'] == str(folder)
     for name in ('configuration.json', *WEIGHTS):
@@ -330,8 +330,8 @@ def test_offline_without_a_revision_several_have_to_be_told_apart(hub, tmp_path)
     unknown, missing, nothing = fetch(
         hub, tmp_path / 'cache', f'{MODEL},,offline', f'{MODEL},v9,offline', f'{SECOND},,offline'
     )
-    assert "has no 'damo/Image-to-Video'. It has v1.0.0, v1.1.0: name one." in unknown['message']
-    assert "has no revision 'v9' of 'damo/Image-to-Video'. It has v1.0.0, v1.1.0: name one." in missing['message']
+    assert "has no 'damo/Image-to-Video'. It has v1.0.0, v1.1.0: choose one." in unknown['message']
+    assert "has no revision 'v9' of 'damo/Image-to-Video'. It has v1.0.0, v1.1.0: choose one." in missing['message']
     assert "has no 'damo/Video-to-Video'. Run once without offline" in nothing['message']
 
 
@@ -360,7 +360,7 @@ def test_a_file_of_the_same_name_and_size_is_not_taken_for_the_same(hub, golden_
 
 @pytest.mark.slow
 def test_of_several_files_of_one_name_and_size_the_right_one_is_taken(hub, golden_model, golden_model_2, tmp_path):
-    """UNets of two revisions have one size; what was verified says which is which."""
+    """The UNets of two revisions have the same size; the verified hashes say which is which."""
     other = page(golden_model_2, tmp_path / 'hub' / 'other')
     other_autoencoder(golden_model, other)
     last = page(golden_model_2, tmp_path / 'hub' / 'last')

@@ -1,4 +1,4 @@
-"""A configuration is the user's to edit, as the model page says of the seed; weights must match the hub."""
+"""Users may edit a configuration, as the model page says about the seed; weights must match the hub."""
 
 import json
 
@@ -21,7 +21,7 @@ print(json.dumps(made(image, output_type='np')['seed']))
 
 
 def edit(folder, seed):
-    """As the page says: ``Seed`` in ``model_args``."""
+    """Set ``Seed`` in ``model_args``, as the page tells users to."""
     file = folder / 'configuration.json'
     content = json.loads(file.read_text())
     content['model']['model_args']['Seed'] = seed
@@ -87,7 +87,7 @@ def test_an_edit_that_keeps_the_size_is_said_once_too(hub, tmp_path):
     assert file.stat().st_size == len(text)
     for found in fetch(hub, cache, wanted, wanted + 'offline'):
         assert [message.partition(' was ')[2] for message in found['warnings']] == [
-            'edited since it was downloaded; using it as it is.'
+            'edited since it was downloaded; using the edited version.'
         ]
 
 

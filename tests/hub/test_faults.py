@@ -1,4 +1,4 @@
-"""What goes wrong with a download: nothing half-downloaded is ever loaded, and the next try goes on."""
+"""Downloads that fail: nothing half-downloaded is ever loaded, and the next try resumes."""
 
 import dataclasses
 import re
@@ -16,7 +16,7 @@ from tests.hub.server import Fault
 @pytest.mark.slow
 @pytest.mark.parametrize('damage', [b'{"framework": ', b'\xff\xfe\x00'])
 def test_a_damaged_file_in_the_cache_is_noticed_and_replaced(damage, hub, tmp_path):
-    """As ModelScope's pipeline() leaves them, which does not verify the first file of a page."""
+    """ModelScope's pipeline() leaves such files: it does not verify the first file of a page."""
     folder = snapshot(tmp_path)
     folder.mkdir(parents=True)
     (folder / 'configuration.json').write_bytes(damage)
@@ -40,7 +40,7 @@ def test_a_damaged_file_in_the_cache_is_noticed_and_replaced(damage, hub, tmp_pa
         (Fault('size', UNET), 'unet.pth: .*the repository lists'),
         (Fault('missing', UNET), 'unet.pth: .*not found in revision v1.1.0'),
         (Fault('unlisted', UNET), "of 'damo/Image-to-Video' has no unet.pth, which its 'configuration.json' names"),
-        (Fault('unlisted', 'configuration.json'), 'has no configuration.json. Take another revision'),
+        (Fault('unlisted', 'configuration.json'), 'has no configuration.json. Use another revision'),
     ],
     ids=lambda value: f'{value.kind}-{value.file}' if isinstance(value, Fault) else '',
 )
@@ -73,13 +73,13 @@ def test_a_hub_that_cannot_list_its_files_is_to_blame(hub, tmp_path):
     hub.faults.append(Fault('unlistable'))
     (found,) = fetch(hub, tmp_path / 'cache', f'{MODEL},v1.1.0,')
     assert found['error'] == 'CheckpointError'
-    assert 'a problem of the hub: try again later' in found['message']
+    assert 'a problem with the hub: try again later' in found['message']
     assert 'Its revisions' not in found['message']
 
 
 @pytest.mark.slow
 def test_a_slow_download_goes_on_beyond_the_clients_limit(hub, tmp_path):
-    """Which is an hour for a file, less than 15 GB take on many lines; here it is two seconds."""
+    """The limit is an hour per file, and 15 GB take longer on many lines; here it is two seconds."""
     hub.faults.append(Fault('trickle', UNET, seconds=4))
     limited = f"import os\nos.environ['MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT'] = '2'\n{FETCH}"
     (found,) = python(hub, tmp_path / 'cache', limited, f'{MODEL},v1.1.0,')
@@ -131,7 +131,7 @@ def test_a_place_that_cannot_be_written_is_said(hub, tmp_path):
 
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more_is_said(hub, tmp_path):
-    """The client wraps most of what a disk says, after five tries."""
+    """The client wraps most disk errors in its own, after five tries."""
     limit = (tmp_path / 'hub' / 'v1.1.0' / UNET).stat().st_size - 1
     limited = f'import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n{FETCH}'
     (found,) = python(hub, tmp_path / 'cache', limited, f'{MODEL},v1.1.0,')
@@ -143,7 +143,7 @@ def test_a_disk_that_takes_no_more_is_said(hub, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['drop', 'error'])
 def test_what_does_not_pass_is_given_up_and_goes_on_later(kind, hub, tmp_path):
-    """The client tries for half a minute; with a dropping connection it keeps what came."""
+    """The client tries for half a minute; if the connection drops, it keeps the part that it received."""
     hub.faults.append(Fault(kind, UNET))
     wanted = f'{MODEL},v1.1.0,'
     failed, offline = fetch(hub, tmp_path / 'cache', wanted, wanted + 'offline')

@@ -1,4 +1,4 @@
-"""The hub is like the real one in what the real client makes of it."""
+"""The real client behaves with this hub as it does with the real one."""
 
 from pathlib import Path
 

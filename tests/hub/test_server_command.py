@@ -1,4 +1,4 @@
-"""``modelscope server`` on our tasks, with no import of ours: the entry point of the command line registers them."""
+"""``modelscope server`` with our tasks, without importing our package: its entry point registers them."""
 
 import base64
 import json

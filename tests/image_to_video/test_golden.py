@@ -1,4 +1,4 @@
-"""End to end: the reference's own frames, through ModelScope's ``pipeline()``."""
+"""End to end: the original implementation's own frames, through ModelScope's ``pipeline()``."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_frames_equal_the_reference(stage1):
 
 
 def test_configured_defaults_are_the_references(stage1):
-    # 64x96, 5 frames and 8 fps stand in the model's configuration; 50 steps and guidance 3.0 are built in.
+    # The model's configuration sets 64x96, 5 frames and 8 fps; 50 steps and guidance 3.0 are built in.
     case = json.loads((DATA / 'e2e_i2v_dev.json').read_text())
     recipe = stage1.recipe(stage1.resolve_arguments({}))
     assert all(recipe[name] == case[name] for name in ('num_frames', 'height', 'width', 'fps', 'steps'))

@@ -1,4 +1,4 @@
-"""Videos of other makers than us, with sound: what people bring."""
+"""Videos with sound, as other programs write them and users bring them."""
 
 import itertools
 from fractions import Fraction
@@ -80,7 +80,7 @@ def sound_packets(path):
 
 
 def loud_times(path, threshold=0.2):
-    """When, in seconds from the first video frame, each tone of ``beeps`` begins to be heard."""
+    """The times, in seconds from the first video frame, at which each tone of ``beeps`` becomes audible."""
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
         zero = frame.pts * frame.time_base

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: small real frames, and temporary folders that must stay clean."""
+"""Fixtures for the tests of this folder: small real frames, and temporary folders that must stay clean."""
 
 import tempfile
 from pathlib import Path
@@ -16,7 +16,7 @@ def frames():
 
 @pytest.fixture
 def clean_temp(tmp_path_factory, monkeypatch):
-    """A temporary folder of our own, which must be empty at the end of the test."""
+    """A separate temporary folder, which must be empty at the end of the test."""
     folder = tmp_path_factory.mktemp('temp')
     monkeypatch.setattr(tempfile, 'tempdir', str(folder))
     yield folder

@@ -1,4 +1,4 @@
-"""What cannot be read as a video, and is told in plain words."""
+"""Sources that cannot be read as a video, and their error messages."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from tests.media.clips import gradient, record
 
 
 def noisy(count):
-    """Frames that do not compress: damage in the middle of the file hits a frame in the middle."""
+    """Frames that do not compress, so damage in the middle of the file hits a frame in the middle."""
     return list(np.random.default_rng(0).integers(0, 256, (count, 48, 64, 3), dtype=np.uint8))
 
 
@@ -88,7 +88,7 @@ def test_bad_files(bad_files, name, told):
 
 
 def test_bytes_cannot_name_files(tmp_path, monkeypatch):
-    """What came over the network must not make us read a file of this machine."""
+    """Data from the network must not make us read a file on this machine."""
     monkeypatch.chdir(tmp_path)
     record(tmp_path / 'private.ts', gradient(3))
     with pytest.raises(InputError):
@@ -135,7 +135,7 @@ def test_frames_that_the_decoder_mends_are_taken_with_a_warning(tmp_path, caplog
     path.write_bytes(data)
     with caplog.at_level(logging.WARNING, logger='modelscope_i2v'):
         assert read_all(path) == 20
-    assert len([record for record in caplog.records if 'was mended' in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if 'was repaired' in record.getMessage()]) == 1
 
 
 def test_recordings_that_begin_in_the_middle(tmp_path):
@@ -150,7 +150,7 @@ def test_frames_of_changing_size(tmp_path):
     small, large = (record(tmp_path / f'{width}.ts', gradient(5, 48, width)).read_bytes() for width in (64, 96))
     path = tmp_path / 'a.ts'
     path.write_bytes(small + large)
-    with pytest.raises(InputError, match=r'changes its size: frame 5 has 96 x 48 pixels.* 64 x 48'):
+    with pytest.raises(InputError, match=r'frames of different sizes: frame 5 has 96 x 48 pixels.* 64 x 48'):
         read_all(path)
 
 
@@ -182,7 +182,7 @@ ARRAY = np.zeros((2, 6, 8, 3), np.uint8)
         ('data:video/mp4;base64,AAAA', 'cannot be read as a video'),
         ('A' * 400, 'as base64 cannot be read as a video'),
         ('abcd', 'does not exist'),
-        ('s3://bucket/video.mp4', 'unknown kind'),
+        ('s3://bucket/video.mp4', 'unknown scheme'),
         ('file://host/video.mp4', "host 'host'"),
         ('http://127.0.0.1:1/a.mp4', 'Cannot download'),
         (None, 'NoneType. Give a path'),

@@ -19,7 +19,7 @@ def prepared(image, fit='crop', side=224):
 
 
 def direct_crop(image, side):
-    """The whole enlarged picture, then the crop: what ``crop_square`` must equal without making it."""
+    """Enlarge the whole picture, then crop. ``crop_square`` must give the same result without that large picture."""
     scale = min(image.width / side, image.height / side)
     size = (round(image.width // scale), round(image.height // scale))
     resized = image.resize(size, resample=Image.Resampling.BOX)

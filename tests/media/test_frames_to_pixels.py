@@ -1,4 +1,4 @@
-"""From the decoder's tensors to pixels, against the numbers of the reference."""
+"""Converting the decoder's tensors to pixels, compared with the original implementation's numbers."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parents[1] / 'data' / 'golden_postprocess.npz'
 def test_pixels_equal_the_reference(suffix):
     with np.load(GOLDEN) as golden:
         x, expected = golden[f'x{suffix}'], golden[f'frames{suffix}']
-    # [B, 3, F, H, W]: the reference keeps the first of the batch.
+    # [B, 3, F, H, W]: the original implementation keeps only the first item of the batch.
     frames = torch.from_numpy(x[0]).permute(1, 0, 2, 3)
     kept = frames.clone()
     pixels = frames_to_uint8(frames)

@@ -1,4 +1,4 @@
-"""NumPy arrays (BGR, as ModelScope has them) and torch tensors (RGB, 0..1)."""
+"""NumPy arrays (BGR, as in ModelScope) and torch tensors (RGB, 0..1)."""
 
 import numpy as np
 import pytest

@@ -83,10 +83,10 @@ def test_exif_orientation_is_applied(tmp_path, kind):
         for source in (path, data, opened):
             turned = pixels_of(load_image(source))
             assert turned.shape == (32, 16, 3)
-            # Orientation 6 is a quarter turn clockwise: what was left is now above.
+            # Orientation 6 is a quarter turn clockwise: the left side is now at the top.
             assert turned[4, 8].max() < 40
             assert turned[28, 8].min() > 215
-        # Pillow itself turns a TIFF when it loads it.
+        # Pillow itself rotates a TIFF on loading.
         assert opened.size == ((16, 32) if kind == 'TIFF' else (32, 16))
 
 
@@ -129,7 +129,7 @@ def test_the_callers_pil_image_is_not_changed():
 
 
 def png_header(width, height):
-    """A PNG whose header alone claims a size."""
+    """A PNG that has this size only according to its header."""
 
     def chunk(kind, data):
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
@@ -207,7 +207,7 @@ def test_bad_places(tmp_path, png_path):
         ('x' * 100_000, r'100,000 characters'),
         ('nul\0byte.png', 'cannot be opened'),
         ('', 'is empty'),
-        ('s3://bucket/image.png', 'unknown kind'),
+        ('s3://bucket/image.png', 'unknown scheme'),
         ('file://host/image.png', "host 'host'"),
         ('data:image/png;base64', 'no comma'),
         ('data:image/png;base64,###', 'valid base64'),
@@ -242,7 +242,7 @@ def test_pil_images_without_pixels_or_closed(png):
 
 @pytest.fixture
 def server(png):
-    """A real web server on this machine with one good and several bad answers."""
+    """A real web server on this machine with one good and several bad responses."""
     release = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Where videos are written, and what is left when they cannot be."""
+"""Where videos are written, and what remains when writing fails."""
 
 import os
 import stat
@@ -138,8 +138,8 @@ def test_an_error_of_the_frames_leaves_everything_as_it_was(tmp_path, frames, cl
         encode_video(failing(), fps=8)
 
 
-# From nothing to one byte short of the file: opening, header, frames, trailer and the rewriting that puts the index in
-# front all hit the full disk once.
+# The limits go from zero to one byte less than the file. So opening, header, frames, trailer and the rewriting that
+# puts the index in front all hit the full disk once.
 DISK_FULL = """
 import os, resource, signal, tempfile
 import numpy as np
@@ -148,7 +148,7 @@ from modelscope_i2v.media.writing.write import encode_video, write_video
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 noise = np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), dtype=np.uint8)
-tempfile.gettempdir()  # Python looks for it once, by writing a file.
+tempfile.gettempdir()  # Python looks for the folder once, by writing a file.
 for name in ('a.mp4', 'a.gif', 'a.webp'):
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     size = os.path.getsize(write_video(noise, 'whole-' + name, fps=8))

@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def copied(source, target, count=None, fps=None):
-    """The first ``count`` frames of the video ``source`` with its sound, as stage 2 writes them."""
+    """Write the first ``count`` frames of the video ``source`` with its sound, as stage 2 does."""
     video = open_video(source)
     frames = [frame.pixels for frame in video.frames()][:count]
     return write_video(iter(frames), target, fps=fps or video.fps, sound=video)
 
 
 def durations(path):
-    """Seconds of the file, its video and its audio track."""
+    """Durations of the file, its video track and its audio track, in seconds."""
     with av.open(str(path)) as container:
         tracks = (container.streams.video[0], container.streams.audio[0])
         return container.duration / av.time_base, *(float(track.duration * track.time_base) for track in tracks)
@@ -39,7 +39,7 @@ def test_aac_is_copied_packet_by_packet(tmp_path):
     info = probe_video(target)
     assert (info.frames, info.fps, info.has_audio) == (100, 25.0, True)
     assert durations(target) == pytest.approx((4, 4, 4), abs=0.001)
-    # The samples before the first one to be heard included: times and lengths are the same, too.
+    # This includes the samples before the first audible one. Times and lengths are the same, too.
     assert sound_packets(target) == sound_packets(source)
     assert sound_packets(target)[0] == 'aac'
     assert loud_times(target) == pytest.approx([0, 1, 2, 3], abs=0.001)
@@ -134,7 +134,7 @@ def test_sound_that_is_shorter_or_longer_than_the_video(tmp_path):
 
 
 def test_a_gap_in_the_sound_stays_a_gap(tmp_path):
-    """Packets that got lost must not let the rest come too early, copied or converted."""
+    """Lost packets must not make the rest play too early, whether the sound is copied or converted."""
     for codec in ('aac', 'pcm_s16le'):
         whole = record(tmp_path / 'whole.mkv', gradient(100), sound=beeps(4), sound_codec=codec)
         source = tmp_path / 'gap.mkv'
@@ -157,7 +157,7 @@ def test_equal_input_gives_equal_bytes(tmp_path):
 
 
 def test_sound_and_frames_alternate_in_the_file(tmp_path):
-    """A player must not have to jump: the packets of one moment lie beside each other."""
+    """A player must not have to seek: packets for the same moment are close together in the file."""
     source = record(tmp_path / 'a.mp4', gradient(100), sound=beeps(4))
     with av.open(copied(source, tmp_path / 'b.mp4')) as container:
         places = sorted((p.pos, float(p.dts * p.time_base)) for p in container.demux() if p.size)
@@ -178,7 +178,7 @@ def test_videos_without_sound_and_animations_are_written_silently(tmp_path, capl
 
 @pytest.mark.parametrize('sound', ['a.mp4', b'', True, []])
 def test_sound_is_an_opened_video(tmp_path, sound):
-    with pytest.raises(InputError, match='sound must be what open_video returns'):
+    with pytest.raises(InputError, match='sound must be a video from open_video, or None'):
         write_video(gradient(2), tmp_path / 'a.mp4', fps=8, sound=sound)
     assert list(tmp_path.iterdir()) == []
 
@@ -228,7 +228,7 @@ def test_sound_goes_on_after_damage(tmp_path, caplog, codec):
     target = copied(source, tmp_path / 'b.mp4')
     assert durations(target)[:2] == pytest.approx((4, 4), abs=0.001)
     assert loud_times(target) == pytest.approx([0, 2, 3], abs=0.03)
-    # AAC is not looked into.
+    # AAC packets are not parsed.
     assert caplog.text.count('is damaged near 0.') == (codec != 'aac')
 
 
@@ -255,7 +255,7 @@ def test_errors_of_the_frames_pass_through_and_leave_nothing(tmp_path):
         assert list(target.parent.iterdir()) == []
 
 
-# A limit on the size of files stands in for a full disk.
+# A limit on the file size stands in for a full disk.
 FULL = """
 import resource, signal, sys
 import numpy as np

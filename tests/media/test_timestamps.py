@@ -63,7 +63,7 @@ def test_what_was_read_can_be_written(tmp_path):
 @pytest.mark.parametrize('fps', [8, 29.97, 30000 / 1001, Fraction(24000, 1001)])
 @pytest.mark.parametrize('digits', [3, 6, 15])
 def test_steady_times_give_the_ordinary_file(frames, fps, digits):
-    """Also where the input counted in milliseconds, as WebM does."""
+    """This also holds if the input counts in milliseconds, as WebM does."""
     rate = Fraction(fps).limit_denominator(60060)
     times = [round(float(index / rate), digits) for index in range(10)]
     assert is_constant_rate(times, rate)
@@ -113,15 +113,15 @@ def test_sound_goes_with_uneven_times(tmp_path):
         ([0, 0.1, 0.3, 0.4], 'There are 3 frames but 4 times'),
         ([], 'more frames than the 0 times'),
         ([1, 2, 3], 'count from the first frame, found 1'),
-        ([0, 0.2, 0.2], 'must rise .* frame 2'),
-        ([0, 0.2, 0.1], 'must rise'),
-        ([0, 1e-6, 0.1], 'must rise by at least 1/90000 s'),
+        ([0, 0.2, 0.2], 'must increase .* frame 2'),
+        ([0, 0.2, 0.1], 'must increase'),
+        ([0, 1e-6, 0.1], 'must increase by at least 1/90000 s'),
         ([0, float('nan'), 1], 'finite numbers of seconds, found nan for frame 1'),
         ([0, float('inf'), 1], 'finite numbers'),
         ([0, None, 1], 'found None for frame 1'),
         ([0, '1', 2], 'finite numbers'),
         ('012', 'list of seconds'),
-        (5, 'list of seconds, one a frame, found a int'),
+        (5, 'list of seconds, one per frame, found int'),
         (iter([0, 1, 2]), 'list of seconds'),
     ],
 )

@@ -1,4 +1,4 @@
-"""Looking into video files of several makers."""
+"""Inspecting video files that several programs made."""
 
 import dataclasses
 import os
@@ -16,7 +16,7 @@ from modelscope_i2v.media.writing.write import write_video
 
 
 def record(path, codec, frames, with_sound=False, **options):
-    """A video of another maker than us: any container and codec, 12.5 frames a second."""
+    """Write a video as another program would: any container and codec, 12.5 frames per second."""
     with av.open(str(path), 'w', **options) as container:
         stream = container.add_stream(codec, rate=Fraction(25, 2))
         stream.height, stream.width = frames[0].shape[:2]

@@ -22,7 +22,7 @@ from modelscope_i2v.media.reading.open import TimedFrame, VideoSource, open_vide
 from modelscope_i2v.media.writing.write import write_video
 from tests.media.clips import beeps, gradient, record
 
-cv2 = pytest.importorskip('cv2', reason='OpenCV, which the reference reads videos with, is the yardstick')
+cv2 = pytest.importorskip('cv2', reason='compares with OpenCV, which the original implementation reads videos with')
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / 'tests' / 'data' / 'video_5f_96x64.avi'
@@ -44,7 +44,7 @@ def opencv_pixels(path):
 
 @pytest.fixture
 def clip(tmp_path, frames):
-    """Ten frames at 12.5 a second, losslessly compressed, under a name with every trap."""
+    """Ten frames at 12.5 per second, losslessly compressed. The file name contains every trap."""
     return record(tmp_path / 'a clip %20 ü%d.mkv', frames, 'ffv1', Fraction(25, 2), pixels='bgr0')
 
 
@@ -102,7 +102,7 @@ def test_every_way_to_hand_a_file_over(clip, frames):
 
 @pytest.fixture
 def address(tmp_path):
-    """A real web server on this machine for the test's folder."""
+    """A real web server on this machine that serves the test's folder."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -197,10 +197,10 @@ def test_streams_without_a_clock_go_at_the_average_pace(tmp_path):
 
 
 def test_parts_that_an_edit_list_cuts_off_are_not_missed(tmp_path):
-    """As in the trimmed videos of phones, whose header counts all frames."""
+    """Trimmed videos from phones are like this: their header counts all frames."""
     path = record(tmp_path / 'a.mp4', gradient(50), gop_size=10, max_b_frames=0)
     data = bytearray(path.read_bytes())
-    # One entry: how long in milliseconds, from where in units of 1/12800 s.
+    # One entry: the duration in milliseconds, then the start in units of 1/12800 s.
     place = data.index(b'elst') + 12
     assert struct.unpack_from('>Ii', data, place) == (2000, 0)
     struct.pack_into('>Ii', data, place, 1000, 512 * 15)

@@ -119,14 +119,14 @@ GOOD = np.zeros((8, 8, 3), np.uint8)
     [
         ([], 'no frames'),
         (np.zeros((0, 8, 8, 3), np.uint8), 'no frames'),
-        (5, 'found a int'),
+        (5, 'iterator, found int'),
         ([GOOD, np.zeros((8, 10, 3), np.uint8)], r'Frame 1 has the shape \[8, 10, 3\]'),
         ([GOOD.astype(np.float32)], 'Frame 0 is float32'),
         ([GOOD, GOOD[..., 0]], r'Frame 1 is uint8 of shape \[8, 8\]'),
         ([np.zeros((8, 8, 4), np.uint8)], r'\[8, 8, 4\]'),
         ([np.zeros((0, 8, 3), np.uint8)], r'\[0, 8, 3\]'),
-        ([Image.new('RGB', (8, 8))], 'Frame 0 is a Image'),
-        ([None], 'Frame 0 is a NoneType'),
+        ([Image.new('RGB', (8, 8))], 'Frame 0 has type Image'),
+        ([None], 'Frame 0 has type NoneType'),
         ([np.zeros((2, 16385, 3), np.uint8)], 'too large'),
     ],
 )
@@ -138,7 +138,7 @@ def test_bad_frames(tmp_path, bad, told, suffix):
 
 
 def test_frames_are_streamed_not_collected(tmp_path):
-    """One buffer, filled again and again: every frame must be taken before the next is asked for."""
+    """All frames share one buffer, so each frame must be used before the next one is requested."""
 
     def stream():
         buffer = np.empty((16, 16, 3), np.uint8)

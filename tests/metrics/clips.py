@@ -1,4 +1,4 @@
-"""Clips whose measures are known, and encoders that anybody can compute by hand."""
+"""Clips with known metrics, and encoders that can be computed by hand."""
 
 import cv2
 import numpy as np

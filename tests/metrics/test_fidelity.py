@@ -13,7 +13,7 @@ from tests.metrics.clips import moving_texture, plain
 def test_psnr_of_a_known_error():
     assert psnr(plain(0.5, 0.5), plain(0.6, 0.4)) == pytest.approx(20, abs=1e-4)
     assert psnr(plain(0.0), plain(1.0)) == pytest.approx(0, abs=1e-6)
-    # One decibel value for the whole clip, not the mean of the frames': of which one is infinite here.
+    # One value in dB for the whole clip, not the mean over frames, one of which is infinite here.
     assert psnr(plain(0.5, 0.5), plain(0.6, 0.5)) == pytest.approx(20 + 10 * math.log10(2), abs=1e-4)
 
 
@@ -57,5 +57,5 @@ def test_ssim_needs_room_for_its_window():
 def test_without_torchmetrics_it_says_what_to_install(measure, monkeypatch):
     for name in ('torchmetrics', 'torchmetrics.image'):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'modelscope_i2v\[train\]'"):
+    with pytest.raises(ConfigurationError, match=r"Run pip install '\.\[train\]' in a clone of modelscope_i2v"):
         measure(plain(0.5), plain(0.5))

@@ -22,7 +22,7 @@ def test_embeds_as_stage_1_embeds_its_picture(fit):
     expected = torch.cat([model.encode_image(square)[:, 0] for square in squares])
     found = load_image_encoder(fit=fit, device='cpu')(as_frames(frames))
     assert torch.allclose(found, expected, atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(found[0], found[1], atol=1e-3), 'it must tell frames apart'
+    assert not torch.allclose(found[0], found[1], atol=1e-3), 'the encoder must tell frames apart'
 
 
 def test_the_picture_itself_has_similarity_1():

@@ -33,7 +33,7 @@ def test_warping_back_undoes_a_known_flow():
     clip = moving_texture(4).astype(np.float32)[..., 0]
     flow = np.zeros((*clip.shape[1:], 2), np.float32)
     flow[..., 0] = -4
-    # The four columns at the left have moved out of sight: the border stands for them.
+    # The four columns at the left have moved out of the frame; the border replaces them.
     assert np.array_equal(warp_back(clip[1], flow)[:, 4:], clip[0][:, 4:])
 
 
@@ -75,7 +75,7 @@ def test_a_frozen_clip_out_of_a_codec_cannot_win(tmp_path):
 
     still, moves = motion(written(moving_texture(0))), motion(written(moving_texture(2)))
     assert still.frozen
-    assert still.difference > 0, 'the codec leaves something; otherwise this test tests nothing'
+    assert still.difference > 0, 'the codec must change something, otherwise this test is meaningless'
     assert not moves.frozen
     assert moves.coherence > 0.8 > 0.2 > still.coherence
 

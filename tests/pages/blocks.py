@@ -1,4 +1,4 @@
-"""The Python blocks of a Markdown file, and a folder in which they find what they name."""
+"""The Python blocks of a Markdown file, and a folder with the files that they name."""
 
 import re
 import shutil

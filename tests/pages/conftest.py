@@ -15,7 +15,7 @@ SMALL = {
 
 
 def publish(folder, name, small_model, *, as_before):
-    """The page ``name`` with the weights and sizes of ``small_model``; ``as_before``: without code of its own."""
+    """The page ``name``, with the weights and sizes of ``small_model``; ``as_before`` leaves out its code."""
     folder.mkdir(parents=True)
     page = json.loads((PAGES / name / 'configuration.json').read_text())
     small = json.loads((small_model / 'configuration.json').read_text())
@@ -39,7 +39,7 @@ def publish(folder, name, small_model, *, as_before):
 
 @pytest.fixture(scope='session')
 def published(golden_model, golden_model_2, tmp_path_factory):
-    """Both pages of this repository, and as they were before it: ``folder / 'page' or 'before' / name``."""
+    """Both pages, from this repository and as they were before it: ``folder / 'page' or 'before' / name``."""
     folder = tmp_path_factory.mktemp('published')
     for name, model in (('Image-to-Video', golden_model), ('Video-to-Video', golden_model_2)):
         publish(folder / 'page' / name, name, model, as_before=False)
@@ -49,7 +49,7 @@ def published(golden_model, golden_model_2, tmp_path_factory):
 
 @pytest.fixture(scope='module', params=['page', pytest.param('before', marks=pytest.mark.slow)])
 def hub(request, published):
-    """A hub with both pages; ``hub.kind`` says which ones."""
+    """A hub with both pages; ``hub.kind`` says which version."""
     with serving() as hub:
         hub.kind = request.param
         for name in SMALL:

@@ -1,11 +1,11 @@
-"""Every Python block of the model pages and of the README runs as it is written, but for the device."""
+"""Every Python block of the README, of docs/ and of the model pages runs as it is written, but for the device."""
 
 import pytest
 
 from tests.hub.client import run
 from tests.pages.blocks import ROOT, on_cpu, prepare, python_blocks
 
-DOCUMENTS = [ROOT / 'README.md', *sorted(ROOT.glob('model_card/*/README.md'))]
+DOCUMENTS = [ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md')), *sorted(ROOT.glob('model_card/*/README.md'))]
 BLOCKS = list(dict.fromkeys(block for path in DOCUMENTS for block in python_blocks(path)))
 
 
@@ -22,7 +22,7 @@ def test_the_documents_have_blocks():
 @pytest.mark.slow
 @pytest.mark.parametrize('number', range(len(BLOCKS)))
 def test_every_block_runs(number, hub, cache, folder):
-    """On pages with code of their own as it is; on those of before with our import, unless the block has it."""
+    """Unchanged on pages with their own code; on older pages with our import added, unless the block has it."""
     block = on_cpu(BLOCKS[number])
     if hub.kind == 'before':
         if 'pipeline(' not in block:

@@ -1,4 +1,4 @@
-"""The scripts of the hub's pages, which know nothing of this package, in environments where it is only installed."""
+"""The hub's own scripts, which do not import this package, in environments where it is only installed."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.environments import ROOT, new_environment, run_in
 from tests.hub.server import serving
 from tests.pages.blocks import on_cpu, prepare, python_blocks
 
-#: Of the page of stage 1: the single stage, and the chain.
+#: From stage 1's page: the single stage, and the chain.
 SCRIPTS = [on_cpu(block) for block in python_blocks(ROOT / 'model_card' / 'Image-to-Video' / 'README.md')[:2]]
 
 

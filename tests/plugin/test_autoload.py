@@ -1,4 +1,4 @@
-"""The start-up hook in environments of its own."""
+"""The start-up hook, in virtual environments made for it."""
 
 import os
 
@@ -48,7 +48,7 @@ print('registered')
 
 @pytest.fixture
 def environment(tmp_path):
-    """A virtual environment that finds everything of this one, and this checkout."""
+    """A virtual environment that finds all packages of this one, and this checkout."""
     return new_environment(tmp_path / 'venv')
 
 
@@ -94,7 +94,7 @@ def test_threads_that_import_at_once_do_not_wait_for_each_other(environment):
 
 @pytest.mark.slow
 def test_it_never_disturbs_an_interpreter(environment):
-    """Neither without this package, nor without its own module, nor with a broken one."""
+    """It does no harm without this package, without its own module, or with a broken package."""
     autoload(environment, '--enable')
     packages = site_packages(environment)
     borrowed = packages / 'borrowed.pth'
@@ -104,7 +104,7 @@ def test_it_never_disturbs_an_interpreter(environment):
         if code is None:
             broken.unlink()
         else:
-            broken.write_text(code)  # in front of any installation beside torch
+            broken.write_text(code)  # before any installation next to torch
         for options in ((), ('-W', 'error::RuntimeWarning')):
             done = run_in(environment, *options, '-c', 'from modelscope.pipelines import pipeline')
             assert done.returncode == 0, done.stderr
@@ -130,10 +130,10 @@ def test_a_hook_of_another_version_is_noticed(environment):
 
 def test_a_folder_that_cannot_be_written_to_is_refused(environment):
     if os.geteuid() == 0:
-        pytest.skip('root may write everywhere')
+        pytest.skip('root can write everywhere')
     packages = site_packages(environment)
     packages.chmod(0o555)
     done = run_in(environment, '-m', 'modelscope_i2v.cli.main', 'autoload', '--enable')
     packages.chmod(0o755)
     assert done.returncode == 1
-    assert 'can be written to. Take a virtual environment of your own' in done.stderr
+    assert 'can be written to. Use a virtual environment of your own' in done.stderr

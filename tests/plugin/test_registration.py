@@ -1,10 +1,10 @@
-"""ModelScope finds our classes under the built-in names, whatever was imported before, and says nothing about it."""
+"""ModelScope finds our classes under the built-in names, whatever was imported first, and logs no warnings."""
 
 import pytest
 
 from tests.folders import ABSENT, IMAGE, run_python, variant
 
-#: How a program may come to our package; after each, ``pipeline`` is ModelScope's function.
+#: Ways to import our package; after each, ``pipeline`` is ModelScope's function.
 ORDERS = {
     'plugin first': 'import modelscope_i2v; from modelscope.pipelines import pipeline',
     'modelscope first': 'import modelscope.pipelines; import modelscope_i2v; pipeline = modelscope.pipelines.pipeline',
@@ -28,7 +28,7 @@ else:
     raise AssertionError('the built-in pipeline works: this test is out of date')
 import modelscope_i2v
 """,
-    # What the built-in modules import today is broken; the missing pieces are put in their place.
+    # The imports of the built-in modules are broken today; this puts stubs in the place of the missing pieces.
     'after the built-in was imported': """
 import types
 sys.modules['xformers'] = xformers = types.ModuleType('xformers')
@@ -66,7 +66,7 @@ assert frames.shape == (1, 32, 32, 3)
 print('DONE')
 """
 
-#: What ModelScope would say about a task that is not described to it.
+#: What ModelScope would log about a task that is not in its tables.
 COMPLAINTS = ('missing', 'No preprocessor', 'not found in ast index', 'WARNING')
 
 
@@ -89,7 +89,7 @@ def test_import_order(order, stage_1_folder, like_the_hub, like_the_hub_2):
     done = run_python(header + order + USE, stage_1_folder, like_the_hub, like_the_hub_2, IMAGE)
     assert done.stdout.split()[-1] == 'DONE'
     said = done.stderr.partition('ORDER DONE')[2]
-    assert 'a line of its log' in said  # so ModelScope's warnings would arrive here
+    assert 'a line of its log' in said  # so ModelScope's warnings would appear here
     assert [line for line in said.splitlines() if any(complaint in line for complaint in COMPLAINTS)] == []
 
 
@@ -103,7 +103,7 @@ assert type(made) is modelscope_i2v.ImageToVideoPipeline, type(made)
 from modelscope.models import Model
 from modelscope.preprocessors import Preprocessor
 for model_dir in (like_the_hub, folder):
-    # For a file without the section ModelScope itself warns, before it looks for our class.
+    # If a file lacks the section, ModelScope itself warns before it looks for our class.
     print('IMPORTED' if model_dir == folder else '', file=sys.stderr)
     preprocessor = Preprocessor.from_pretrained(model_dir)
     assert type(preprocessor) is modelscope_i2v.ImageToVideoPreprocessor, type(preprocessor)

@@ -1,4 +1,4 @@
-"""Videos whose frames tell their number, and clips read back as numbers."""
+"""Videos whose frames encode their number, and functions that read the numbers back."""
 
 import numpy as np
 
@@ -18,5 +18,5 @@ def write_numbered(path, count, fps, **size):
 
 
 def numbers(frames):
-    """The numbers of gray ``frames``; what a codec does to them is less than half a step."""
+    """The numbers of gray ``frames``; a codec changes them by less than half a step."""
     return [round(float(frame.mean()) / STEP) for frame in frames]

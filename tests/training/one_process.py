@@ -1,7 +1,7 @@
-"""One process of several that train on CPUs: ``MODEL DATA OUTPUT CHANGES FSDP``, the last 0 for data parallel.
+"""One of several processes that train on CPUs: ``MODEL DATA OUTPUT CHANGES FSDP``; FSDP is 0 for data parallel.
 
-accelerate heeds a wish for FSDP only where it finds an accelerator. Here its state is changed after it was made; what
-shards, gathers and trains is torch's and accelerate's own code, over gloo.
+accelerate uses FSDP only if it finds an accelerator. So the script changes its state afterwards. Sharding, gathering
+and training still use the code of torch and accelerate, over gloo.
 """
 
 import json
@@ -15,7 +15,7 @@ from tests.training.tiny import configuration
 
 
 class Sharded(accelerate.Accelerator):
-    """An Accelerator that shards weights as ``fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP`` asks it to."""
+    """An Accelerator that shards weights as with ``fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP``."""
 
     def __init__(self, **options):
         super().__init__(**options)

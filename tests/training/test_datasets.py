@@ -16,7 +16,7 @@ from tests.training.clips import numbered, numbers, write_numbered
 
 
 def dataset(*examples, **settings):
-    """Clips of paths or examples, 24 x 32 unless said otherwise."""
+    """Clips of paths or examples, 24 x 32 by default."""
     kinds = {'.png': 'image', '.jpg': 'image'}
     found = [e if isinstance(e, Example) else Example(e, kinds.get(e.suffix, 'video')) for e in examples]
     return ClipDataset(found, ClipSettings(**{'height': 24, 'width': 32, **settings}))
@@ -55,7 +55,7 @@ def test_a_variable_rate_shows_each_frame_as_long_as_the_file_does(tmp_path):
     write_video(numbered(6), tmp_path / 'v.mp4', fps=2, times=times)
     clips = dataset(tmp_path / 'v.mp4', num_frames=5, fps=2)
     found = {tuple(numbers(clips.clip(0, epoch).frames)) for epoch in range(15)}
-    # From 0, 0.1 and 0.2 s on, every half second; the last frame stays until 2.5 s.
+    # Every half second, starting at 0, 0.1 and 0.2 s; the last frame is shown until 2.5 s.
     assert found == {(0, 2, 3, 4, 5), (1, 2, 4, 4, 5), (2, 2, 4, 4, 5)}
 
 
@@ -80,7 +80,7 @@ def test_a_part_of_a_video(tmp_path):
 def test_only_rates_that_fit_are_drawn(tmp_path):
     path = write_numbered(tmp_path / 'v.mp4', 20, fps=10)
     rates = [clip.fps for clip in (dataset(path, num_frames=8, fps=[2, 4, 10, 30]).clip(0, e) for e in range(12))]
-    # 8 frames at 2 a second are 3.5 s, more than there is; 30 a second would repeat frames.
+    # 8 frames at 2 per second need 3.5 s, longer than the video; 30 per second would repeat frames.
     assert set(rates) == {4.0, 10.0}
     clips = dataset(path, num_frames=8, fps=[4, 10])
     for epoch in range(5):
@@ -92,7 +92,7 @@ def test_only_rates_that_fit_are_drawn(tmp_path):
 @pytest.mark.parametrize('settings', [{'num_frames': 21}, {'num_frames': 5, 'fps': 25}, {'num_frames': 8, 'fps': 2}])
 def test_a_video_that_cannot_give_the_clip_is_named(tmp_path, settings):
     path = write_numbered(tmp_path / 'short.mp4', 20, fps=10)
-    with pytest.raises(InputError, match=r"short\.mp4' is too short or too slow.*2 s, 10 frames a second"):
+    with pytest.raises(InputError, match=r"short\.mp4' is too short or too slow.*2 s, 10 frames per second"):
         dataset(path, **{'fps': 10, **settings}).clip(0)
 
 
@@ -108,7 +108,7 @@ def test_clips_are_pure_functions(tmp_path):
         assert clip.fps == clips[epoch].fps
     assert not np.array_equal(clips[0].frames, clips[1].frames)
     assert not np.array_equal(dataset(*paths, seed=1, **settings).clip(1).frames, clips[0].frames)
-    # Files that come before it do not change what is taken of this one.
+    # Other files before it do not change the clips of this one.
     assert np.array_equal(dataset(paths[1], **settings).clip(0).frames, clips[0].frames)
 
 
@@ -141,7 +141,7 @@ def disc(height, width, radius):
 
 @pytest.mark.parametrize(('height', 'width'), [(120, 240), (240, 120), (96, 96)])
 def test_a_circle_stays_a_circle(tmp_path, height, width):
-    # The clip is square: of the wide and of the tall picture the middle is taken.
+    # The clip is square, so it shows the middle of the wide and of the tall picture.
     Image.fromarray(disc(height, width, 30)).save(tmp_path / 'disc.png')
     clip = dataset(tmp_path / 'disc.png', height=48, width=48, crop='center').clip(0)
     radius = 30 * 48 / min(height, width)

@@ -1,4 +1,4 @@
-"""Digests say that something changed if it did, and only then."""
+"""Digests change if something changed, and only then."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from modelscope_i2v.training.fingerprint import fingerprint
 
 @pytest.fixture
 def threads():
-    """Sets how many threads torch has, until the end of the test."""
+    """A function that sets torch's number of threads; it is restored after the test."""
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)

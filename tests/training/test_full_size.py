@@ -1,4 +1,4 @@
-"""One training step of the full-size networks on the meta device: shapes and memory, without computing anything."""
+"""One training step of the full-size networks on the meta device: checks shapes and memory, computes nothing."""
 
 import pytest
 import torch

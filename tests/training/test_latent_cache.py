@@ -14,7 +14,7 @@ from tests.training.clips import STEP, write_numbered
 
 
 class Encoder:
-    """Keeps the mean brightness of 8 x 8 pixels as the number of the frame, and counts its calls."""
+    """Encodes the mean brightness of 8 x 8 pixels as the number of the frame, and counts its calls."""
 
     def __init__(self):
         self.calls = 0
@@ -129,7 +129,7 @@ def test_a_batch_is_what_the_encoder_made(tmp_path, examples, encoder):
             assert torch.equal(batch['logvar'], batch['mean'] - 30)
             assert batch['fps'].dtype == torch.float32
             assert torch.equal(batch['condition'][:, 0, 0].float(), batch['fps'])
-            # The encoder tells the number of each frame.
+            # The latents are the numbers of the frames.
             steps = batch['mean'][:, 0, :, 0, 0].diff(dim=1).float()
             assert torch.equal(steps, (8 / batch['fps'])[:, None].expand_as(steps))
     assert encoder.calls == 16
@@ -180,7 +180,7 @@ def test_unusable_tensors_are_refused():
         EncodedClip(good.mean.float(), good.logvar, good.condition, 8.0)
     with pytest.raises(InputError, match="'condition' must be float16 with 2 dimensions"):
         EncodedClip(good.mean, good.logvar, good.condition[0], 8.0)
-    with pytest.raises(InputError, match="'mean' and 'logvar' must have one shape"):
+    with pytest.raises(InputError, match="'mean' and 'logvar' must have the same shape"):
         EncodedClip(good.mean, good.logvar[:, :1], good.condition, 8.0)
     with pytest.raises(InputError, match="'mean' must be detached and finite"):
         encoded(1e6)
@@ -190,7 +190,7 @@ def test_unusable_tensors_are_refused():
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path, examples, encoder):
     (tmp_path / 'file').write_text('x')
-    with pytest.raises((InputError, OutputError), match='file'):
+    with pytest.raises((InputError, OutputError), match=r'file.cache'):
         batches(examples, tmp_path / 'file' / 'cache', encoder)[0]
     with pytest.raises(ConfigurationError, match="'variants'.*at least 1, found 0"):
         batches(examples, tmp_path, encoder, variants=0)

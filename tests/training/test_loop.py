@@ -57,7 +57,7 @@ def test_training_lowers_the_loss_and_gives_back_the_averages(tmp_path):
 
 
 def test_the_average_of_the_weights_is_what_it_says(tmp_path):
-    """One weight, pulled down with constant slope by plain steps: the average can be followed by hand."""
+    """One weight that falls by equal steps, so the average can be computed by hand."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
     seen = []
@@ -67,7 +67,7 @@ def test_the_average_of_the_weights_is_what_it_says(tmp_path):
         return {'loss': model(torch.ones(1, 1)).sum()}
 
     fit(model, loss, Numbers(), settings(steps=20, ema_decay=0.5, weight_decay=0.0), tmp_path)
-    # seen[k] is the weight after k steps; the last one is only in the average
+    # seen[k] is the weight after k steps; the last weight is only in the average
     last = seen[-1] - 1e-2
     average = 0.0
     for step, weight in enumerate([*seen[1:], last]):
@@ -131,7 +131,7 @@ def test_only_two_checkpoints_are_kept_and_no_drafts(tmp_path):
 
 
 def test_variables_of_a_cluster_do_not_cost_the_checkpoints(tmp_path, monkeypatch):
-    """Pods have ``RANK`` and ``WORLD_SIZE`` even where nothing was launched as several processes."""
+    """Pods may set ``RANK`` and ``WORLD_SIZE`` even if only one process was launched."""
     monkeypatch.setenv('RANK', '1')
     fit(network(), squared_error, Numbers(), settings(), tmp_path)
     assert list(tmp_path.glob('checkpoint-*.pt'))
@@ -171,7 +171,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
 
 @pytest.mark.parametrize('where', ['loss', 'gradient'])
 def test_what_is_no_number_never_gets_into_a_checkpoint(tmp_path, where):
-    """Between two reports too: neither the loss nor a gradient that is NaN changes a weight."""
+    """A loss or gradient that is NaN never changes a weight, even between two reports."""
 
     class Root(torch.autograd.Function):
         @staticmethod

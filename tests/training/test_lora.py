@@ -41,7 +41,7 @@ def trained(unet, settings, std=0.2):
 
 
 def lora_parameters(unet, rank):
-    """By hand: rank * (in * kernel + out) for every weight, known by its name."""
+    """Computed by hand: rank * (in * kernel + out) for every weight, found by its name."""
     count = 0
     for name, weight in unet.named_parameters():
         if re.search(
@@ -155,7 +155,7 @@ def test_misuse(tmp_path):
     with pytest.raises(InputError, match=r"'temporal_in.*' has no LoRA"):
         save_lora(small_unet(), tmp_path / 'a.safetensors', SETTINGS, key=key_of(small_unet()))
     unet = add_lora(small_unet(), SETTINGS)
-    with pytest.raises(ConfigurationError, match='has a LoRA already'):
+    with pytest.raises(ConfigurationError, match='already has a LoRA'):
         add_lora(unet, SETTINGS)
     with pytest.raises(InputError, match=r'feed_forward.* has no LoRA'):
         save_lora(unet, tmp_path / 'a.safetensors', LoraSettings(rank=3, layers=('feed_forward',)), key=key_of(unet))

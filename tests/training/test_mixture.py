@@ -10,7 +10,7 @@ VIDEOS, IMAGES = [0, 2, 4, 6, 8], [1, 3, 5]
 
 
 def served(mixture, kind, count):
-    """The first ``count`` examples of a kind with their epochs, in the order in which they are served."""
+    """The first ``count`` examples of a kind with their epochs, in order."""
     plans = (mixture.batch(number) for number in itertools.count())
     pairs = (pair for plan in plans if plan.kind == kind for pair in zip(plan.examples, plan.epochs, strict=True))
     return list(itertools.islice(pairs, count))
@@ -35,7 +35,7 @@ def test_an_epoch_serves_every_example_once_and_each_in_another_order(kind, pool
 
 def test_the_order_depends_on_the_seed_alone():
     first, same, other = (Mixture(range(50), IMAGES, MixtureSettings(seed=seed)) for seed in (1, 1, 2))
-    # Asked for backwards: nothing is remembered.
+    # Backwards gives the same: there is no state.
     assert [first.batch(number) for number in range(60)] == [same.batch(number) for number in reversed(range(60))][::-1]
     assert served(first, 'video', 50) != served(other, 'video', 50)
 

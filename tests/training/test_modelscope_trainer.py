@@ -1,4 +1,4 @@
-"""``build_trainer`` finds our trainers by name, and they take what people give to ModelScope's trainers."""
+"""``build_trainer`` finds our trainers by name, and they accept the arguments of ModelScope's trainers."""
 
 import json
 import logging
@@ -65,7 +65,7 @@ def test_evaluation_is_of_the_result_and_before_there_is_one_of_the_model(model,
     assert trainer.evaluate(path) == after
     with pytest.raises(InputError, match='nothing to evaluate'):
         trainer.evaluate(tmp_path / 'none')
-    with pytest.raises(InputError, match="goes on from the newest checkpoint in 'work_dir' by itself"):
+    with pytest.raises(InputError, match="resumes from the newest checkpoint in 'work_dir' by itself"):
         trainer.train(checkpoint_path=path)
 
 

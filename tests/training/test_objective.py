@@ -28,7 +28,7 @@ def batch_of(count=64, frames=3, side=4, logvar=-30.0, **more):
 
 
 class Recorder(nn.Module):
-    """Answers with a function of the inputs, and keeps them."""
+    """Returns a function of the inputs, and records them."""
 
     def __init__(self, answer):
         super().__init__()
@@ -88,7 +88,7 @@ CHECKED = [[1.0, -1.0], [-1.0, 1.0]]
     ('pattern', 'pooling', 'expected'),
     [
         (torch.ones(4, 4), (2, 4), 1 + 2 + 4),
-        (torch.tensor(CHECKED).repeat(2, 2), (2, 4), 1),  # averages to nothing
+        (torch.tensor(CHECKED).repeat(2, 2), (2, 4), 1),  # averages to zero
         (torch.tensor(CHECKED).repeat_interleave(2, 0).repeat_interleave(2, 1), (2, 4), 1 + 2),
     ],
 )
@@ -100,7 +100,7 @@ def test_pooling_makes_errors_that_neighbours_share_cost_more(pattern, pooling, 
 
 
 def test_pooling_weighs_motion_too():
-    """A frame wholly wrong by 1 and a right one: squared error 1/2, difference 1, each times 1 and 2."""
+    """One frame is off by 1, the other is right: squared error 1/2 and difference 1, with weights 1 and 2."""
     batch, loss = batch_of(frames=2), objective(pooling=(2,), motion_weight=3.0)
     exact = knows(loss.schedule, SCALE * batch['mean'])
     network = Recorder(lambda x, t: exact(x, t) + torch.tensor([1.0, 0.0]).view(2, 1, 1))

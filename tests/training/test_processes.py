@@ -1,4 +1,4 @@
-"""Several processes, as torch's launcher starts them, train as one does, with whole or with sharded weights."""
+"""Several processes started by torch's launcher give the same training as one, with whole or sharded weights."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from tests.training.tiny import configuration, losses, write_data, write_model
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parent / 'one_process.py'
-#: Versions of FSDP.
+#: The version of FSDP; 0 for none.
 DATA_PARALLEL, SHARDED = 0, 2
 
 
 def launch(fsdp, *paths, fails=False, **changes):
-    """Train in two processes; returns what they said."""
-    # `accelerate launch --cpu` starts a single process, whatever it is told (that needs MPI).
+    """Train in two processes; returns their stderr."""
+    # `accelerate launch --cpu` always starts a single process (more would need MPI).
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', str(SCRIPT)]
     done = subprocess.run(
         [*command, *map(str, paths), json.dumps(changes), str(fsdp)],
@@ -56,7 +56,7 @@ def test_two_processes_go_on_as_if_they_had_not_stopped(fsdp, paths, tmp_path):
 
 
 def test_two_processes_train_as_one_that_accumulates(paths, tmp_path):
-    """Gradients of two batches are averaged either way."""
+    """Both ways average the gradients of two batches."""
     launch(DATA_PARALLEL, *paths, tmp_path / 'two')
     path = train(configuration(*paths, tmp_path / 'one', loop={'gradient_accumulation': 2}))
     two = load_file(tmp_path / 'two' / 'lora.safetensors')
@@ -69,7 +69,7 @@ def test_two_processes_train_as_one_that_accumulates(paths, tmp_path):
 
 
 def test_sharded_weights_train_as_whole_ones(paths, tmp_path):
-    """All weights, the norm they are clipped to, their averages, and the validation that all processes share."""
+    """All weights, gradient clipping, moving averages, and the validation in which all processes take part."""
     changes = {'lora': None, 'loop': {'max_grad_norm': 0.1}, 'validation': {'count': 1, 'steps': 2}}
     outputs = tmp_path / 'whole', tmp_path / 'sharded'
     for fsdp, output in zip((DATA_PARALLEL, SHARDED), outputs, strict=True):
@@ -88,6 +88,6 @@ def test_the_first_version_of_fsdp_is_refused(paths, tmp_path):
 
 
 def assert_alike(one, other):
-    """Sums are rounded in another order, and Adam takes first steps of the size of the rate whatever the gradient."""
+    """Compare roughly: sums round differently, and Adam's first steps are as large as the rate for any gradient."""
     assert set(one) == set(other)
     assert max((one[key].float() - other[key].float()).abs().mean() for key in one) < 1e-4

@@ -65,7 +65,7 @@ def test_all_weights_can_be_trained_and_make_a_model_folder(stage, generate, dat
 def test_an_interrupted_training_goes_on_as_if_it_had_not_stopped(model, data, tmp_path):
     whole = train(configuration(model, data, tmp_path / 'whole', loop={'steps': 6}))
     train(configuration(model, data, tmp_path / 'parts', loop={'steps': 3}))
-    shutil.rmtree(tmp_path / 'parts' / 'latents')  # what is cached may not matter
+    shutil.rmtree(tmp_path / 'parts' / 'latents')  # the cache must not matter
     parts = train(configuration(model, data, tmp_path / 'parts', loop={'steps': 6}))
     assert len(losses(tmp_path / 'whole')) == 6
     assert losses(tmp_path / 'whole') == losses(tmp_path / 'parts')
@@ -110,7 +110,7 @@ def test_activation_checkpointing_computes_the_same(model, data, tmp_path):
 
 
 def mean_loss(folder, settings, draws=64):
-    """The loss of the model in ``folder`` for one clip, noised in ways that are the same each time."""
+    """The loss of the model in ``folder`` for one clip, with the same noise each time."""
     stage = load_stage(replace(settings, model=str(folder)), 'cpu')
     encoded = stage.encode(ClipDataset(find_examples(settings.data), settings.clips).clip(0))
     batch = {
@@ -180,7 +180,7 @@ def test_stage_2_learns_the_noise_levels_that_it_starts_from(model_2, data, tmp_
 
 
 def test_pictures_among_the_validated_are_no_obstacle(model_2, data, tmp_path):
-    """A picture becomes a video of one frame, which has no motion to take the mean of."""
+    """A picture becomes a video of one frame, which has no motion and must not enter its mean."""
     mixed = tmp_path / 'mixed'
     shutil.copytree(data, mixed)
     PICTURE.save(mixed / 'a.png')

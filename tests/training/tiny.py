@@ -1,4 +1,4 @@
-"""Trainings of tiny models on tiny videos: a few seconds from the files to the result."""
+"""Tiny models and tiny videos: a training takes a few seconds from the files to the result."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from modelscope_i2v.training.loop.log import read_log
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests import small_models
 
-#: Narrower than other tests' small models: these are trained.
+#: Narrower than the small models of other tests, because these are trained.
 UNET = {**small_models.UNET, 'model_channels': 32, 'num_heads': 2}
 MODEL_CFG = {
     IMAGE_TO_VIDEO: {'latent_hei': 4, 'latent_wid': 4, 'unet': {**UNET, 'image_embed_dim': 64}},
@@ -48,7 +48,7 @@ def write_data(folder, count=2):
 
 
 def content(model, data, output, **changes):
-    """What a configuration file holds; sections in ``changes`` are merged, lora=None is full fine-tuning."""
+    """The content of a configuration file. Sections in ``changes`` are merged; lora=None is full fine-tuning."""
     sections = {
         'clips': {'num_frames': NUM_FRAMES, 'height': SIZE, 'width': SIZE},
         'loop': {'steps': 4, 'log_every': 1, 'warmup_steps': 1, 'learning_rate': 1e-3},
@@ -62,7 +62,7 @@ def content(model, data, output, **changes):
 
 
 def configuration(*paths, **changes):
-    """The checked form of :func:`content`."""
+    """The :class:`TrainingConfiguration` made from :func:`content`."""
     return parse_training_configuration(content(*paths, **changes), 'test.json')
 
 

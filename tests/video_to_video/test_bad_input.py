@@ -1,4 +1,4 @@
-"""Videos, arguments and model folders that stage 2 cannot use: through ``pipeline()`` and through the command line."""
+"""Videos, arguments and model folders that stage 2 cannot use: through ``pipeline()`` and the command line."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ BAD = {
     'headless.mp4': 'cannot be read as a video',
     'cut off.mp4': 'damaged or cut off',
     'text.mp4': 'video',
-    'changing.ts': 'changes its size: frame 5',
+    'changing.ts': 'frames of different sizes: frame 5',
     'codec.avi': 'cannot be decoded',
     'image.png': 'image-to-video',
 }
@@ -184,7 +184,7 @@ def test_stage_1s_model(stage_1_folder, stage_2_folder, tmp_path, capsys):
 
 def test_context_that_does_not_fit_the_text_encoder(stage_2_folder, tmp_path):
     folder = variant(stage_2_folder, tmp_path / 'a', {'model.model_cfg.unet.context_dim': 96})
-    refused(folder, "'unet.context_dim' is 96", 'text features of 64', error=ConfigurationError)
+    refused(folder, "'unet.context_dim' is 96", 'text features of size 64', error=ConfigurationError)
 
 
 @pytest.mark.parametrize(('key', 'value'), [('height', 100), ('noise_level', 1000), ('positive_prompt', 3)])
@@ -207,7 +207,7 @@ def test_what_the_file_could_not_hold_is_said_before_the_sampling(stage_2):
     with pytest.raises(InputError, match="'height' and 'width'"):
         stage_2(np.zeros((1, 400_000, 1, 3), np.uint8), **never)
     quick = dataclasses.replace(open_video(np.zeros((2, 8, 8, 3), np.uint8)), fps=2000.0)
-    with pytest.raises(InputError, match="2000 frames a second. Give 'output_fps'"):
+    with pytest.raises(InputError, match="2000 frames per second, which is too many. Give 'output_fps'"):
         stage_2(quick, **never)
 
 
@@ -220,4 +220,4 @@ def test_a_list_of_pictures_is_one_video(stage_2):
 
 def test_a_misspelt_key_of_the_input_warns(stage_2, caplog):
     stage_2({'video_path': np.zeros((1, 32, 32, 3), np.uint8), 'txet': 'a fox'}, output_type='latent')
-    assert "Ignoring 'txet' of the input. Did you mean 'text'?" in caplog.text
+    assert "Ignoring 'txet' in the input. Did you mean 'text'?" in caplog.text

@@ -1,4 +1,4 @@
-"""Frame rate and sound of the input stay, through the whole pipeline."""
+"""The whole pipeline keeps the frame rate and the sound of the input."""
 
 import logging
 from fractions import Fraction

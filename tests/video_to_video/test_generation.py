@@ -16,7 +16,7 @@ SOLVERS = ('heun', 'dpmpp_2m_sde', 'dpmpp_2m', 'unipc')
 
 
 def by_hand(pipeline, seed, noise_level=600):
-    """The clean latents, the noised start and the entropy that section 3 of the contract prescribes."""
+    """The clean latents, the noised start and the entropy, from the draws that a seed must make, in order."""
     generator = torch.Generator('cpu').manual_seed(seed)
     autoencoder, schedule = pipeline.model.autoencoder, pipeline.model.schedule
     frames = list(pipeline.preprocessor(CLIP)['video'].frames())
@@ -107,7 +107,7 @@ def test_global_random_states_are_neither_read_nor_changed(stage_2_folder):
         before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
         made = build_2(stage_2_folder, steps=3, solver='dpmpp_2m_sde')
         videos.append(made(CLIP, seed=1)[VIDEO])
-        made(CLIP)  # with a seed of its own choice
+        made(CLIP)  # with a seed that it draws
         after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
         assert torch.equal(before[0], after[0])
         assert before[1:] == after[1:]
@@ -168,7 +168,7 @@ def test_default_solver_and_steps(stage_2_folder, tmp_path):
         settled(fast, solver='dpmpp_2m') == settled(normal, solver_mode='fast', solver='dpmpp_2m') == ('dpmpp_2m', 25)
     )
     assert settled(named) == ('unipc', 20)
-    # A mode that is given in a call is stronger than a solver that is configured.
+    # A mode given in a call overrides a configured solver.
     assert settled(named, solver_mode='fast') == settled(fast)
     assert settled(named, solver_mode='fast', solver='dpmpp_2m') == ('dpmpp_2m', 25)
     by_default = build_2(variant(stage_2_folder, tmp_path / 'd', bare), solver='unipc')

@@ -1,4 +1,4 @@
-"""End to end: the reference's own frames, through ModelScope's ``pipeline()``."""
+"""End to end: the original implementation's own frames, through ModelScope's ``pipeline()``."""
 
 import json
 

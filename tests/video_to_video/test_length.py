@@ -38,7 +38,7 @@ def test_up_to_max_frames_there_is_one_window(stage_2_folder, tmp_path, num_fram
 
 @pytest.mark.parametrize(('overlap', 'windows'), [(None, 5), (8, 5), (0, 3), (12, 9)])
 def test_the_network_never_sees_more_than_max_frames(stage_2, overlap, windows):
-    """max_frames is 16; None is 8."""
+    """max_frames is 16; None means an overlap of 8."""
     with unet_calls(stage_2) as calls:
         found = latents_of(stage_2, moving(48), window_overlap=overlap, guidance_scale=1.0, solver='dpmpp_2m')
     assert found.shape[2] == 48
@@ -48,7 +48,7 @@ def test_the_network_never_sees_more_than_max_frames(stage_2, overlap, windows):
 
 
 def test_windows_see_each_others_results(stage_2):
-    """The last frames depend on the first ones, which no window shows together with them."""
+    """The last frames depend on the first ones, although no window contains both."""
     clip = moving(40)
     other = clip.copy()
     other[0] = 255 - other[0]
@@ -66,7 +66,7 @@ def test_impossible_overlaps(stage_2, overlap):
 
 
 def seams(frames, window, overlap):
-    """Mean difference of neighbouring frames where a window begins or ends, in units of that elsewhere."""
+    """Mean difference of neighbouring frames where a window begins or ends, relative to the mean elsewhere."""
     differences = np.abs(np.diff(frames.astype(float), axis=0)).mean(axis=(1, 2, 3))
     starts = window_starts(len(frames), window, overlap)
     borders = sorted({b - 1 for start in starts for b in (start, start + window) if 0 < b < len(frames)})
@@ -85,7 +85,7 @@ def test_no_seams_on_a_smooth_video(pipeline_32):
 
 @torch.no_grad()
 def test_seams_without_the_noise_that_could_hide_them(pipeline_32):
-    """With the same noise in every frame, frames differ as little as the input's; without overlap the seams show."""
+    """With the same noise in every frame, frames differ as little as in the input; without overlap, seams show."""
     model, clip = pipeline_32.model, moving(104)
     frames = torch.stack(list(pipeline_32.preprocessor(clip)['video'].frames()))
     clean = 0.18215 * model.autoencoder.encode(frames)[0].transpose(0, 1)[None]
@@ -100,7 +100,7 @@ def test_seams_without_the_noise_that_could_hide_them(pipeline_32):
 
 
 def test_memory_does_not_grow_with_the_length(pipeline_32):
-    """The sampling; the whole, at larger sizes, is in benchmarks/video_to_video_memory.py."""
+    """Tests the sampling only. benchmarks/video_to_video_memory.py measures the whole pipeline, at larger sizes."""
     peaks = [peak_activations(pipeline_32.model, num_frames, 64, 64, encode=False) for num_frames in (32, 100)]
     assert peaks[1] <= 1.2 * peaks[0], peaks
     assert peaks[0] > 2**20
@@ -125,7 +125,7 @@ def test_the_autoencoder_takes_a_few_frames_at_a_time(stage_2):
 
 @pytest.mark.slow
 def test_ten_thousand_frames(stage_2, tmp_path):
-    """An SDE solver, whose noise could pile up, and windows that could be many; only the size is tiny."""
+    """An SDE solver, whose noise could pile up, and many windows; only the frames are tiny."""
     frames = np.random.default_rng(0).integers(0, 256, (10_000, 1, 1, 3), dtype=np.uint8)
     call = {'height': 16, 'width': 16, 'steps': 2, 'solver': 'dpmpp_2m_sde', 'guidance_scale': 1.0, 'output_fps': 100}
     out = stage_2(frames, output_video=tmp_path / 'long.mp4', **call)[VIDEO]

@@ -17,7 +17,7 @@ from tests.folders import ABSENT, variant
 
 
 def contexts(pipeline, source=None, **arguments):
-    """What the UNet is told: the text's features, then the negative prompt's."""
+    """What the UNet is conditioned on: the features of the text, then of the negative prompt."""
     with unet_calls(pipeline) as calls:
         latents_of(pipeline, source, steps=1, num_frames=1, **arguments)
     return [context for _, _, context in calls]

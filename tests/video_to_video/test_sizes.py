@@ -22,7 +22,7 @@ def textured(height, width):
 
 @pytest.fixture(scope='module')
 def full_size(tmp_path_factory):
-    """The preprocessor of a folder as the hub has it."""
+    """The preprocessor of a folder like those on the hub."""
     from modelscope_i2v import VideoToVideoPreprocessor
 
     folder = tmp_path_factory.mktemp('hub')
@@ -37,7 +37,7 @@ def test_the_full_networks_sizes(full_size, height, width):
     placement = full_size(np.zeros((1, height, width, 3), np.uint8))['video'].placement
     assert placement.canvas_height % 64 == 16
     assert placement.canvas_width % 64 == 0
-    # The aspect is the input's to the pixel (sides are even), so far within one step of the grid.
+    # The aspect ratio is the input's to the pixel (sides are even). The canvas is less than one grid step larger.
     assert abs(placement.height * width / height - placement.width) <= 1 + width / height
     assert 0 <= placement.canvas_height - placement.height < 64
     assert 0 <= placement.canvas_width - placement.width < 64

@@ -1,4 +1,4 @@
-"""A model's files become small ones that give the same video."""
+"""A model's files become small ones that make the same video."""
 
 import json
 import os
@@ -94,7 +94,7 @@ written = []
 real = convert.save_weights
 def save_then_die(network, path):
     if written:
-        for name in ('.0123456789abcdef.partial', '.tmpAbC123'):  # ours, and what safetensors writes to
+        for name in ('.0123456789abcdef.partial', '.tmpAbC123'):  # ours, and the one of safetensors
             Path(path).with_name(name).write_bytes(b'half')
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(path)
@@ -132,7 +132,7 @@ def test_a_damaged_part_of_an_interrupted_conversion_is_made_again(golden_model,
 
 
 def test_what_a_disk_keeps_wrong_is_noticed(golden_model, monkeypatch, tmp_path):
-    """One bit of one key."""
+    """One bit of one key is wrong."""
 
     def save_badly(network, path):
         save_weights(network, path)
@@ -141,7 +141,7 @@ def test_what_a_disk_keeps_wrong_is_noticed(golden_model, monkeypatch, tmp_path)
         path.write_bytes(content)
 
     monkeypatch.setattr(convert, 'save_weights', save_badly)
-    with pytest.raises(CheckpointError, match='is not what was written to it'):
+    with pytest.raises(CheckpointError, match='is not as it was written'):
         list(convert_model(ModelFolder.read(golden_model), tmp_path / 'small', torch.float16))
     assert 'configuration.json' not in names(tmp_path / 'small')
 
@@ -150,11 +150,11 @@ def test_nothing_is_overwritten(golden_model, tmp_path):
     output = tmp_path / 'small'
     next(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     with pytest.raises(
-        OutputError, match='already has the beginning of another conversion, and nothing is overwritten'
+        OutputError, match='already contains another, unfinished conversion, and nothing is overwritten'
     ):
         next(convert_model(ModelFolder.read(golden_model), output, torch.bfloat16))
     list(convert_model(ModelFolder.read(golden_model), output, torch.float16))
-    with pytest.raises(OutputError, match='already has files, and nothing is overwritten. Name a new folder'):
+    with pytest.raises(OutputError, match='already contains files, and nothing is overwritten. Choose a new folder'):
         next(convert_model(ModelFolder.read(golden_model), output, torch.float16))
     assert NOTE not in names(output)
 

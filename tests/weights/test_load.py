@@ -137,5 +137,5 @@ def test_the_same_tensor_under_two_names_is_refused():
 def test_weights_that_are_no_real_numbers_are_refused(dtype):
     weights = checkpoint()
     weights['encoder.conv_in.bias'] = weights['encoder.conv_in.bias'].to(dtype)
-    with pytest.raises(CheckpointError, match='1 not of floating point: encoder.conv_in.bias is torch'):
+    with pytest.raises(CheckpointError, match='1 not floating-point: encoder.conv_in.bias is torch'):
         load_weights(fresh(), weights)

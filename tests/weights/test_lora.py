@@ -14,7 +14,7 @@ from modelscope_i2v.weights.lora.layers import LAYER_GROUPS, lora_layers, lora_s
 from tests.golden import AUTOENCODER_MICRO
 from tests.lora_files import LAYERS, UNET, apply_lora, description, factors, read_lora, small_unet, write_lora
 
-#: Names of the weights of each group, for a judgement that knows nothing of module types.
+#: Names of the weights of each group, for a check that does not depend on module types.
 PATTERNS = {
     'attention': r'\.to_(q|k|v|out)\.weight$',
     'temporal': r'temporal_(in|transformer)\.(proj_|.*\.to_).*weight$|\.temporal\.\d\.conv\.weight$',
@@ -133,9 +133,9 @@ def edited(tensors, key, value):
     [
         (KEY, None, f'1 missing: {KEY}.'),
         ('extra.lora_A.weight', torch.zeros(2, 2), '1 unexpected: extra.lora_A.weight.'),
-        (KEY, torch.zeros(2, 3, 1), f'1 of another shape: {KEY} is [2, 3, 1], not [2, 32, 1].'),
+        (KEY, torch.zeros(2, 3, 1), f'1 with the wrong shape: {KEY} is [2, 3, 1], not [2, 32, 1].'),
         (KEY, torch.zeros(2, 32), 'is [2, 32], not [2, 32, 1].'),
-        (KEY, torch.zeros(2, 32, 1, dtype=torch.int32), f'1 not of floating point: {KEY}.'),
+        (KEY, torch.zeros(2, 32, 1, dtype=torch.int32), f'1 not floating-point: {KEY}.'),
         (KEY, torch.full((2, 32, 1), float('nan')), f'1 NaN or infinite: {KEY}.'),
     ],
 )
@@ -147,10 +147,10 @@ def test_wrong_tensors(tmp_path, meta, key, value, said):
 @pytest.mark.parametrize(
     ('entry', 'value', 'said'),
     [
-        ('format', None, "is no LoRA of this package: its metadata lack format='modelscope_i2v.lora'"),
-        ('format', 'pt', 'is no LoRA of this package'),
+        ('format', None, "is not a LoRA of this package: its metadata lacks format='modelscope_i2v.lora'"),
+        ('format', 'pt', 'is not a LoRA of this package'),
         ('format_version', '2', "'format_version' must be '1', found '2'"),
-        ('rank', None, "they lack 'rank'"),
+        ('rank', None, "it lacks 'rank'"),
         ('rank', '0', "'rank' must be a whole number from 1 to 4096, found 0"),
         ('rank', '4.0', "'rank' must be a whole number"),
         ('rank', 'four', 'Expecting value'),
@@ -162,7 +162,7 @@ def test_wrong_tensors(tmp_path, meta, key, value, said):
         ('layers', '[' * 100_000, 'cannot be used'),
         ('layers', '["attention"]', 'unexpected: '),
         ('unet', '[]', "'unet' must be a JSON object"),
-        ('unet', json.dumps({**UNET, 'num_heads': 8}), "another UNet: 'num_heads' 8 instead of 3."),
+        ('unet', json.dumps({**UNET, 'num_heads': 8}), "a different UNet: 'num_heads' 8 instead of 3."),
         ('task', 'video-to-video', 'is for video-to-video, not for image-to-video'),
     ],
 )
@@ -173,7 +173,7 @@ def test_wrong_metadata(tmp_path, meta, entry, value, said):
 def test_the_other_stage(tmp_path):
     stage2 = build_on_meta(lambda: VideoToVideoUNet(**UNET))
     message = refused(small_unet(), write_lora(stage2, tmp_path / 'a.safetensors'))
-    assert 'is for video-to-video, not for image-to-video. Give it to a model for that.' in message
+    assert 'is for video-to-video, not for image-to-video. Use it with a model for that.' in message
 
 
 def test_truncated_file(tmp_path, meta):
@@ -193,7 +193,7 @@ def test_not_a_lora(tmp_path, suffix, write):
         assert 'is a web page' in refused(small_unet(), path)
         return
     write(small_unet().state_dict(), path)
-    assert 'is no LoRA of this package' in refused(small_unet(), path)
+    assert 'is not a LoRA of this package' in refused(small_unet(), path)
 
 
 def test_missing_file_and_folder(tmp_path):
@@ -209,5 +209,5 @@ def test_wrong_scale(tmp_path, scale):
 
 def test_only_unets_take_one(tmp_path, meta):
     autoencoder = build_on_meta(lambda: AutoencoderKL(**AUTOENCODER_MICRO))
-    with pytest.raises(ConfigurationError, match='found a AutoencoderKL'):
+    with pytest.raises(ConfigurationError, match='found AutoencoderKL'):
         read_lora(autoencoder, write_lora(meta, tmp_path / 'a.safetensors'))

@@ -1,4 +1,4 @@
-"""The default networks have exactly the tensors of the real checkpoints, once the key map has renamed them."""
+"""The default networks have exactly the tensors of the real checkpoints, after the key map has renamed them."""
 
 import pytest
 import torch

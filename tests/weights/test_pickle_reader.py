@@ -1,4 +1,4 @@
-"""Files of torch.save come back as they were, whatever lies in them beside the tensors."""
+"""Files written by torch.save come back unchanged, whatever else they hold beside the tensors."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_plain_containers(tmp_path, is_zip, protocol):
         'default': collections.defaultdict(dict, {0: {'s': 1}}),
     }
     loaded = read_pickle(save(saved, tmp_path / 'a.pth', is_zip, protocol))
-    if protocol == 2:  # bytes are then a call of _codecs.encode
+    if protocol == 2:  # protocol 2 stores bytes as a call of _codecs.encode
         assert isinstance(loaded['b'][0], Stub)
         del loaded['b'], saved['b']
     assert loaded == saved

@@ -1,4 +1,4 @@
-"""Nothing that lies in a pickle is run, nothing outside it is changed, and no damage escapes as another error."""
+"""Nothing in a pickle is run, nothing outside it is changed, and damage never raises an unexpected error."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_nothing_is_run(tmp_path, is_zip, protocol, attack):
     (tmp_path / 'hubconf.py').write_text(f'open({str(marker)!r}, "w")')
     evil = attacks(marker)[attack]
     read_or_refuse(save({'state_dict': evil}, tmp_path / 'a.pth', is_zip, protocol))
-    plain = tmp_path / 'plain.pkl'  # also what a legacy reader takes for the header
+    plain = tmp_path / 'plain.pkl'  # a legacy reader takes its start for the header
     plain.write_bytes(pickle.dumps(evil, protocol) + save(1, tmp_path / 'b.pth', False).read_bytes())
     with pytest.raises(CheckpointError, match=r'torch\.save did not write'):
         read_pickle(plain)

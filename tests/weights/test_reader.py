@@ -1,4 +1,4 @@
-"""Weight files of any container become flat state dicts; everything else is refused with advice."""
+"""Weight files in any container become flat state dicts; everything else is refused with advice."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_cut_safetensors(tmp_path, name):
 
 def test_torch_file_named_safetensors(tmp_path):
     torch.save(TENSORS, tmp_path / 'a.safetensors')
-    with pytest.raises(CheckpointError, match=r'name it \.pth'):
+    with pytest.raises(CheckpointError, match=r'rename it to \.pth'):
         read_state_dict(tmp_path / 'a.safetensors')
 
 
@@ -132,7 +132,7 @@ def test_paths(tmp_path):
         read_state_dict(tmp_path)
     with pytest.raises(CheckpointError, match='cannot be read'):
         read_state_dict('a\0b')
-    with pytest.raises(CheckpointError, match='not from a int'):
+    with pytest.raises(CheckpointError, match='a path or a state dict, found int'):
         read_state_dict(3)
 
 
@@ -167,7 +167,7 @@ def test_unusable_tensors(tmp_path):
         for source in ({name: tensor}, tmp_path / 'a.pth'):
             with pytest.raises(CheckpointError, match=f"'{name}' in .* only dense ones"):
                 read_state_dict(source)
-    # Beside the weights they do no harm.
+    # Beside the weights, they do no harm.
     torch.save({'state_dict': TENSORS, **unusable}, tmp_path / 'a.pth')
     assert_same(read_state_dict(tmp_path / 'a.pth'))
 

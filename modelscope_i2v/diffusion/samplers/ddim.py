@@ -19,19 +19,19 @@ def sample_ddim(
     noise: NoiseSource | None = None,
     callback: Callback | None = None,
 ) -> torch.Tensor:
-    """DDIM, equation 12, with its stochasticity ``eta`` of equation 16 (0: an ODE step, 1: ancestral as in DDPM).
+    """DDIM, equation 12, with the stochasticity ``eta`` of equation 16 (0: an ODE step, 1: ancestral as in DDPM).
 
-    In terms of sigma the fresh noise of a step has the standard deviation
+    In terms of sigma, the fresh noise of a step has the standard deviation
     ``eta * sigma' / sigma * sqrt(sigma^2 - sigma'^2)``.
 
     Args:
-        noise: ``step -> unit noise`` in the shape of ``x``; needed if ``eta`` is above 0, else never called.
+        noise: ``step -> unit noise`` in the shape of ``x``; required if ``eta`` is above 0, otherwise never called.
 
     Raises:
         InputError: for sigmas that rise, or for ``eta`` above 0 without ``noise``.
     """
     if eta > 0 and noise is None:
-        raise InputError('DDIM with eta above 0 is stochastic: give it a source of noise.')
+        raise InputError('DDIM with eta above 0 is stochastic: pass a source of noise.')
     for step in iterate_steps(sigmas, strictly=False):
         x0 = denoiser(x, step.sigma)
         direction = (x - x0) / step.sigma

@@ -14,9 +14,9 @@ from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, Sigma
 def sample_dpmpp_2m(
     denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
-    """DPM-Solver++(2M), algorithm 2: second order in ``lambda = -log sigma`` with one evaluation a step.
+    """DPM-Solver++(2M), algorithm 2: second order in ``lambda = -log sigma`` with one evaluation per step.
 
-    The first step is first-order, and so is a step to sigma 0, where lambda is infinite: it gives the estimate of x0.
+    The first step is first-order. So is a step to sigma 0, where lambda is infinite: it returns the estimate of x0.
 
     Raises:
         InputError: for sigmas that do not strictly fall.
@@ -43,7 +43,7 @@ def sample_dpmpp_2m_sde(
     noise: NoiseSource,
     callback: Callback | None = None,
 ) -> torch.Tensor:
-    """SDE-DPM-Solver++(2M), equation 14: as :func:`sample_dpmpp_2m`, with fresh noise in every step but one to sigma 0.
+    """SDE-DPM-Solver++(2M), equation 14: :func:`sample_dpmpp_2m` with fresh noise in every step except to sigma 0.
 
     Args:
         noise: ``step -> unit noise`` in the shape of ``x``, for example increments of a Brownian motion over sigma
@@ -59,7 +59,7 @@ def sample_dpmpp_2m_sde(
             x = x0
         else:
             size = math.log(step.sigma / step.sigma_next)
-            # The SDE forgets twice as fast as the ODE, and fills up with noise what it forgets.
+            # The SDE forgets twice as fast as the ODE, and replaces what it forgets with noise.
             forgotten = -math.expm1(-2 * size)
             kept = step.sigma_next / step.sigma * math.exp(-size)
             x = kept * x + forgotten * _extrapolated(x0, previous, size)
@@ -70,7 +70,7 @@ def sample_dpmpp_2m_sde(
 
 
 def _extrapolated(x0: torch.Tensor, previous: tuple[float, torch.Tensor] | None, size: float) -> torch.Tensor:
-    """``x0`` half a step ahead, from it and the one of a step of another size before; ``x0`` itself at the first."""
+    """Extrapolate ``x0`` half a step, using the previous step, whose size may differ; the first returns ``x0``."""
     if previous is None:
         return x0
     previous_size, previous_x0 = previous

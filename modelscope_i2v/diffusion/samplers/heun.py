@@ -12,7 +12,7 @@ from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, finish_ste
 def sample_heun(
     denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
-    """Second order with two evaluations a step; a step to sigma 0 is Euler's, with one.
+    """Second order with two evaluations per step; a step to sigma 0 is an Euler step, with one.
 
     Raises InputError for sigmas that do not strictly fall.
     """

@@ -41,12 +41,12 @@ def iterate_steps(sigmas: Sigmas, *, strictly: bool = True) -> Iterator[Step]:
     if len(levels) < 2 or not falling or levels[-1] < 0:
         raise InputError(
             f'A sampler needs at least two noise levels that {"strictly " if strictly else ""}fall towards 0, found '
-            f'{levels[:4]}{" ..." if len(levels) > 4 else ""}. Take fewer steps or another timestep_spacing.'
+            f'{levels[:4]}{" ..." if len(levels) > 4 else ""}. Use fewer steps or a different timestep_spacing.'
         )
     return (Step(index, *pair) for index, pair in enumerate(pairwise(levels)))
 
 
 def finish_step(callback: Callback | None, step: Step, x: torch.Tensor) -> torch.Tensor:
-    """Tell the callback about ``x`` after ``step``; it may replace it."""
+    """Pass ``x`` after ``step`` to the callback, which may return a replacement."""
     replaced = None if callback is None else callback(step.index, step.sigma, step.sigma_next, x)
     return x if replaced is None else replaced

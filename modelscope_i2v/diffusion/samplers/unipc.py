@@ -12,7 +12,7 @@ from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, Step, fini
 
 
 def _weights(ratios: Sequence[float], size: float) -> list[float]:
-    """The weights of equation 5: as many as ``ratios`` (places of known x0 in units of the step, 1 = its end).
+    """The weights of equation 5, one per ratio (the position of a known x0 in units of the step, 1 = its end).
 
     They solve ``sum_m weight_m ratio_m^(k-1) = k! phi_{k+1}(h) h / expm1(h)`` for ``k = 1 .. len(ratios)``, with
     ``h = -size``, ``phi_1(h) = expm1(h) / h`` and ``phi_{k+1}(h) = (phi_k(h) - 1 / k!) / h``.
@@ -31,7 +31,7 @@ def _weights(ratios: Sequence[float], size: float) -> list[float]:
 def _advance(
     step: Step, x: torch.Tensor, x0: torch.Tensor, slopes: Sequence[torch.Tensor], ratios: Sequence[float]
 ) -> torch.Tensor:
-    """From ``x`` at ``step.sigma`` to ``step.sigma_next``; ``slopes`` are ``(x0_m - x0) / ratio_m``."""
+    """Move ``x`` from ``step.sigma`` to ``step.sigma_next``; ``slopes`` are ``(x0_m - x0) / ratio_m``."""
     size = math.log(step.sigma / step.sigma_next)
     decay = math.expm1(-size)
     x = step.sigma_next / step.sigma * x - decay * x0
@@ -46,13 +46,13 @@ def sample_unipc(
 ) -> torch.Tensor:
     """UniPC-2: a second-order predictor whose result is corrected by the evaluation that the next step needs anyway.
 
-    One evaluation a step; order 3 in ``lambda = -log sigma`` (theorem 3.1). The first step's predictor is
-    first-order, and a step to sigma 0 gives the estimate of x0.
+    One evaluation per step; order 3 in ``lambda = -log sigma`` (theorem 3.1). The first step's predictor is
+    first-order, and a step to sigma 0 returns the estimate of x0.
 
     Raises:
         InputError: for sigmas that do not strictly fall.
     """
-    last: tuple[Step, torch.Tensor, torch.Tensor] | None = None  # a step, x at its start and x0 there
+    last: tuple[Step, torch.Tensor, torch.Tensor] | None = None  # the last step, x at its start and x0 there
     older: tuple[float, torch.Tensor] | None = None  # sigma and x0 one evaluation before that
     for step in iterate_steps(sigmas):
         x0 = denoiser(x, step.sigma)
@@ -69,7 +69,7 @@ def sample_unipc(
             x = _advance(step, x, x0, slopes, ratios)
         predicted = x
         x = finish_step(callback, step, predicted)
-        if x is not predicted:  # a callback has put something else there: there is nothing to correct any more
+        if x is not predicted:  # a callback has replaced x: there is nothing left to correct
             last, older = None, (step.sigma, x0)
     return x
 

@@ -1,1 +1,1 @@
-"""Pictures in: from any source to upright RGB, and on to what CLIP takes."""
+"""Loads a picture from any source as upright RGB, and prepares it for CLIP."""

@@ -22,12 +22,12 @@ def image_from_array(array: np.ndarray) -> Image.Image:
         array: uint8 ``[H, W]`` or ``[H, W, 1]`` gray, ``[H, W, 3]`` **BGR**, or ``[H, W, 4]`` BGRA (alpha is dropped).
 
     Raises:
-        InputError: another dtype or shape, or no pixels.
+        InputError: the dtype or shape is wrong, or there are no pixels.
     """
     if array.dtype != np.uint8:
         raise InputError(
             f'An image array must be uint8 with values 0..255, found {array.dtype}. Convert it with '
-            f'`(array * 255).round().astype(numpy.uint8)` if it holds 0..1.'
+            f'`(array * 255).round().astype(numpy.uint8)` if its values are in 0..1.'
         )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(
@@ -35,7 +35,7 @@ def image_from_array(array: np.ndarray) -> Image.Image:
             f'{list(array.shape)}. Move the channels to the end and give one image at a time.'
         )
     if array.size == 0:
-        raise InputError(f'The image array has no pixels: its shape is {list(array.shape)}. Give at least one pixel.')
+        raise InputError(f'The image array has no pixels: its shape is {list(array.shape)}. It needs at least one.')
     if array.ndim == 2 or array.shape[2] == 1:
         return Image.fromarray(array.reshape(array.shape[:2]).copy()).convert('RGB')
     return Image.fromarray(np.ascontiguousarray(array[..., 2::-1]))
@@ -48,7 +48,8 @@ def image_from_tensor(tensor: torch.Tensor) -> Image.Image:
         tensor: ``[C, H, W]`` or ``[1, C, H, W]``, values in 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA, alpha dropped).
 
     Raises:
-        InputError: another dtype or shape, no pixels, NaN, infinity, or values more than 0.001 outside 0..1.
+        InputError: the dtype or shape is wrong, there are no pixels, or a value is NaN, infinite or more than 0.001
+            outside 0..1.
     """
     import torch
 
@@ -66,10 +67,10 @@ def image_from_tensor(tensor: torch.Tensor) -> Image.Image:
             f'{list(tensor.shape)}. Use `tensor.permute(2, 0, 1)` if the channels come last.'
         )
     if pixels.numel() == 0:
-        raise InputError(f'The image tensor has no pixels: its shape is {list(tensor.shape)}. Give at least one pixel.')
+        raise InputError(f'The image tensor has no pixels: its shape is {list(tensor.shape)}. It needs at least one.')
     pixels = pixels[:3].to('cpu', torch.float32)
     if not bool(torch.isfinite(pixels).all()):
-        raise InputError('The image tensor holds NaN or infinite values. Give finite values in 0..1.')
+        raise InputError('The image tensor contains NaN or infinite values. Give finite values in 0..1.')
     low, high = float(pixels.min()), float(pixels.max())
     if low < -_RANGE_SLACK or high > 1 + _RANGE_SLACK:
         raise InputError(

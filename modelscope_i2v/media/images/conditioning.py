@@ -1,4 +1,4 @@
-"""From a picture to the square that CLIP's image tower sees, exactly as the reference prepares it."""
+"""Prepares a picture as the square that CLIP's image tower sees, exactly as the original implementation does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 def crop_square(image: Image.Image, side: int) -> Image.Image:
     """Scale the shorter side of an RGB ``image`` to about ``side`` pixels and cut out the central square.
 
-    The reference floors the scaled sizes, so for many sizes the shorter side comes out as ``side - 1`` and the square
-    starts outside: its first row or column is black. The networks were conditioned on such squares; we keep them.
+    The original implementation rounds the scaled sizes down. So for many sizes the shorter side becomes ``side - 1``
+    and the square starts outside the picture: its first row or column is black. The networks were conditioned on such
+    squares, so we keep them.
 
-    Enlarging with Pillow's box filter means picking the source pixel under each target pixel's centre. Doing that for
-    the square alone spares the whole enlarged picture, which for 2001x3 pixels would take 500 MB.
+    Enlarging with Pillow's box filter means picking the source pixel under each target pixel's centre. We do this only
+    for the square. The whole enlarged picture would take 500 MB for 2001x3 pixels.
     """
     from PIL import Image
 
@@ -37,7 +38,7 @@ def crop_square(image: Image.Image, side: int) -> Image.Image:
 
 
 def _source_indices(start: int, count: int, enlarged: int, original: int) -> tuple[np.ndarray, np.ndarray]:
-    """Source pixels of the targets ``start .. start + count`` that exist, and which targets those are."""
+    """Source pixels of the targets ``start .. start + count`` that lie in the picture, and those targets' offsets."""
     targets = np.arange(start, start + count)
     inside = (targets >= 0) & (targets < enlarged)
     centres = (targets[inside] + 0.5) * (original / enlarged)
@@ -57,7 +58,7 @@ def pad_square(image: Image.Image, side: int, colour: tuple[int, int, int]) -> I
 
 
 def central_square(image: Image.Image, side: int) -> Image.Image:
-    """What the tower sees of an RGB ``image``, ``side`` x ``side``: a square of twice the side, bilinearly reduced."""
+    """What the tower sees of an RGB ``image``: a square of twice the side, bilinearly scaled to ``side`` x ``side``."""
     from PIL import Image
 
     return crop_square(image, 2 * side).resize((side, side), resample=Image.Resampling.BILINEAR)
@@ -75,9 +76,9 @@ def pixel_values(
     """The tower's input ``[1, 3, side, side]`` float32 for an RGB ``image``.
 
     Args:
-        fit: ``'crop'``, the reference: see :func:`central_square`; or ``'contain'``: the whole picture, padded with the
-            mean colour, which is zero after normalisation.
-        mean, std: of each channel in [0, 1].
+        fit: ``'crop'``, as in the original implementation (see :func:`central_square`), or ``'contain'``: the whole
+            picture, padded with the mean colour, which is zero after normalisation.
+        mean, std: mean and standard deviation of each channel, for values in [0, 1].
     """
     if fit == 'contain':
         square = pad_square(image, side, tuple(round(255 * value) for value in mean))  # type: ignore[arg-type]

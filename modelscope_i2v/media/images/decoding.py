@@ -1,4 +1,4 @@
-"""From an encoded image to upright RGB, with every way in which Pillow can refuse it told in plain words."""
+"""Decodes an image to upright RGB, with a clear message for every way in which Pillow can fail."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from modelscope_i2v.errors import InputError
 
-# Twice the size at which Pillow warns by default, the size at which it refuses. Held here as a number, so that a
-# program which lifts or lowers Pillow's global limit does not change what we accept.
+# The size at which Pillow raises by default, twice the size at which it warns. It is a fixed number here, so that a
+# program that changes Pillow's global limit does not change what we accept.
 MAX_PIXELS = 178_956_970
-# What Pillow's plugins raise on damaged files, found by corrupting files of every common format.
+# Exceptions that Pillow's plugins raise on damaged files. We found them by corrupting files of every common format.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -33,7 +33,7 @@ _BROKEN = (
 
 
 def is_image(file: BinaryIO) -> bool:
-    """Whether Pillow recognises the beginning of ``file``; the position is left at the start."""
+    """Whether Pillow recognises the beginning of ``file``. The position is reset to the start."""
     try:
         with Image.open(file):
             recognised = True
@@ -46,21 +46,21 @@ def is_image(file: BinaryIO) -> bool:
 
 
 def decode_image(file: BinaryIO, name: str) -> Image.Image:
-    """The first frame of an encoded image: mode 'RGB', turned upright as its EXIF data asks.
+    """The first frame of an encoded image: mode 'RGB', turned upright according to its EXIF data.
 
     Args:
         file: a readable, seekable binary file at its start.
-        name: what messages call it.
+        name: the name that messages use for it.
 
     Raises:
-        InputError: not an image, damaged or cut off, empty, or of more than ``MAX_PIXELS`` pixels.
+        InputError: the file is not an image, is damaged, cut off or empty, or has more than ``MAX_PIXELS`` pixels.
     """
     try:
         with Image.open(file) as image:
             _check_size(image, name)
             if image.format == 'EPS':
                 # Pillow would run Ghostscript, a program interpreter, on the file.
-                raise InputError(f'{name} is PostScript, which is not opened. Convert it to PNG or JPEG.')
+                raise InputError(f'{name} is PostScript, which is not supported. Convert it to PNG or JPEG.')
             return upright_rgb(image, name)
     except InputError:
         raise
@@ -76,7 +76,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
     """A new image: ``image`` turned upright by its EXIF orientation and converted to 'RGB' (alpha is dropped).
 
     Raises:
-        InputError: the image has no pixels, more than ``MAX_PIXELS``, or cannot be decoded or converted.
+        InputError: the image has no pixels or more than ``MAX_PIXELS``, or it cannot be decoded or converted.
     """
     _check_size(image, name)
     try:
@@ -90,7 +90,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) .. 8; from 5 on width and height change places."""
+    """The EXIF orientation, 1 (upright) .. 8. From 5 on, width and height are swapped."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _BROKEN:

@@ -1,4 +1,4 @@
-"""Any image a user may hand over, as an upright RGB image."""
+"""Loads any image that a user may pass, as an upright RGB image."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _ACCEPTED = (
 
 
 def load_image(source: Any) -> Image.Image:
-    """Any accepted image as a new PIL image of mode 'RGB'; ``source`` itself is never changed.
+    """Load any accepted image as a new PIL image of mode 'RGB'. ``source`` itself is never changed.
 
-    EXIF orientation is applied. Alpha is dropped, not composited. Of several frames the first is taken (of an open PIL
-    image the current one).
+    EXIF orientation is applied. Alpha is dropped, not composited. If there are several frames, the first one is used
+    (or the current one, if ``source`` is an open PIL image).
 
     Args:
         source: a path, an ``http(s)://`` or ``file://`` URL, a data URI, a bare base64 string, bytes, a PIL image, a
-            uint8 array ``[H, W]``, ``[H, W, 1]``, ``[H, W, 3]`` (**BGR**, as ModelScope has it) or ``[H, W, 4]``
+            uint8 array ``[H, W]``, ``[H, W, 1]``, ``[H, W, 3]`` (**BGR**, as in ModelScope) or ``[H, W, 4]``
             (BGRA), or a floating point tensor ``[C, H, W]`` or ``[1, C, H, W]`` with values 0..1 (C = 1, 3 RGB or 4).
 
     Raises:
-        InputError: the source is missing, not an image, damaged, too large, or of a wrong type, shape or range.
+        InputError: the source is missing, not an image, damaged, too large, or of the wrong type, shape or range.
     """
     if isinstance(source, str):
         return _from_text(source)
@@ -51,7 +51,7 @@ def load_image(source: Any) -> Image.Image:
 
     if isinstance(source, torch.Tensor):
         return image_from_tensor(source)
-    raise InputError(f'An image cannot be a {type(source).__name__}. Give {_ACCEPTED}.')
+    raise InputError(f'Cannot load an image from an object of type {type(source).__name__}. Give {_ACCEPTED}.')
 
 
 def _from_text(text: str) -> Image.Image:
@@ -69,7 +69,7 @@ def _from_text(text: str) -> Image.Image:
         if decoded is not None and is_image(io.BytesIO(decoded)):
             return _from_bytes(decoded, 'The image given as base64')
         if '://' in text:
-            raise InputError(f'The address {shown(text)} is of an unknown kind. Use http, https or file.')
+            raise InputError(f'The address {shown(text)} has an unknown scheme. Use http, https or file.')
     return _from_file(text)
 
 
@@ -78,10 +78,10 @@ def _from_file(path: str) -> Image.Image:
     if not path:
         raise InputError(f'The path of the image is empty. Give {_ACCEPTED}.')
     try:
-        # Looked at before it is opened: opening a named pipe would wait for ever.
+        # Check before opening: opening a named pipe would block forever.
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
-            raise InputError(f'{name} is a folder. Give one image file in it.')
+            raise InputError(f'{name} is a folder. Give one image file inside it.')
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f'{name} is not a regular file. Give an image file, or its bytes.')
         if status.st_size == 0:

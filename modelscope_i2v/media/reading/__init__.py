@@ -1,1 +1,1 @@
-"""Videos in: from any source to a stream of upright RGB frames with their times."""
+"""Reads a video from any source as a stream of upright RGB frames with their times."""

@@ -1,4 +1,4 @@
-"""Opening video files for reading, safely: no URL, pattern or playlist tricks, errors in plain words."""
+"""Opens video files safely for reading: no URL, pattern or playlist tricks, and clear error messages."""
 
 from __future__ import annotations
 
@@ -17,36 +17,38 @@ if TYPE_CHECKING:
 
 # FFmpeg reads single images as one-frame videos, and renders text as terminal output.
 _NOT_VIDEOS = ('image2', 'tty')
-# Still pictures in MP4's clothes: AVIF and HEIF.
+# Still pictures in an MP4-like container: AVIF and HEIF.
 _PICTURE_BRANDS = ('avif', 'heic', 'heix', 'mif1')
 
 
 @contextmanager
 def open_container(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The opened file and its first real video stream (cover pictures of music do not count).
+    """Open a video file. Yields it with its first real video stream (cover pictures of music files do not count).
 
     Raises:
-        InputError: missing, not a regular file, empty, not a video, or FFmpeg fails on it inside the ``with`` block.
+        InputError: the file is missing, not a regular file, empty or not a video, or FFmpeg fails on it inside the
+            ``with`` block.
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise InputError(f'A video file must be given as a path, found a {type(path).__name__}.')
+        raise InputError(f'A video file must be given as a path, found {type(path).__name__}.')
     name = video_file_name(path)
     with _told(name), open_input(checked_file(path), name) as container:
         yield container, video_stream(container, name)
 
 
 def open_input(source: Path | BinaryIO, name: str) -> InputContainer:
-    """FFmpeg's view of a file (see ``checked_file``) or of a readable, seekable binary stream at its start.
+    """Open a file (see ``checked_file``) or a readable, seekable binary stream at its start with FFmpeg.
 
-    The result is a context manager that closes it; what is raised inside the ``with`` block passes as it is.
+    The result is a context manager that closes the file. Exceptions raised inside the ``with`` block pass through
+    unchanged.
 
     Raises:
-        InputError: FFmpeg cannot make anything of it. ``name`` is what messages call it.
+        InputError: FFmpeg cannot read it. The message calls it ``name``.
     """
     import av
 
-    # Playlists may name other files and addresses: from a file on disk nothing but files is followed, from a stream,
-    # which may come from anybody, nothing at all. Foreign tags may be in any encoding.
+    # Playlists may refer to other files and addresses. A file on disk may refer only to files. A stream may come from
+    # anybody, so it may not refer to anything. Tags written by other programs may be in any encoding.
     followed = 'file' if isinstance(source, Path) else 'none'
     file = file_url(source) if isinstance(source, Path) else source
     with _told(name):
@@ -54,31 +56,31 @@ def open_input(source: Path | BinaryIO, name: str) -> InputContainer:
 
 
 def checked_file(path: str | bytes | os.PathLike[str]) -> Path:
-    """The absolute path of a video file that is there and not empty.
+    """The absolute path of a video file, which must exist and not be empty.
 
     Raises:
-        InputError: missing, not a regular file, empty, or no possible name.
+        InputError: the file is missing, not a regular file or empty, or its name is invalid.
     """
     name = video_file_name(path)
     with _told(name):
         location = Path(os.fsdecode(path))
         if location.is_dir():
-            raise InputError(f'{name} is a folder. Give one video file in it.')
+            raise InputError(f'{name} is a folder. Give one video file inside it.')
         if location.exists() and not location.is_file():
             raise InputError(f'{name} is not a regular file. Give a video file.')
         if location.stat().st_size == 0:
-            raise InputError(f'{name} is empty (zero bytes). Write or download it again.')
+            raise InputError(f'{name} is empty (zero bytes). Save or download it again.')
         return location.absolute()
 
 
 def video_file_name(path: str | bytes | os.PathLike[str]) -> str:
-    """What messages call the video file at ``path``."""
+    """The name that messages use for the video file at ``path``."""
     return f'The video file {shown(os.fsdecode(path), limit=400)}'
 
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:
-    """Turn what FFmpeg and the file system raise into ``InputError``."""
+    """Turn errors of FFmpeg and the file system into ``InputError``."""
     import av
 
     try:
@@ -89,13 +91,13 @@ def _told(name: str) -> Iterator[None]:
         raise InputError(f'{name} does not exist. Check the path (looked for it in {Path.cwd()}).') from error
     except (OSError, ValueError, av.error.FFmpegError) as error:
         raise InputError(
-            f'{name} cannot be read as a video ({reason_of(error)}). It may be damaged, incomplete or of another kind: '
-            f'give an MP4, MOV, WebM or AVI file.'
+            f'{name} cannot be read as a video ({reason_of(error)}). It may be damaged, incomplete or in an '
+            f'unsupported format. Give an MP4, MOV, WebM or AVI file.'
         ) from error
 
 
 def file_url(path: Path) -> str:
-    """``path`` as FFmpeg takes it literally, whatever characters it holds (``:``, ``%d``, a leading dash)."""
+    """A URL for ``path`` that FFmpeg takes literally, even with special characters (``:``, ``%d``, a leading dash)."""
     return f'file:{path.absolute()}'
 
 
@@ -103,7 +105,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The first real video stream of an opened file.
 
     Raises:
-        InputError: a picture, only sound, or encoded in a way that cannot be decoded here.
+        InputError: the file is a picture, has only sound, or uses a codec that cannot be decoded here.
     """
     from av.stream import Disposition
 
@@ -111,18 +113,18 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     brand = container.metadata.get('major_brand', '')
     if kind.endswith('_pipe') or kind in _NOT_VIDEOS or brand in _PICTURE_BRANDS:
         raise InputError(
-            f'{name} is not a video (FFmpeg takes it for {brand or kind!r}). Give a video file; a picture is animated '
-            f'by image-to-video first.'
+            f'{name} is not a video (FFmpeg identifies it as {brand or kind!r}). Give a video file. To animate a '
+            f'picture, use image-to-video first.'
         )
     real = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     for stream in real:
         if stream.codec_context is not None:
             return stream
     if real:
-        raise InputError(f'{name} is encoded in a way that cannot be decoded here. Convert it to H.264 in MP4.')
-    raise InputError(f'{name} has no video stream. Give a file that holds pictures, not only sound.')
+        raise InputError(f'{name} uses a codec that cannot be decoded here. Convert it to H.264 in MP4.')
+    raise InputError(f'{name} has no video stream. Give a file that contains video, not only sound.')
 
 
 def reason_of(error: Exception) -> str:
-    """The short form of a system's or FFmpeg's error, without the file name."""
+    """The reason in an error of the system or of FFmpeg, without the file name."""
     return getattr(error, 'strerror', None) or str(error)

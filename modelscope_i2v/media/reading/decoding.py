@@ -1,4 +1,4 @@
-"""Decoding the frames of an opened video, with everything that can be wrong in the middle of it told."""
+"""Decodes the frames of an opened video and reports any damage in the middle of it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Seconds by which a header that tells a duration, not a number of frames, may exceed the end of the last one: headers
-# round, and the last frame of a variable rate may be said to stay longer than the decoder knows.
+# Some headers give a duration instead of a frame count. It may exceed the end of the last frame by this many seconds:
+# headers round, and at a variable rate a header may show the last frame for longer than the decoder knows.
 _MISSING = 0.25
 
 
 def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
-    """All frames in the order in which they are shown.
+    """All frames in display order.
 
-    Recordings of broadcasts begin in the middle of something: what cannot be decoded before the first frame is passed
-    over. After that nothing is: a shortened video would have the wrong length. Frames that the decoder could mend are
-    taken, with a warning.
+    Recordings of broadcasts may begin in the middle of a group of frames, so packets that cannot be decoded before the
+    first frame are skipped. After that nothing is skipped: a shortened video would have the wrong length. Frames that
+    the decoder could repair are used, with a warning.
 
     Raises:
-        InputError: damaged or cut off (with the number of the first frame that is lost), or not one frame.
+        InputError: the video is damaged or cut off (the message gives the number of the first lost frame), or no frame
+            can be decoded.
     """
     import av
 
@@ -52,7 +53,7 @@ def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> 
             for frame in frames:
                 if frame.is_corrupt and not mended:
                     mended = True
-                    _log.warning('%s: frame %d is damaged and was mended by the decoder.', name, count)
+                    _log.warning('%s: frame %d is damaged and was repaired by the decoder.', name, count)
                 yield frame
                 count += 1
                 end = _end(frame)
@@ -62,34 +63,37 @@ def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> 
             raise _damaged(name, count, problem) from error
     if not count:
         raise InputError(
-            f'{name} holds no frames that can be decoded{problem}. Write or download it again, or convert it to H.264 '
-            f'in MP4.'
+            f'{name} has no frames that can be decoded{problem}. Save or download it again, or convert it to H.264 in '
+            f'MP4.'
         )
     if promised > 0 or end < (_declared_end(stream, container) or 0) - _MISSING:
         raise _damaged(name, count, '')
 
 
 def seconds_of(frame: av.VideoFrame) -> Fraction | None:
-    """When ``frame`` is shown, on the file's own clock, in seconds."""
+    """The time at which ``frame`` is shown, in seconds on the file's own clock."""
     return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
 
 
 def _damaged(name: str, count: int, problem: str) -> InputError:
     return InputError(
-        f'{name} is damaged or cut off: frame {count} cannot be read{problem}, the frames before it can. Write or '
-        f'download it again, or use what is left: num_frames={count}.'
+        f'{name} is damaged or cut off: frame {count} cannot be read{problem}, but the frames before it can. Save or '
+        f'download it again, or use only the readable frames: num_frames={count}.'
     )
 
 
 def _promised(stream: VideoStream, container: InputContainer) -> int:
-    """How many packets an MP4's index lists; edit lists are applied to it already, unlike to its frame count."""
+    """The number of packets in an MP4's index. Unlike the frame count, the index already reflects edit lists."""
     if 'mp4' not in container.format.name:
         return 0
     return sum(entry.size > 0 for entry in stream.index_entries)
 
 
 def _declared_end(stream: VideoStream, container: InputContainer) -> float | None:
-    """The end of the video in seconds, where the beginning of the file tells it without regard to what follows."""
+    """The end of the video in seconds, if the beginning of the file states it independently of the data that follows.
+
+    None otherwise.
+    """
     import av
 
     if container.format.name == 'avi' and stream.frames and stream.average_rate:
@@ -101,7 +105,7 @@ def _declared_end(stream: VideoStream, container: InputContainer) -> float | Non
     try:
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     except ValueError:
-        # The duration of the whole may be that of the sound.
+        # The duration of the whole file may be the duration of the sound.
         alone = len(container.streams) == 1
         return container.duration / av.time_base if alone and container.duration else None
 

@@ -1,4 +1,4 @@
-"""Videos in files, in memory as encoded bytes, or behind a web address."""
+"""Videos in files, in memory as encoded bytes, or at a web address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_DOWNLOAD = 2 * 2**30
 _DOWNLOAD_DEADLINE = 3600.0
 
-#: Opens the encoded data once more: a path, or a stream at its start.
+#: Opens the encoded data again. Yields a path, or a stream at its start.
 Reopen = Callable[[], AbstractContextManager[Path | BinaryIO]]
 
 
@@ -36,7 +36,7 @@ class EncodedVideo(VideoSource):
     """A video that FFmpeg decodes.
 
     Attributes:
-        start: when the first frame is shown on the file's own clock, in seconds; sound is measured against it.
+        start: the time of the first frame in seconds on the file's own clock. Times of the sound are relative to it.
     """
 
     start: Fraction
@@ -44,10 +44,10 @@ class EncodedVideo(VideoSource):
 
     @contextmanager
     def opened(self) -> Iterator[InputContainer]:
-        """The file, opened once more. What is raised inside the ``with`` block passes as it is.
+        """Open the file again. Exceptions raised inside the ``with`` block pass through unchanged.
 
         Raises:
-            InputError: it has gone or changed.
+            InputError: the file no longer exists or has changed.
         """
         with _opened(self.reopen, self.name) as container:
             yield container
@@ -60,38 +60,39 @@ class EncodedVideo(VideoSource):
                 pixels = upright_pixels(frame)
                 if pixels.shape[:2] != (self.height, self.width):
                     raise InputError(
-                        f'{self.name} changes its size: frame {index} has {pixels.shape[1]} x {pixels.shape[0]} pixels,'
-                        f' those before it {self.width} x {self.height}. Convert it to one size first.'
+                        f'{self.name} has frames of different sizes: frame {index} has {pixels.shape[1]} x '
+                        f'{pixels.shape[0]} pixels, the frames before it have {self.width} x {self.height}. Convert '
+                        f'all frames to the same size first.'
                     )
                 stamp = seconds_of(frame)
                 elapsed = time + step if stamp is None else stamp - self.start
-                # Damaged or missing time stamps: the frame follows the one before it at the average pace.
+                # If the time stamp is damaged or missing, the frame follows the previous one at the average rate.
                 time = elapsed if elapsed > time else time + step
                 yield TimedFrame(pixels, time)
 
 
 def open_file(path: str | os.PathLike[str]) -> EncodedVideo:
-    """The video in a file.
+    """Open the video in a file.
 
     Raises:
-        InputError: missing, not a video, or not one frame of it can be decoded.
+        InputError: the file is missing or not a video, or none of its frames can be decoded.
     """
     location = checked_file(path)
     return _probe(lambda: nullcontext(location), video_file_name(path))
 
 
 def open_bytes(data: bytes, name: str) -> EncodedVideo:
-    """The video whose encoded ``data`` is in memory; errors as in ``open_file``."""
+    """Open the video whose encoded ``data`` is in memory. Raises the same errors as ``open_file``."""
     if not data:
         raise InputError(f'{name} is empty (zero bytes). Give the whole content of a video file.')
     return _probe(lambda: io.BytesIO(data), name)
 
 
 def open_url(url: str) -> EncodedVideo:
-    """The video behind an http(s) address, kept in a temporary file as long as the result lives.
+    """Open the video at an http(s) address. A temporary file holds it for as long as the result exists.
 
     Raises:
-        InputError: the download fails or is larger than ``MAX_DOWNLOAD`` bytes, or as in ``open_file``.
+        InputError: the download fails or is larger than ``MAX_DOWNLOAD`` bytes, or ``open_file`` would raise.
     """
     from modelscope_i2v.media.download import download_to
 
@@ -106,7 +107,7 @@ def open_url(url: str) -> EncodedVideo:
 
 
 class _TemporaryFile:
-    """Removes the file when nobody holds it any more."""
+    """Deletes the file once nothing refers to this object any more."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -128,7 +129,7 @@ def _opened(reopen: Reopen, name: str) -> Iterator[InputContainer]:
 
 
 def _probe(reopen: Reopen, name: str) -> EncodedVideo:
-    """Decode the first frame: only it tells how the video is turned, and whether it can be decoded at all."""
+    """Decode the first frame. Only this shows how the video is rotated, and whether it can be decoded at all."""
     with _opened(reopen, name) as container:
         stream = video_stream(container, name)
         with closing(decode_frames(container, stream, name)) as frames:  # type: ignore[type-var]

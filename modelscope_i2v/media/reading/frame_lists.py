@@ -1,4 +1,4 @@
-"""Videos whose frames are in memory: lists of images, arrays and tensors. They have neither clock nor sound."""
+"""Videos whose frames are in memory: lists of images, arrays and tensors. They have no time stamps and no sound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameList(VideoSource):
-    """``count`` frames, of which ``frame(index)`` gives each as uint8 RGB ``[H, W, 3]``, a new array every time."""
+    """``count`` frames. ``frame(index)`` returns one of them as uint8 RGB ``[H, W, 3]``, a new array every time."""
 
     count: int
     frame: Callable[[int], np.ndarray] = field(repr=False)
@@ -32,10 +32,10 @@ class FrameList(VideoSource):
 
 
 def images_as_video(images: Sequence[Image.Image]) -> FrameList:
-    """PIL images of any mode, each turned upright and converted to RGB when its turn comes.
+    """PIL images of any mode as a video. Each image is turned upright and converted to RGB when it is read.
 
     Raises:
-        InputError: no images, something else than a PIL image, or images of different sizes.
+        InputError: there are no images, they differ in size, or the list holds something other than PIL images.
     """
     name = 'The list of images'
     if not images:
@@ -43,8 +43,8 @@ def images_as_video(images: Sequence[Image.Image]) -> FrameList:
     for index, image in enumerate(images):
         if not isinstance(image, Image.Image):
             raise InputError(
-                f'{name} holds a {type(image).__name__} at position {index}. Give PIL images, or one uint8 RGB array '
-                f'[F, H, W, 3].'
+                f'{name} has a value of type {type(image).__name__} at position {index}. Give PIL images, or one uint8 '
+                f'RGB array [F, H, W, 3].'
             )
     size = _upright_size(images[0])
     for index, image in enumerate(images):
@@ -53,10 +53,10 @@ def images_as_video(images: Sequence[Image.Image]) -> FrameList:
 
 
 def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
-    """A uint8 RGB array or tensor ``[F, H, W, 3]`` on any device.
+    """A uint8 RGB array or tensor ``[F, H, W, 3]`` on any device, as a video.
 
     Raises:
-        InputError: another dtype or shape, or no pixels.
+        InputError: the dtype or shape is wrong, or there are no pixels.
     """
     kind = 'array' if isinstance(array, np.ndarray) else 'tensor'
     name = f'The video {kind}'
@@ -77,7 +77,7 @@ def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
 def _in_memory(name: str, count: int, size: tuple[int, int], frame: Callable[[int], np.ndarray]) -> FrameList:
     width, height = size
     if not width * height:
-        raise InputError(f'{name} has frames of {width} x {height} pixels. Give at least one pixel.')
+        raise InputError(f'{name} has frames of {width} x {height} pixels. A frame needs at least one pixel.')
     return FrameList(
         name=name,
         width=width,
@@ -105,6 +105,6 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 def _check_size(name: str, index: int, found: tuple[int, ...], expected: tuple[int, int]) -> None:
     if found != expected:
         raise InputError(
-            f'{name} changes its size: frame {index} has {found[0]} x {found[1]} pixels, those before it '
-            f'{expected[0]} x {expected[1]}. Scale all to one size.'
+            f'{name} has frames of different sizes: frame {index} has {found[0]} x {found[1]} pixels, the frames '
+            f'before it have {expected[0]} x {expected[1]}. Scale all frames to the same size.'
         )

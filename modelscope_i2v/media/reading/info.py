@@ -1,4 +1,4 @@
-"""What a video file says about itself: sizes, rates, and how it was made."""
+"""Reads facts about a video file: sizes, rates and how it was made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Facts about a video file: sizes in pixels, ``fps`` in frames a second, ``duration`` in seconds."""
+    """Facts about a video file: sizes in pixels, ``fps`` in frames per second, ``duration`` in seconds."""
 
     path: str
     width: int
@@ -31,16 +31,16 @@ class VideoInfo:
 
 
 def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
-    """Look into a video file. Frames are decoded and counted only where the header does not say how many there are.
+    """Inspect a video file. Frames are decoded and counted only if the header does not give their number.
 
     Raises:
-        InputError: the file is missing, unreadable, not a video, or holds no frames.
+        InputError: the file is missing, unreadable or not a video, or has no frames.
     """
     with open_container(path) as (container, stream):
         context = stream.codec_context
         frames = stream.frames or sum(1 for _ in container.decode(stream))
         if frames == 0 or context.width == 0 or context.height == 0:
-            raise InputError(f'The video file {os.fsdecode(path)!r} holds no frames. Write or download it again.')
+            raise InputError(f'The video file {os.fsdecode(path)!r} has no frames. Save or download it again.')
         duration = _duration(container, stream)
         rate = stream.average_rate or stream.guessed_rate
         fps = float(rate) if rate else (frames / duration if duration else 0.0)
@@ -66,9 +66,9 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
 
 
 def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The recipe that a video carries, one dict a stage, entries of newer versions as they are.
+    """The recipe stored in a video, one dict per stage. Entries of newer versions are returned unchanged.
 
-    Returns an empty list when the video carries no recipe: no comment, or a comment that somebody else wrote.
+    Returns an empty list if the video has no recipe: it has no comment, or another program wrote the comment.
 
     Raises:
         InputError: the file is missing, unreadable or not a video.

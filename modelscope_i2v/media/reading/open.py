@@ -1,4 +1,4 @@
-"""Any video a user may hand over, as a stream of frames."""
+"""Opens any video that a user may pass, as a stream of frames."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ACCEPTED = (
     'a path, an http(s) or file URL, a data URI, a base64 string, bytes, a list of PIL images or a uint8 RGB array '
     '[F, H, W, 3]'
 )
-# No video is shorter; a file name without a dot may happen to be valid base64.
+# In bytes; no video is shorter. It matters because a file name without a dot may happen to be valid base64.
 _SHORTEST_VIDEO = 100
 
 
 def open_video(source: Any) -> VideoSource:
-    """Any accepted video, ready to be read as often as wanted; ``source`` itself is never changed.
+    """Open any accepted video. It can be read any number of times; ``source`` itself is never changed.
 
     Args:
         source: a path, an ``http(s)://`` or ``file://`` URL, a data URI, a bare base64 string, the bytes of a video
             file, a list or tuple of PIL images of one size, or a uint8 **RGB** array or tensor ``[F, H, W, 3]``.
 
     Raises:
-        InputError: the source is missing, not a video, damaged at its beginning, or of a wrong type, shape or range.
+        InputError: the source is missing, not a video, damaged at its beginning, or of the wrong type, shape or range.
     """
     if isinstance(source, str):
         return _from_text(source)
@@ -42,11 +42,11 @@ def open_video(source: Any) -> VideoSource:
         return open_bytes(bytes(source), 'The video given as bytes')
     if isinstance(source, (list, tuple)):
         return images_as_video(source)
-    # A tensor cannot be there before torch is.
+    # If torch has not been imported, the source cannot be a tensor.
     torch = sys.modules.get('torch')
     if isinstance(source, np.ndarray) or (torch is not None and isinstance(source, torch.Tensor)):
         return array_as_video(source)
-    raise InputError(f'A video cannot be a {type(source).__name__}. Give {_ACCEPTED}.')
+    raise InputError(f'Cannot open a video from an object of type {type(source).__name__}. Give {_ACCEPTED}.')
 
 
 def _from_text(text: str) -> VideoSource:
@@ -64,5 +64,5 @@ def _from_text(text: str) -> VideoSource:
         if decoded is not None and len(decoded) >= _SHORTEST_VIDEO:
             return open_bytes(decoded, 'The video given as base64')
         if '://' in text:
-            raise InputError(f'The address {shown(text)} is of an unknown kind. Use http, https or file.')
+            raise InputError(f'The address {shown(text)} has an unknown scheme. Use http, https or file.')
     return open_file(text)

@@ -1,4 +1,4 @@
-"""What every video to read offers, wherever its frames come from."""
+"""The interface of every video to read, wherever its frames come from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 class TimedFrame:
     """One frame: ``pixels`` uint8 RGB ``[H, W, 3]``, upright, and ``time`` in seconds since the first frame, if known.
 
-    The times of one video rise strictly from 0.
+    The times of one video start at 0 and strictly increase.
     """
 
     pixels: np.ndarray
@@ -24,15 +24,15 @@ class TimedFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSource(ABC):
-    """A video to read, as often as wanted; nothing stays open between readings.
+    """A video that can be read any number of times. Nothing stays open between reads.
 
     Attributes:
-        name: what messages call it.
-        width, height: pixels of a frame as it is shown, upright.
-        aspect: shown width by shown height; differs from ``width / height`` where pixels are not square.
-        fps: average frames a second; None where there is no clock (images and arrays).
+        name: the name that messages use for the video.
+        width, height: size of a frame in pixels as displayed, upright.
+        aspect: displayed width divided by displayed height; differs from ``width / height`` if pixels are not square.
+        fps: average frames per second; None if there are no time stamps (images and arrays).
         has_sound: whether there is an audio track.
-        recipe: how the video was made, one dict a stage (see ``reading.info.read_recipe``); empty where unknown.
+        recipe: how the video was made, one dict per stage (see ``reading.info.read_recipe``); empty if unknown.
     """
 
     name: str
@@ -45,8 +45,8 @@ class VideoSource(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[TimedFrame]:
-        """The frames from the first to the last, read or decoded anew at every call, one in memory at a time.
+        """The frames from first to last. Every call reads or decodes them again, with one frame in memory at a time.
 
         Raises:
-            InputError: at the frame that cannot be read or differs in size.
+            InputError: on reaching a frame that cannot be read or differs in size.
         """

@@ -1,4 +1,4 @@
-"""From a decoded picture to upright RGB pixels."""
+"""Converts a decoded frame to upright RGB pixels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def upright_pixels(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 RGB ``[H, W, 3]``, turned and mirrored as the file asks.
+    """The frame as uint8 RGB ``[H, W, 3]``, rotated and mirrored as the file specifies.
 
-    Colours are converted as OpenCV, with which the reference reads videos, converts them, to the bit: by the matrix
-    and range that the file declares, BT.601 and limited where it is silent. Transparency is dropped.
+    Colours match OpenCV bit for bit; the original implementation reads videos with it. They are converted with the
+    matrix and range that the file declares, or BT.601 and limited range if it declares none. Transparency is dropped.
     """
     from av.video.reformatter import Interpolation
 
@@ -26,12 +26,12 @@ def upright_pixels(frame: av.VideoFrame) -> np.ndarray:
     if is_turned(frame):
         rgb = rgb.transpose(1, 0, 2)
         across, down = across[::-1], down[::-1]
-    # What is left are the diagonals: where each is negative, that axis runs backwards.
+    # Only the diagonal is left. If an entry is negative, its axis runs backwards.
     return np.ascontiguousarray(rgb[:: -1 if down[1] < 0 else 1, :: -1 if across[0] < 0 else 1])
 
 
 def is_turned(frame: av.VideoFrame) -> bool:
-    """Whether rows of the coded picture are shown as columns: a quarter turn, with or without mirroring."""
+    """Whether rows of the coded picture are displayed as columns: a quarter turn, with or without mirroring."""
     matrix = display_matrix(frame)
     return matrix is not None and abs(matrix[0, 1]) > abs(matrix[0, 0])
 

@@ -1,1 +1,1 @@
-"""The sound track that a video takes along."""
+"""Carries the sound of a video over into a new video."""

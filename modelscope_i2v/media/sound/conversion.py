@@ -1,4 +1,4 @@
-"""The sound of a video as packets for an MP4: taken over as they are, or converted to AAC."""
+"""The sound of a video as packets for an MP4: copied unchanged, or converted to AAC."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
 
-#: Codecs that MP4 holds and players take; all others are converted.
+#: Codecs that MP4 can hold and players support. All others are converted.
 COPIED = ('aac', 'mp3', 'opus', 'flac', 'ac3', 'eac3', 'alac')
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _LAYOUTS = {1: 'mono', 6: '5.1'}
 _BITS_A_CHANNEL = 96_000
-# AAC holds at most six bits a sample; asking for more only brings a complaint.
+# AAC holds at most six bits per sample. Asking for more only causes a warning.
 _BITS_A_SAMPLE = 4
-# Gaps and overlaps in the time stamps are filled with silence or cut out, from 20 ms on.
+# Gaps in the time stamps are filled with silence and overlaps are cut out, if they are 20 ms or longer.
 _FOLLOW_TIME_STAMPS = {'async': '1', 'min_hard_comp': '0.02'}
 
 
 @dataclass(frozen=True)
 class OpenSound:
-    """The audio ``stream`` of an opened ``container`` whose video starts at ``zero`` seconds.
+    """The audio ``stream`` of an opened ``container``. The video starts at the time ``zero``, in seconds.
 
-    ``damaged`` is called once with the time, in seconds from there, near which something cannot be decoded.
+    ``damaged`` is called once, when a packet cannot be decoded, with the approximate time in seconds after ``zero``.
     """
 
     container: InputContainer
@@ -39,12 +39,12 @@ class OpenSound:
 
     @property
     def tick(self) -> Fraction:
-        """Seconds in which the stream counts."""
+        """The time unit of the stream, in seconds."""
         return self.stream.time_base or Fraction(1, 1000)
 
 
 def copied(sound: OpenSound, output: OutputContainer) -> tuple[AudioStream, Iterator[SoundPacket]]:
-    """A new track of ``output`` and the packets of ``sound`` for it, unchanged."""
+    """Add a track to ``output``. Returns it and the packets of ``sound`` for it, unchanged."""
     return output.add_stream_from_template(sound.stream), _copied(sound)
 
 
@@ -58,7 +58,7 @@ def _copied(sound: OpenSound) -> Iterator[SoundPacket]:
             if not packet.size or packet.pts is None:
                 continue
             start, duration = packet.pts * tick - sound.zero, (packet.duration or 0) * tick
-            # Containers that count in milliseconds round; what fits into that is taken to be without a seam.
+            # Containers that count in milliseconds round. Packets are contiguous if they are within that rounding.
             if exact and abs(duration - exact) < tick:
                 duration = exact
             if expected is not None and abs(start - expected) <= tick:
@@ -73,7 +73,7 @@ def _copied(sound: OpenSound) -> Iterator[SoundPacket]:
 
 
 def encoded(sound: OpenSound, output: OutputContainer) -> tuple[AudioStream, Iterator[SoundPacket]]:
-    """A new AAC track of ``output`` and packets for it, encoded from ``sound``."""
+    """Add an AAC track to ``output``. Returns it and packets for it, encoded from ``sound``."""
     context = sound.stream.codec_context
     rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
     layout = _LAYOUTS.get(context.channels, 'stereo')
@@ -89,7 +89,7 @@ def _encoded(frames: Iterator[AudioFrame], track: AudioStream) -> Iterator[Sound
 
 
 def _resampled(frames: Iterator[AudioFrame], track: AudioStream) -> Iterator[AudioFrame | None]:
-    """What ``track`` encodes, without gaps; None at the end, which tells the encoder to finish."""
+    """The frames for ``track`` to encode, without gaps. The last item is None and tells the encoder to finish."""
     from av.audio.resampler import AudioResampler
 
     context = track.codec_context
@@ -101,7 +101,7 @@ def _resampled(frames: Iterator[AudioFrame], track: AudioStream) -> Iterator[Aud
 
 
 def _decoded(sound: OpenSound) -> Iterator[AudioFrame]:
-    """Samples from the first frame of the video on, time stamps counted from there; what is damaged is passed over."""
+    """Samples from the first frame of the video on, with time stamps relative to it. Damaged packets are skipped."""
     import av
 
     expected = Fraction(0)

@@ -1,4 +1,4 @@
-"""Packets of sound on their way into an MP4, and whether it takes them."""
+"""Sound packets for an MP4, and a check whether MP4 accepts them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SoundPacket:
-    """An FFmpeg packet; ``start`` and ``duration`` in seconds, counted from the first frame of the video."""
+    """An FFmpeg packet. ``start`` is in seconds from the first frame of the video, ``duration`` in seconds."""
 
     packet: Any
     start: Fraction
@@ -28,7 +28,7 @@ class SoundPacket:
 
 
 def stamped(sound: SoundPacket, duration: Fraction, stream: AudioStream) -> Packet[AudioStream]:
-    """The packet of ``sound``, changed to belong to ``stream``, timed in samples."""
+    """The packet of ``sound``, changed in place: it belongs to ``stream`` and counts time in samples."""
     rate = stream.codec_context.sample_rate
     packet: Packet[AudioStream] = sound.packet
     packet.stream = stream
@@ -40,10 +40,11 @@ def stamped(sound: SoundPacket, duration: Fraction, stream: AudioStream) -> Pack
 
 @contextmanager
 def rehearsal(stream: AudioStream) -> Iterator[Callable[[SoundPacket], bool]]:
-    """A function that tells whether an MP4 takes a packet of ``stream``.
+    """Yield a function that returns whether an MP4 accepts a packet of ``stream``.
 
-    FFmpeg parses the packets of some codecs and refuses damaged ones, but where there are frames, too, it does so some
-    packets later, when the file is spoilt. So each packet is first written to an MP4 of its own that nobody keeps.
+    FFmpeg parses the packets of some codecs and rejects damaged ones. If there are video frames too, it rejects them a
+    few packets late, when the file is already ruined. So each packet is first written to a separate MP4, which is
+    thrown away.
     """
     import av
 
@@ -66,7 +67,7 @@ def rehearsal(stream: AudioStream) -> Iterator[Callable[[SoundPacket], bool]]:
 
 
 class _Nowhere(io.RawIOBase):
-    """A file that forgets what is written to it."""
+    """A file that discards everything written to it."""
 
     def __init__(self) -> None:
         self._position = self._end = 0

@@ -1,4 +1,4 @@
-"""Taking the sound of a video along into a new MP4, in step with its frames."""
+"""Carries the sound of a video over into a new MP4, in sync with its frames."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Decoders need some sound from before the first sample to be heard: Opus, the most demanding, 80 ms.
+# Decoders need some sound from before the first audible sample. Opus needs the most: 80 ms.
 _LEAD = Fraction(1, 10)
 _TRIAL_PACKETS = 10
 
 
 class SoundTrack:
-    """Sound on its way into an MP4, written up to where the frames are.
+    """Writes sound to an MP4, as far as the frames have been written.
 
-    Sound that turns out to be damaged ends there with a warning: it must not cost the video.
+    If the sound turns out to be unreadable at some point, it ends there with a warning. The video is written anyway.
     """
 
     def __init__(self, name: str, output: OutputContainer, stream: AudioStream, packets: Iterator[SoundPacket]) -> None:
@@ -41,13 +41,13 @@ class SoundTrack:
         self._waiting = self._next()
 
     def write_until(self, end: Fraction) -> None:
-        """Write all packets that are over at ``end``, in seconds from the first frame."""
+        """Write all packets that end at or before ``end``, in seconds from the first frame."""
         while self._waiting is not None and self._waiting.end <= end:
             self._write(self._waiting, self._waiting.duration)
             self._waiting = self._next()
 
     def finish(self, end: Fraction) -> None:
-        """Write the rest up to ``end``; the packet that reaches beyond it is shortened."""
+        """Write the rest up to ``end``. A packet that extends beyond it is shortened."""
         self.write_until(end)
         if self._waiting is not None and self._waiting.start < end:
             self._write(self._waiting, end - self._waiting.start)
@@ -70,10 +70,10 @@ class SoundTrack:
 
 @contextmanager
 def sound_track(source: VideoSource | None, output: OutputContainer) -> Iterator[SoundTrack | None]:
-    """The sound of ``source`` as a new track of ``output``, which must not have been written to yet.
+    """Yield the sound of ``source`` as a new track of ``output``. Nothing may have been written to ``output`` yet.
 
-    None where there is no sound, or none that can be used (then with a warning). What is raised inside the ``with``
-    block passes as it is.
+    Yields None if there is no sound, or if it cannot be used (then with a warning). Exceptions raised inside the
+    ``with`` block pass through unchanged.
     """
     with ExitStack() as opened:
         if isinstance(source, EncodedVideo) and source.has_sound:
@@ -84,12 +84,12 @@ def sound_track(source: VideoSource | None, output: OutputContainer) -> Iterator
 
 def _track(source: EncodedVideo, output: OutputContainer, opened: ExitStack) -> SoundTrack | None:
     def damaged(time: Fraction) -> None:
-        _log.warning('%s: the sound is damaged near %.2f s; what is lost there is silent.', source.name, time)
+        _log.warning('%s: the sound is damaged near %.2f s; the lost part is silent.', source.name, time)
 
-    problem: Exception | str = 'it is empty or of an unknown kind'
+    problem: Exception | str = 'it is empty or in an unknown format'
     for method in (copied, encoded):
         try:
-            # Tried out first: a track that turns out to be impossible later would spoil the file.
+            # Try it out first: a track that fails later would ruin the file.
             if _works(source, method):
                 container = opened.enter_context(source.opened())
                 audio = _best_audio(container)
@@ -99,12 +99,12 @@ def _track(source: EncodedVideo, output: OutputContainer, opened: ExitStack) -> 
                 return SoundTrack(source.name, output, stream, packets)
         except _problems() as error:
             problem = error
-    _log.warning('%s: the sound cannot be used (%s); the video is written without.', source.name, problem)
+    _log.warning('%s: the sound cannot be used (%s); the video is written without sound.', source.name, problem)
     return None
 
 
 def _works(source: EncodedVideo, method: Method) -> bool:
-    """Whether the first packets can be had and make a track of an MP4; raises one of ``_problems`` where not."""
+    """Whether the first packets can be read and written as a track of an MP4. May raise one of ``_problems`` if not."""
     import av
 
     file = io.BytesIO()
@@ -118,7 +118,7 @@ def _works(source: EncodedVideo, method: Method) -> bool:
         stream, packets = method(OpenSound(container, audio, source.start, lambda _: None), trial)
         for sound in islice(packets, _TRIAL_PACKETS):
             trial.mux(stamped(sound, sound.duration, stream))
-    # The muxer drops what it cannot make sense of, E-AC-3 for example, without a word.
+    # The muxer silently drops packets that it cannot parse, E-AC-3 for example.
     with av.open(io.BytesIO(file.getvalue())) as written:
         return bool(written.streams.audio)
 

@@ -1,4 +1,4 @@
-"""Encoding frames as H.264 in an MP4 container that every browser plays."""
+"""Encodes frames as H.264 in an MP4 container that every browser plays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-# The number of encoding threads changes the bytes slightly: the same on every machine, so is the file.
+# The number of encoding threads changes the bytes slightly. It is fixed, so every machine writes the same file.
 _THREADS = 4
 # Codes of ITU-T H.273: BT.709 matrix, primaries and transfer curve; limited (1) and full (2) range as FFmpeg counts.
 _BT709 = 1
@@ -44,16 +44,17 @@ def write_h264(
     comment: str,
     sound: VideoSource | None = None,
 ) -> None:
-    """Encode ``frames`` one by one into ``path`` as H.264 / yuv420p / BT.709 with the index in front (faststart).
+    """Encode ``frames`` one by one to ``path`` as H.264 / yuv420p / BT.709 with the index in front (faststart).
 
     Args:
-        frames: at least one uint8 RGB ``[H, W, 3]``, all of one size; odd sizes get their last row or column doubled.
-        path: the file to write over.
-        named: the path that messages name.
+        frames: at least one uint8 RGB ``[H, W, 3]``, all of the same size. If the height or width is odd, the last row
+            or column is doubled.
+        path: the file to overwrite.
+        named: the path that messages show.
         timing: when each frame is shown.
         crf: x264's constant rate factor.
         comment: text of the comment tag; empty for none.
-        sound: a video whose sound goes with the frames.
+        sound: a video whose sound is added to the frames.
 
     Raises:
         InputError: a side is longer than ``MAX_SIDE``.
@@ -65,18 +66,18 @@ def write_h264(
     first = next(frames)
     if max(first.shape) > MAX_SIDE:
         raise InputError(
-            f'Frames of {first.shape[1]} x {first.shape[0]} pixels are too large for H.264: at most {MAX_SIDE} a '
-            f'side. Lower height or width.'
+            f'Frames of {first.shape[1]} x {first.shape[0]} pixels are too large for H.264, which allows at most '
+            f'{MAX_SIDE} pixels per side. Reduce the height or width.'
         )
     with failures():
-        # Always the MP4 muxer: the one for .mov cuts long comments off at 64 KiB.
+        # Always use the MP4 muxer: the one for .mov truncates long comments at 64 KiB.
         container = av.open(file_url(path), 'w', format='mp4', options={'movflags': '+faststart'})
     try:
         with failures():
             if comment:
                 container.metadata['comment'] = comment
             stream = _add_stream(container, first.shape, timing, crf)
-        # Only the calls to FFmpeg are guarded: an error of the caller's iterable passes through as it is.
+        # Only the calls to FFmpeg are guarded: errors raised by the caller's iterable pass through unchanged.
         with sound_track(sound, container) as track:
             end = Fraction(0)
             for index, frame in enumerate(chain([first], frames)):
@@ -97,11 +98,11 @@ def write_h264(
 
 
 def _add_stream(container: OutputContainer, shape: tuple[int, ...], timing: Timing, crf: int) -> VideoStream:
-    # Without mbtree: it reads memory that was never written, so equal input would not always give equal bytes. At this
-    # quality it saves nothing.
+    # mbtree is off: it reads uninitialised memory, so equal input would not always give equal bytes. At this quality
+    # it saves nothing.
     options = {'crf': str(crf), 'preset': 'medium', 'mbtree': '0'}
     if timing.times is not None:
-        # Frames out of order need a head start, which differs from their delay when the rate varies.
+        # No B-frames: reordered frames need a head start, which differs from their delay if the rate varies.
         options['bf'] = '0'
     stream = container.add_stream('libx264', rate=timing.rate, options=options)
     stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
@@ -116,7 +117,7 @@ def _add_stream(container: OutputContainer, shape: tuple[int, ...], timing: Timi
 
 
 def _timed(packets: list[Packet[VideoStream]], timing: Timing) -> list[Packet[VideoStream]]:
-    """``packets`` with the durations of a variable rate, which the encoder does not know."""
+    """``packets``, with durations filled in if the rate is variable: the encoder does not know them."""
     if timing.times is not None:
         for packet in packets:
             index = bisect_left(timing.times, packet.pts or 0, key=_ticks)
@@ -136,7 +137,7 @@ def _picture(frame: np.ndarray, index: int, timing: Timing) -> av.VideoFrame:
         dst_colorspace=_BT709,
         dst_color_primaries=_BT709,
         dst_color_trc=_BT709,
-        # Exact and alike on every processor; the default takes shortcuts that differ between them.
+        # Exact and identical on every processor. The default takes shortcuts that differ between processors.
         interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         threads=1,
     )

@@ -15,75 +15,78 @@ import numpy as np
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
 
-#: Seconds in which a written MP4 of variable rate counts.
+#: Time unit of a written MP4 of variable rate, in seconds.
 TICK = Fraction(1, 90_000)
-# Fine enough to find the NTSC rates (30000/1001 and its kin) behind a float again.
+# Fine enough to recover the NTSC rates (30000/1001 and the like) from a float.
 _MAX_DENOMINATOR = 60 * 1001
-# WebM and Matroska count in milliseconds: what is off by less was meant to be regular.
+# WebM and Matroska count in milliseconds, so times that are off by no more than that count as regular.
 _SLACK = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """A clock for frames: ``rate`` frames a second, or, where given, ``times`` in seconds from the first frame.
+    """A clock for frames: ``rate`` frames per second or, if given, ``times`` in seconds from the first frame.
 
-    ``rate`` also says how long the last frame stays.
+    ``rate`` also sets how long the last frame is shown.
     """
 
     rate: Fraction
     times: tuple[Fraction, ...] | None = None
 
     def start(self, index: int) -> Fraction:
-        """When frame ``index`` appears, in seconds."""
+        """The time, in seconds, at which frame ``index`` appears."""
         return index / self.rate if self.times is None else self.times[index]
 
     def end(self, index: int) -> Fraction:
-        """When frame ``index`` gives way to the next one, or the video ends, in seconds."""
+        """The time, in seconds, at which the next frame replaces frame ``index``, or the video ends."""
         if self.times is None or index + 1 == len(self.times):
             return self.start(index) + 1 / self.rate
         return self.times[index + 1]
 
 
 def is_constant_rate(times: Sequence[Fraction | float], fps: Fraction | float) -> bool:
-    """Whether ``times``, in seconds from the first frame, are a steady ``fps``, give or take a millisecond."""
+    """Whether ``times``, in seconds from the first frame, match a steady ``fps``, give or take a millisecond."""
     return all(abs(Fraction(time) - index / Fraction(fps)) <= _SLACK for index, time in enumerate(times))
 
 
 def checked_timing(fps: float, times: Sequence[Fraction | float] | None) -> Timing:
-    """The clock for a file: a steady one wherever ``times`` allow it.
+    """The clock for a file. It is steady whenever ``times`` allow it.
 
     Args:
-        fps: frames a second, 0.001..1000.
-        times: seconds from the first frame, rising from 0 by at least a ``TICK`` each; None for a steady rate.
+        fps: frames per second, 0.001..1000.
+        times: seconds from the first frame. They start at 0 and increase by at least a ``TICK`` from frame to frame.
+            None for a steady rate.
 
     Raises:
-        InputError: anything else.
+        InputError: ``fps`` or ``times`` are anything else.
     """
     rate = checked_rate(fps)
     if times is None:
         return Timing(rate)
     if isinstance(times, (str, bytes)) or not isinstance(times, (Sequence, np.ndarray)):
-        raise InputError(f'times must be a list of seconds, one a frame, found a {type(times).__name__}.')
+        raise InputError(f'times must be a list of seconds, one per frame, found {type(times).__name__}.')
     exact = tuple(_seconds(index, time) for index, time in enumerate(times))
     if exact and exact[0] != 0:
-        raise InputError(f'times count from the first frame, found {times[0]!r} for it. Subtract it from all of them.')
+        raise InputError(
+            f'times must count from the first frame, found {times[0]!r} for it. Subtract this value from all times.'
+        )
     for index, (earlier, later) in enumerate(pairwise(exact), start=1):
         if round(later / TICK) <= round(earlier / TICK):
             raise InputError(
-                f'times must rise by at least 1/{TICK.denominator} s from frame to frame, found {times[index]!r} for '
-                f'frame {index} after {times[index - 1]!r}.'
+                f'times must increase by at least 1/{TICK.denominator} s from frame to frame, found {times[index]!r} '
+                f'for frame {index} after {times[index - 1]!r}.'
             )
     return Timing(rate) if is_constant_rate(exact, rate) else Timing(rate, exact)
 
 
 def checked_rate(fps: float) -> Fraction:
-    """``fps`` as an exact number of frames a second.
+    """``fps`` as an exact number of frames per second.
 
     Raises:
-        InputError: not a number from 0.001 to 1000.
+        InputError: ``fps`` is not a number from 0.001 to 1000.
     """
     if not _is_number(fps) or not MIN_FPS <= fps <= MAX_FPS:
-        raise InputError(f'fps must be a number of frames a second from {MIN_FPS} to {MAX_FPS}, found {fps!r}.')
+        raise InputError(f'fps must be a number of frames per second from {MIN_FPS} to {MAX_FPS}, found {fps!r}.')
     exact = fps if isinstance(fps, Fraction) else Fraction(float(fps))
     return exact.limit_denominator(_MAX_DENOMINATOR)
 

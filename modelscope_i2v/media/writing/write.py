@@ -1,4 +1,4 @@
-"""Writing a video: MP4 for every player, or an animation where the file name asks for one."""
+"""Writes a video: an MP4 for every player, or an animation if the file name asks for one."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ def write_video(
     times: Sequence[Fraction | float] | None = None,
     sound: VideoSource | None = None,
 ) -> str:
-    """Write frames to a file: whole, or not at all.
+    """Write frames to a file, completely or not at all.
 
-    ``.mp4``, ``.m4v``, ``.mov`` and names without a suffix become H.264 / yuv420p / BT.709 MP4 whose index comes first;
-    the frames are encoded as they arrive, equal input gives equal bytes, and odd sizes get their last row or column
-    doubled. ``.gif`` and ``.webp`` become looping animations. Missing folders are made.
+    ``.mp4``, ``.m4v``, ``.mov`` and names without a suffix give an H.264 / yuv420p / BT.709 MP4 with the index in
+    front. Its frames are encoded as they arrive, and equal input gives equal bytes. If the height or width is odd, the
+    last row or column is doubled. ``.gif`` and ``.webp`` give looping animations. Missing folders are created.
 
     Args:
-        frames: uint8 RGB ``[H, W, 3]``, one or more, all of one size; any iterable.
+        frames: uint8 RGB ``[H, W, 3]``, one or more, all of the same size; any iterable.
         path: the file to write; an existing one is replaced at the very end.
-        fps: frames a second, 0.001..1000.
-        recipe: how the video was made, one mapping a stage (see ``recipe.dump_recipe``). MP4 and GIF carry it, WebP
-            does not (nor can FFmpeg read animated WebP back).
-        crf: quality of MP4, 1 (best) .. 51. 0 would be lossless, in a profile that browsers do not play.
-        times: when each frame appears, in seconds from the first one, strictly rising, one a frame; for videos of
-            variable rate. ``fps`` then says how long the last frame stays. Times that are off a steady ``fps`` by less
-            than a millisecond give the same file as None.
-        sound: a video whose audio track is taken along: copied where MP4 and browsers take its codec, else converted to
-            AAC; in step with the first frame as it was there, cut where the video ends. Its absence or a damaged track
-            (with a warning) leave the video without. Animations are silent.
+        fps: frames per second, 0.001..1000.
+        recipe: how the video was made, one mapping per stage (see ``recipe.dump_recipe``). MP4 and GIF store it, WebP
+            does not (and FFmpeg cannot read animated WebP).
+        crf: quality of MP4, 1 (best) .. 51. 0 would be lossless, but browsers do not play its profile.
+        times: when each frame appears, for videos of variable rate: seconds from the first frame, strictly increasing,
+            one per frame. ``fps`` then sets how long the last frame is shown. Times within a millisecond of a steady
+            ``fps`` give the same file as None.
+        sound: a video whose audio track is added. It is copied if MP4 and browsers support its codec, otherwise it is
+            converted to AAC. It keeps its offset to the first frame and ends with the video. If there is no track, or
+            it is damaged (then with a warning), the video is written without sound. Animations are silent.
 
     Returns:
         ``path`` as a string.
 
     Raises:
-        InputError: no frames, or frames, fps, times, crf, recipe or sound that cannot be used.
+        InputError: there are no frames, or the frames, fps, times, crf, recipe or sound cannot be used.
         OutputError: the file cannot be written there, or the disk is full.
     """
     timing = checked_timing(fps, times)
     if isinstance(crf, bool) or not isinstance(crf, (int, np.integer)) or not 1 <= crf <= 51:
         raise InputError(f'crf must be a whole number from 1 (best) to 51 (smallest file), found {crf!r}.')
     if sound is not None and not isinstance(sound, VideoSource):
-        raise InputError(f'sound must be what open_video returns, or None, found a {type(sound).__name__}.')
+        raise InputError(f'sound must be a video from open_video, or None, found {type(sound).__name__}.')
     comment = dump_recipe(recipe) if len(recipe) else ''
     target = _checked_target(path)
     suffix = _suffix(path)
@@ -86,9 +86,9 @@ def encode_video(
     times: Sequence[Fraction | float] | None = None,
     sound: VideoSource | None = None,
 ) -> bytes:
-    """The bytes of the MP4 that ``write_video`` would write; same arguments and errors.
+    """The bytes of the MP4 that ``write_video`` would write. Arguments and errors are the same.
 
-    The file goes through the folder for temporary files (the ``TMPDIR`` variable), which is left clean in any case.
+    The file is first written to the folder for temporary files (the ``TMPDIR`` variable), and always removed again.
     """
     with output_errors('a temporary file'):
         folder = tempfile.TemporaryDirectory(prefix='modelscope-i2v-', ignore_cleanup_errors=True)
@@ -100,10 +100,10 @@ def encode_video(
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Find out before a long generation whether ``write_video`` can write to ``path``; makes missing folders.
+    """Check before a long generation that ``write_video`` can write to ``path``. Creates missing folders.
 
     Raises:
-        OutputError: a folder or device, an unsupported suffix, or a place that cannot be written to.
+        OutputError: ``path`` is a folder or device, has an unsupported suffix, or cannot be written to.
     """
     probe_target(_checked_target(path))
 
@@ -112,7 +112,7 @@ def _checked_target(path: str | os.PathLike[str]) -> Path:
     target = output_target(path)
     if _suffix(path) not in (*_MP4, *_ANIMATIONS):
         raise OutputError(
-            f'{os.fsdecode(path)!r} ends in {_suffix(path)!r}, which cannot be written. Use .mp4, .m4v, .mov, .gif, '
+            f'{os.fsdecode(path)!r} ends in {_suffix(path)!r}, which is not supported. Use .mp4, .m4v, .mov, .gif, '
             f'.webp or no suffix (MP4).'
         )
     return target
@@ -123,16 +123,16 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 
 def _checked_frames(frames: Iterable[np.ndarray], count: int | None) -> Iterator[np.ndarray]:
-    """``frames`` as they come, each looked at; exactly ``count`` of them if it is given."""
+    """Yield ``frames`` one by one and check each of them. There must be exactly ``count`` of them, if it is given."""
     if not isinstance(frames, Iterable):
-        raise InputError(f'The frames must be a list, an array or an iterator, found a {type(frames).__name__}.')
+        raise InputError(f'The frames must be a list, an array or an iterator, found {type(frames).__name__}.')
     shape: tuple[int, ...] | None = None
     index = -1
     for index, frame in enumerate(frames):
         if index == count:
-            raise InputError(f'There are more frames than the {count} times. Give one time a frame.')
+            raise InputError(f'There are more frames than the {count} times. Give one time per frame.')
         if not isinstance(frame, np.ndarray):
-            raise InputError(f'Frame {index} is a {type(frame).__name__}. Give uint8 RGB arrays [H, W, 3].')
+            raise InputError(f'Frame {index} has type {type(frame).__name__}. Give uint8 RGB arrays [H, W, 3].')
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
             raise InputError(
                 f'Frame {index} is {frame.dtype} of shape {list(frame.shape)}. Give uint8 RGB arrays [H, W, 3] with '
@@ -140,12 +140,12 @@ def _checked_frames(frames: Iterable[np.ndarray], count: int | None) -> Iterator
             )
         if shape is not None and frame.shape != shape:
             raise InputError(
-                f'Frame {index} has the shape {list(frame.shape)}, the frames before it {list(shape)}. Give all '
-                f'frames one size.'
+                f'Frame {index} has the shape {list(frame.shape)}, the frames before it have {list(shape)}. All '
+                f'frames must have the same size.'
             )
         shape = frame.shape
         yield frame
     if shape is None:
         raise InputError('There are no frames to write. Give at least one.')
     if count is not None and index + 1 != count:
-        raise InputError(f'There are {index + 1} frames but {count} times. Give one time a frame.')
+        raise InputError(f'There are {index + 1} frames but {count} times. Give one time per frame.')

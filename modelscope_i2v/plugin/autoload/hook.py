@@ -1,7 +1,7 @@
 """Registers modelscope_i2v as soon as ModelScope is about to look up classes.
 
-This file is copied to site-packages and runs at the start of every interpreter, so it imports nothing but what is there
-anyway, costs a fraction of a millisecond, and never raises. MODELSCOPE_I2V_AUTOLOAD=0 switches it off.
+This file is copied to site-packages and runs at the start of every interpreter, so it imports only modules that are
+loaded anyway, costs a fraction of a millisecond, and never raises. MODELSCOPE_I2V_AUTOLOAD=0 switches it off.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: The parts of ModelScope through which models, pipelines and trainers are looked up.
+#: The ModelScope modules that look up models, pipelines and trainers.
 WATCHED = ('modelscope.pipelines', 'modelscope.models', 'modelscope.trainers')
 
 
 class Watcher:
-    """A finder that has the real ones find a watched package, and registers when that has been loaded."""
+    """A finder that lets the real finders find a watched package, and registers once that is loaded."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name not in WATCHED:
             return None
-        # Not importlib.util.find_spec, which imports the parent: the import lock is held here, and a thread that is
-        # importing the parent may be waiting for it. Where .pth files are read twice there are two watchers.
+        # Do not use importlib.util.find_spec, which imports the parent: the import lock is held here, and a thread that
+        # is importing the parent may be waiting for it. If .pth files are read twice, there are two watchers.
         others = (
             finder for finder in list(sys.meta_path) if type(finder) is not Watcher and hasattr(finder, 'find_spec')
         )
@@ -44,11 +44,11 @@ class Watcher:
 
 
 def register() -> None:
-    """Import modelscope_i2v, which registers it. What goes wrong is no error: this is somebody else's program."""
+    """Import modelscope_i2v, which registers it. Failures only warn: this is somebody else's program."""
     import contextlib
     import importlib.util
 
-    with contextlib.suppress(Exception):  # a warning that is an error here
+    with contextlib.suppress(Exception):  # this program may turn warnings into errors
         try:
             if importlib.util.find_spec('modelscope_i2v') is not None:  # else it was uninstalled
                 import modelscope_i2v  # noqa: F401
@@ -56,7 +56,7 @@ def register() -> None:
             import warnings
 
             warnings.warn(
-                f'modelscope_i2v could not be loaded: {error!r}. MODELSCOPE_I2V_AUTOLOAD=0 switches this off, deleting '
+                f'modelscope_i2v could not be loaded: {error!r}. MODELSCOPE_I2V_AUTOLOAD=0 switches this off; deleting '
                 f'{__file__} removes it.',
                 RuntimeWarning,
                 stacklevel=2,
@@ -64,6 +64,6 @@ def register() -> None:
 
 
 def install() -> None:
-    """Watch from now on, unless switched off."""
+    """Start watching, unless switched off."""
     if os.environ.get('MODELSCOPE_I2V_AUTOLOAD', '1') != '0':
         sys.meta_path.insert(0, Watcher())

@@ -14,18 +14,18 @@ from modelscope_i2v.files import output_errors, replacing
 
 SWITCH = 'MODELSCOPE_I2V_AUTOLOAD'
 MODULE = '_modelscope_i2v_autoload'
-#: Python runs lines of .pth files that begin with "import"; a module that is gone must not be complained about.
+#: Python runs lines of .pth files that begin with "import"; they must not complain about a module that is gone.
 LINE = f"import sys; exec('try:\\n import {MODULE}\\n {MODULE}.install()\\nexcept Exception:\\n pass')\n"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where the hook is, if it is anywhere.
+    """Whether and where the hook is installed.
 
     Attributes:
-        folder: that holds it, or None.
-        current: whether it is the one of this version.
-        switched_off: whether the environment variable forbids it now.
+        folder: the folder that contains it, or None.
+        current: whether it belongs to this version.
+        switched_off: whether the environment variable switches it off now.
     """
 
     folder: Path | None
@@ -44,16 +44,16 @@ def status() -> Status:
 
 
 def enable() -> Path:
-    """Install the hook for all future interpreters of this environment; the folder that got it.
+    """Install the hook for all future interpreters of this environment. Returns the folder that contains it.
 
     Raises:
-        OutputError: if there is no folder for it that can be written to.
+        OutputError: if none of the folders for it can be written to.
     """
     folder = next((folder for folder in _folders() if _is_writable(folder)), None)
     if folder is None:
         tried = ', '.join(f"'{folder}'" for folder in _folders())
-        raise OutputError(f'None of {tried} can be written to. Take a virtual environment of your own.')
-    # The .pth file last: it names the module.
+        raise OutputError(f'None of {tried} can be written to. Use a virtual environment of your own.')
+    # Write the .pth file last: it names the module.
     for name, text in _contents().items():
         with output_errors(folder / name), replacing(folder / name) as draft:
             draft.write_text(text, encoding='utf-8')
@@ -61,10 +61,10 @@ def enable() -> Path:
 
 
 def disable() -> list[Path]:
-    """Remove the hook wherever it is; the files that were removed.
+    """Remove the hook wherever it is. Returns the files that were removed.
 
     Raises:
-        OutputError: if that is not allowed.
+        OutputError: if a file cannot be removed.
     """
     removed = []
     for folder in _folders():

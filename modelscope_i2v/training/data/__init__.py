@@ -1,1 +1,1 @@
-"""From files to batches: examples, clips, the latent cache, the mixture."""
+"""From files to batches: examples, clips, the latent cache and the mixture."""

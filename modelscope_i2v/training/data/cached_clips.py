@@ -1,4 +1,4 @@
-"""Batches of encoded clips, from the latent cache where they are there."""
+"""Batches of encoded clips, read from the latent cache if they are in it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from modelscope_i2v.training.data.mixture import Mixture
 
 
 class CachedClips(Dataset[dict[str, torch.Tensor]]):
-    """Batch ``i`` is ``batches[i]``, for any ``i``: what :func:`~modelscope_i2v.training.loop.fit.fit` takes.
+    """The batches for :func:`~modelscope_i2v.training.loop.fit.fit`: batch ``i`` is ``batches[i]``, for any ``i``.
 
     Args:
         clips: the examples.
-        mixture: which of them make up which batch.
-        cache: where encoded clips are kept.
-        encode: makes one out of a clip; a pure function, the one that the cache's fingerprint stands for. It runs in
-            the process that prepares batches, so encoders on a GPU need ``num_workers=0``.
-        variants: different clips (starts, crops, mirrorings) that are kept of each example; an epoch takes the one of
-            its number modulo ``variants``.
+        mixture: chooses the examples of each batch.
+        cache: holds the encoded clips.
+        encode: encodes a clip. It must be a pure function that matches the fingerprint of the cache. It runs in the
+            process that prepares batches, so encoders on a GPU need ``num_workers=0``.
+        variants: how many different clips (starts, crops, mirrorings) of each example are kept. Epoch ``n`` uses
+            variant ``n % variants``.
 
     Raises:
-        ConfigurationError: for an impossible number of variants.
+        ConfigurationError: if ``variants`` is below 1 or not a whole number.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class CachedClips(Dataset[dict[str, torch.Tensor]]):
             ``fps`` float32 ``[B]``.
 
         Raises:
-            InputError: an example's file is missing, damaged or too short. OutputError: the cache cannot be written.
+            InputError: if an example's file is missing, damaged or too short.
+            OutputError: if the cache cannot be written.
         """
         plan = self._mixture.batch(number)
         turns = zip(plan.examples, plan.epochs, strict=True)

@@ -14,8 +14,8 @@ class Clip:
 
     Attributes:
         frames: uint8 RGB ``[F, H, W, 3]``.
-        fps: frames per second that stage 1 is told.
-        text: what is to be seen, for stage 2; may be empty.
+        fps: the frame rate that stage 1 gets as an input.
+        text: a description of the content, for stage 2; may be empty.
     """
 
     frames: np.ndarray
@@ -24,5 +24,5 @@ class Clip:
 
 
 def to_pixels(frames: np.ndarray) -> torch.Tensor:
-    """uint8 ``[..., H, W, 3]`` -> float32 ``[..., 3, H, W]`` in [-1, 1], as the autoencoder takes them."""
+    """uint8 ``[..., H, W, 3]`` -> float32 ``[..., 3, H, W]`` in [-1, 1], the input of the autoencoder."""
     return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, -3).float().div(127.5).sub(1)

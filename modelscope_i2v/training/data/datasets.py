@@ -1,4 +1,4 @@
-"""From files to clips: which part of a video, how often a second, which part of the frame."""
+"""From files to clips: which part of a video, at which rate, and which part of the frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modelscope_i2v.training.data.sources import Example
 logger = logging.getLogger(__name__)
 
 CROPS = ('center', 'random')
-# A video of 29.97 frames a second may be sampled 30 times a second: one frame in a thousand is seen twice.
+# A video of 29.97 frames per second may be sampled at 30: one frame in a thousand is then used twice.
 _RATE_SLACK = 1.01
 
 
@@ -31,15 +31,17 @@ class ClipSettings:
     """How clips are cut out of videos and pictures.
 
     Attributes:
-        num_frames: frames of a clip.
-        height, width: of a clip, in pixels.
-        fps: times a second at which a video is sampled; of several, one is drawn for each clip. A clip says which.
-        crop: which part of a frame of another aspect is taken: the ``'center'``, or a ``'random'`` one.
-        flip: probability of mirroring left and right. Texts are not changed, so leave it at 0 if they tell sides.
-        seed: of all that is drawn.
+        num_frames: the number of frames of a clip.
+        height, width: the size of a clip in pixels.
+        fps: the rate at which videos are sampled, in frames per second. From a list, one rate is drawn for each clip
+            and kept in :attr:`Clip.fps <modelscope_i2v.training.data.clips.Clip.fps>`.
+        crop: which part to use of a frame with another aspect ratio: the ``'center'``, or a ``'random'`` part.
+        flip: the probability of mirroring left and right. Texts do not change, so leave it at 0 if they mention left or
+            right.
+        seed: the seed of all random choices.
 
     Raises:
-        ConfigurationError: naming the setting, what was found and what is allowed.
+        ConfigurationError: for an impossible value. It names the setting, what was found and what is allowed.
     """
 
     num_frames: int = 16
@@ -57,7 +59,7 @@ class ClipSettings:
         rates = tuple(self.fps) if isinstance(self.fps, (list, tuple)) else (self.fps,)
         if not rates:
             raise ConfigurationError("'fps' must be a number or a non-empty list of numbers, found [].")
-        # One form for equal settings: they name what is kept in the latent cache.
+        # Equal settings must look the same: they are part of the keys of the latent cache.
         object.__setattr__(self, 'fps', tuple(number('fps', rate, MIN_FPS, MAX_FPS) for rate in rates))
         choice('crop', self.crop, CROPS)
         number('flip', self.flip, 0, 1)
@@ -70,13 +72,13 @@ class ClipSettings:
 
 
 class ClipDataset:
-    """Clips of ``examples``, each a pure function of the settings, the example (its file's name and part) and an epoch.
+    """Clips of ``examples``. Each is a pure function of the settings, the example (file name and part) and the epoch.
 
-    A video is sampled by its time stamps: the frames of a clip are those to be seen at ``start + k / fps``, where start
-    is the time of a frame that is drawn. It is neither slowed down nor filled up: a rate that is higher than the
-    video's own, or at which the clip would reach beyond its end, is not drawn, and if none is left the video cannot be
-    used. Frames are scaled, antialiased and with their aspect kept, so that they cover the clip, and cropped; one crop
-    for all frames of a clip.
+    A video is sampled by its time stamps. The frames of a clip are those shown at ``start + k / fps``, where ``start``
+    is the time of a randomly chosen frame. Videos are neither slowed down nor padded. Rates above the video's own, and
+    rates at which the clip would reach beyond its end, are not drawn. If no rate is left, the video cannot be used.
+    Frames are scaled with antialiasing until they cover the clip, keeping their aspect ratio, and then cropped. All
+    frames of a clip get the same crop.
     """
 
     def __init__(self, examples: Sequence[Example], settings: ClipSettings) -> None:
@@ -92,10 +94,10 @@ class ClipDataset:
         return [index for index, example in enumerate(self.examples) if example.kind == kind]
 
     def clip(self, index: int, epoch: int = 0) -> Clip:
-        """A clip of example ``index``; another one in another epoch. Pictures become clips of one frame.
+        """A clip of example ``index``, different in each epoch. Pictures become clips of one frame.
 
         Raises:
-            InputError: naming the file, which is missing, damaged, or too short or slow for the settings.
+            InputError: if the file, which it names, is missing, damaged, or too short or slow for the settings.
         """
         example = self.examples[index]
         if example.kind == 'image':
@@ -105,7 +107,7 @@ class ClipDataset:
     def picture(self, index: int, epoch: int = 0) -> Clip:
         """A clip of one frame of example ``index``: the picture, or any frame of the video.
 
-        Time has no meaning in it, so that all rates of the settings are drawn. Errors as in :meth:`clip`.
+        A single frame has no rate of its own, so any rate of the settings may be drawn. Errors as for :meth:`clip`.
         """
         example = self.examples[index]
         if example.kind == 'video':
@@ -129,17 +131,17 @@ class ClipDataset:
         return Clip(frames, fps, example.text)
 
     def _rng(self, example: Example, epoch: int) -> np.random.Generator:
-        # Not of the index or the folder: adding a file, or moving all, leaves the clips of the others as they are.
+        # Neither the index nor the folder counts: adding files or moving all of them does not change existing clips.
         name = zlib.crc32(f'{example.path.name} {example.start} {example.end}'.encode('utf-8', 'surrogateescape'))
         return np.random.default_rng((self.settings.seed, name, epoch))
 
     def _crop(
         self, width: int, height: int, aspect: float, rng: np.random.Generator
     ) -> Callable[[np.ndarray], np.ndarray]:
-        """A function from frames of ``height`` x ``width`` pixels, to be shown with ``aspect``, to those of a clip."""
+        """A function that crops and scales frames for a clip: ``height`` x ``width`` pixels, shown with ``aspect``."""
         settings = self.settings
         ratio = settings.width / settings.height
-        # The largest part of the frame that has the aspect of a clip, in pixels, which need not be square.
+        # The largest part of the frame with the aspect ratio of a clip, in pixels, which need not be square.
         part = (width * min(1.0, ratio / aspect), height * min(1.0, aspect / ratio))
         place = rng.random(2)
         if settings.crop == 'center':
@@ -150,7 +152,7 @@ class ClipDataset:
         mirror = rng.random() < settings.flip
 
         def crop(pixels: np.ndarray) -> np.ndarray:
-            # Pillow widens its filters where it reduces: that is the antialiasing.
+            # When Pillow reduces an image it widens its filters, which is the antialiasing.
             image = Image.fromarray(pixels).resize(size, resample=Image.Resampling.BICUBIC, box=box)
             return np.ascontiguousarray(np.array(image)[:, ::-1]) if mirror else np.array(image)
 
@@ -158,12 +160,12 @@ class ClipDataset:
 
 
 def usable_examples(examples: Iterable[Example], settings: ClipSettings) -> list[Example]:
-    """Those of which clips can be made, so that no training stops in the middle of the night; others with a warning.
+    """The examples from which clips can be made; the others are skipped with a warning, before training starts.
 
-    Decodes pictures, and of videos the first frame only: damage in the middle of one is found when it is used.
+    It decodes pictures, but only the first frame of videos. Damage in the middle of a video shows up when it is used.
 
     Raises:
-        InputError: none of them can be used.
+        InputError: if none of the examples can be used.
     """
     usable, problems = [], []
     for example in examples:
@@ -173,18 +175,18 @@ def usable_examples(examples: Iterable[Example], settings: ClipSettings) -> list
             else:
                 load_image(example.path)
         except InputError as error:
-            logger.warning('Left out: %s', error)
+            logger.warning('Skipped: %s', error)
             problems.append(error)
         else:
             usable.append(example)
     if not usable:
-        first = f' The first: {problems[0]}' if problems else ''
-        raise InputError(f'None of the {len(problems)} examples can be trained on.{first}')
+        first = f' The first problem: {problems[0]}' if problems else ''
+        raise InputError(f'None of the {len(problems)} examples can be used for training.{first}')
     return usable
 
 
 def _fitting_rates(video: FrameIndex, example: Example, settings: ClipSettings, num_frames: int) -> list[float]:
-    """The rates at which a clip of ``num_frames`` can be taken out of the example; InputError if there are none."""
+    """The rates at which a clip of ``num_frames`` fits into the example; raises InputError if there are none."""
     rates = [
         rate
         for rate in settings.rates
@@ -196,13 +198,13 @@ def _fitting_rates(video: FrameIndex, example: Example, settings: ClipSettings, 
     part = f'{video.end:.3g} s' if whole else f'{example.start:g} s to {_end(video, example):.3g} s of it'
     raise InputError(
         f"The video file '{example.path}' is too short or too slow for num_frames={num_frames} at "
-        f'fps={list(settings.rates)}: found {part}, {video.fps:.4g} frames a second. Take it out, lower num_frames, or '
-        f'give an fps that fits.'
+        f'fps={list(settings.rates)}: found {part}, {video.fps:.4g} frames per second. Remove it, lower num_frames, or '
+        f'choose an fps that fits.'
     )
 
 
 def _starts(video: FrameIndex, example: Example, num_frames: int, fps: float) -> np.ndarray:
-    """The times of all frames at which a clip may begin."""
+    """The times of all frames at which a clip may start."""
     last = video.times + (num_frames - 1) / fps
     return video.times[(video.times >= example.start) & (last < _end(video, example) - TIME_SLACK)]
 

@@ -1,4 +1,4 @@
-"""Single frames out of a long video: where each one is, without decoding, and the wanted ones, without the others."""
+"""Single frames from a long video: find each one without decoding, and decode only the wanted ones."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from modelscope_i2v.media.reading.containers import checked_file, open_input, re
 from modelscope_i2v.media.reading.file import EncodedVideo, open_file
 from modelscope_i2v.media.reading.upright import upright_pixels
 
-#: Seconds by which time stamps may be off: WebM and Matroska round them to milliseconds.
+#: Time stamps may be off by this many seconds: WebM and Matroska round them to milliseconds.
 TIME_SLACK = 0.0005
 
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """When the frames of a video file are shown. Holds no open file and travels between processes.
+    """The times at which the frames of a video file are shown. It holds no open file and can be pickled.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         times: float64 ``[N]``, seconds since the first frame, rising from 0.
-        stamps: int64 ``[N]``, the same on the file's own clock; None where the file tells them only as it is decoded.
-        end: when the last frame gives way, seconds since the first frame.
-        width, height: pixels of a frame as it is shown, upright.
-        aspect: shown width by shown height.
+        stamps: int64 ``[N]``, the same times in the file's own units; None if they are known only after decoding.
+        end: the end of the last frame, in seconds since the start of the first one.
+        width, height: the size in pixels of a frame when shown upright.
+        aspect: shown width divided by shown height.
     """
 
     path: str
@@ -41,38 +41,38 @@ class FrameIndex:
 
     @property
     def fps(self) -> float:
-        """Average frames a second."""
+        """The average number of frames per second."""
         return len(self.times) / self.end
 
     def shown_at(self, times: np.ndarray) -> np.ndarray:
-        """The indices int64 of the frames that are to be seen at ``times``, seconds since the first frame.
+        """The indices (int64) of the frames that are shown at ``times``, in seconds since the first frame.
 
-        A frame counts as shown up to a millisecond before its time: some files round to milliseconds.
+        A frame counts as shown from a millisecond before its time, because some files round to milliseconds.
         """
         return np.maximum(np.searchsorted(self.times, times + 2 * TIME_SLACK, side='right') - 1, 0)
 
     def read(self, wanted: Sequence[int], convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The frames ``wanted``, decoding from the key frame before the first of them to the last of them.
+        """Read the frames ``wanted``. It decodes from the key frame before the first of them up to the last one.
 
         Args:
-            wanted: rising indices, at least one; repetitions are allowed.
-            convert: applied to each, uint8 RGB ``[H, W, 3]``, as it is decoded: only its results are kept.
+            wanted: at least one index, in rising order; repetitions are allowed.
+            convert: applied to each frame, uint8 RGB ``[H, W, 3]``, right after decoding; only its results are kept.
 
         Returns:
-            What ``convert`` returned, stacked: ``[len(wanted), ...]``.
+            The results of ``convert``, stacked: ``[len(wanted), ...]``.
 
         Raises:
-            InputError: the video has gone, or a wanted frame is damaged, missing or of another size.
+            InputError: if the file no longer exists, or a wanted frame is damaged, missing or of another size.
         """
         distinct, places = np.unique(np.asarray(wanted), return_inverse=True)
         frames = self._seek(distinct, convert)
         if frames is None:
-            # Not every file can be entered in the middle.
+            # Not every file supports seeking.
             frames = self._stream(distinct, convert)
         return np.stack(frames)[places]
 
     def _seek(self, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray] | None:
-        """The frames by their stamps; None unless every one came out whole."""
+        """Find the frames by their stamps; None unless all of them are intact."""
         import av
 
         if self.stamps is None:
@@ -100,7 +100,7 @@ class FrameIndex:
         return None
 
     def _stream(self, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
-        """The frames by their times, from the beginning of the file; what is damaged on the way is told."""
+        """Find the frames by their times, decoding from the start; raises InputError for damage on the way."""
         video, times = open_file(self.path), self.times[wanted]
         frames: list[np.ndarray] = []
         with closing(video.frames()) as stream:  # type: ignore[type-var]
@@ -111,15 +111,15 @@ class FrameIndex:
                     return frames
         raise InputError(
             f'{video.name} is damaged or has changed: it should show a frame at {times[len(frames)]:.3f} s but ends '
-            f'before. Write or download it again.'
+            f'before that. Save or download it again.'
         )
 
 
 def index_frames(path: str | os.PathLike[str]) -> FrameIndex:
-    """Find out when each frame of a video file is shown; decodes the first one only where the file has time stamps.
+    """Find out when each frame of a video file is shown. Decodes only the first frame if the file has time stamps.
 
     Raises:
-        InputError: missing, not a video, cut off, or not one frame of it can be decoded.
+        InputError: if the file is missing, not a video or cut off, or if none of its frames can be decoded.
     """
     video = open_file(path)
     step = 1 / video.fps if video.fps else 1.0
@@ -129,7 +129,7 @@ def index_frames(path: str | os.PathLike[str]) -> FrameIndex:
     else:
         stamps, tick, lasts = found
         step = lasts or step
-        # Broadcasts begin in the middle of something: what comes before the first frame that can be decoded is lost.
+        # Recordings of broadcasts start anywhere: frames before the first one that can be decoded are lost.
         seconds = stamps * tick - float(video.start)
         shown = seconds > -TIME_SLACK
         stamps, times = stamps[shown], seconds[shown] - seconds[shown][0]
@@ -138,8 +138,8 @@ def index_frames(path: str | os.PathLike[str]) -> FrameIndex:
 
 
 def _stamps(video: EncodedVideo) -> tuple[np.ndarray, float, float] | None:
-    """The time stamps of all frames in the order in which they are shown, their unit in seconds, and how many seconds
-    the last frame stays (0 where unknown); None if some frames have no stamp."""
+    """The time stamps of all frames in display order, their unit in seconds, and the duration of the last frame in
+    seconds (0 if unknown); None if some frames have no stamp."""
     import av
 
     with video.opened() as container:
@@ -153,11 +153,11 @@ def _stamps(video: EncodedVideo) -> tuple[np.ndarray, float, float] | None:
             ]
         except av.error.FFmpegError as error:
             raise InputError(
-                f'{video.name} is damaged or cut off ({reason_of(error)}). Write or download it again.'
+                f'{video.name} is damaged or cut off ({reason_of(error)}). Save or download it again.'
             ) from error
         if len(packets) < promised:
             raise InputError(
-                f'{video.name} is cut off: its index lists {promised} frames, but only {len(packets)} are there. Write '
+                f'{video.name} is cut off: its index lists {promised} frames, but it holds only {len(packets)}. Write '
                 f'or download it again.'
             )
         shown = [(stamp, duration) for stamp, duration, hidden in packets if not hidden]

@@ -1,4 +1,4 @@
-"""Encoded examples on disk: the encoders, which are not trained, run once an example instead of once a step."""
+"""Encoded clips on disk: the encoders are not trained, so they need to run only once per clip, not once per step."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from modelscope_i2v.files import output_errors, replacing
 
 logger = logging.getLogger(__name__)
 
-# Part of every key: another layout of the files makes old ones unfindable instead of wrong.
+# Part of every key: after a change of the file layout, old files are not found instead of misread.
 _LAYOUT = 1
 
 
 @dataclass(frozen=True)
 class EncodedClip:
-    """A clip as a step of training takes it. All tensors are float16, on the CPU, detached and finite.
+    """A clip as a training step needs it. All tensors are float16, on the CPU, detached and finite.
 
     Attributes:
-        mean, logvar: of the autoencoder's Gaussian posterior, before any scale factor, ``[4, F, h, w]``.
+        mean, logvar: the autoencoder's Gaussian posterior, before the scale factor, ``[4, F, h, w]``.
         condition: stage 1: the image embedding ``[1, E]``; stage 2: the text features ``[L, C]``.
-        fps: frames per second that stage 1 is told.
+        fps: the frame rate that stage 1 gets as an input.
 
     Raises:
-        InputError: naming the attribute, what was found and what is allowed.
+        InputError: for an impossible value. It names the attribute, what was found and what is allowed.
     """
 
     mean: torch.Tensor
@@ -47,15 +47,15 @@ class EncodedClip:
             if tensor.dtype != torch.float16 or tensor.ndim != dimensions or tensor.device.type != 'cpu':
                 raise InputError(f"'{name}' must be float16 with {dimensions} dimensions on the CPU, found {found}.")
             if tensor.requires_grad or not bool(torch.isfinite(tensor).all()):
-                raise InputError(f"'{name}' must be detached and finite in float16, found {found} that is not.")
+                raise InputError(f"'{name}' must be detached and finite in float16, found {found}, which is not.")
         if self.mean.shape != self.logvar.shape:
             shapes = f'{list(self.mean.shape)} and {list(self.logvar.shape)}'
-            raise InputError(f"'mean' and 'logvar' must have one shape, found {shapes}.")
+            raise InputError(f"'mean' and 'logvar' must have the same shape, found {shapes}.")
         number('fps', self.fps, 0, 1e6, open_low=True, error=InputError)
 
     @classmethod
     def of(cls, mean: torch.Tensor, logvar: torch.Tensor, condition: torch.Tensor, fps: float) -> EncodedClip:
-        """From tensors of any floating point type, on any device. Errors as for the class."""
+        """Build it from tensors of any floating-point type, on any device. Errors as for the class."""
 
         def kept(tensor: torch.Tensor) -> torch.Tensor:
             return tensor.detach().to('cpu', torch.float16).contiguous()
@@ -67,8 +67,8 @@ class LatentCache:
     """Encoded clips in ``folder``, one safetensors file each. Several processes may share it.
 
     Args:
-        folder: made when first written to. What is in it may be deleted at any time.
-        fingerprint: of the encoders: another one finds nothing that this one has kept.
+        folder: created on the first write. Its files may be deleted at any time.
+        fingerprint: the fingerprint of the encoders. Clips from other encoders are not found.
     """
 
     def __init__(self, folder: str | os.PathLike[str], fingerprint: str) -> None:
@@ -76,12 +76,12 @@ class LatentCache:
         self.fingerprint = fingerprint
 
     def key(self, source: Path, *parameters: object) -> str:
-        """The name of what the encoders make of file ``source``, taken with ``parameters`` (told apart by ``repr``).
+        """The key of a clip encoded from the file ``source`` with ``parameters`` (compared by their ``repr``).
 
-        Another size or time of change of the file gives another key.
+        A different size or modification time of the file gives a different key.
 
         Raises:
-            InputError: the file has gone.
+            InputError: if the file does not exist.
         """
         try:
             status = source.stat()
@@ -92,14 +92,14 @@ class LatentCache:
         return hashlib.sha256(content.encode('utf-8', 'surrogateescape')).hexdigest()
 
     def path(self, key: str) -> Path:
-        """Where the clip named ``key`` is kept."""
+        """The file of the clip with key ``key``."""
         return self.folder / key[:2] / f'{key}.safetensors'
 
     def get(self, key: str) -> EncodedClip | None:
-        """The clip kept as ``key``; None if there is none, or, with a warning, if its file is damaged.
+        """The clip with key ``key``; None if there is none, or, with a warning, if its file is damaged.
 
         Raises:
-            InputError: the file cannot be read.
+            InputError: if the file cannot be read.
         """
         path = self.path(key)
         try:
@@ -107,20 +107,20 @@ class LatentCache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise InputError(f"The latent cache '{path}' cannot be read: {error.strerror}.") from error
+            raise InputError(f"The file '{path}' of the latent cache cannot be read: {error.strerror}.") from error
         try:
             tensors = load(content)
             fps = float(tensors.pop('fps'))
             return EncodedClip(**tensors, fps=fps)
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            logger.warning("The latent cache '%s' is damaged (%s) and is made again.", path, error)
+            logger.warning("The file '%s' of the latent cache is damaged (%s). The clip is encoded again.", path, error)
             return None
 
     def put(self, key: str, clip: EncodedClip) -> None:
-        """Keep ``clip`` as ``key``: whole or not at all.
+        """Store ``clip`` under ``key``, completely or not at all.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: if it cannot be written.
         """
         tensors = {name: getattr(clip, name).contiguous() for name in ('mean', 'logvar', 'condition')}
         content = save({**tensors, 'fps': torch.tensor(clip.fps, dtype=torch.float64)})

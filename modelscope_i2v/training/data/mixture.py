@@ -1,4 +1,4 @@
-"""Which examples serve in which batch: an endless order without a state, so that a training can go on anywhere."""
+"""The examples of each batch: an endless, stateless order, so that training can resume at any step."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from modelscope_i2v.errors import ConfigurationError, InputError
 
 @dataclass(frozen=True, kw_only=True)
 class MixtureSettings:
-    """How batches are put together.
+    """How batches are made up.
 
     Attributes:
-        video_to_image: so many batches of clips, then so many of single pictures, and again; ``(0, 1)`` trains on
-            pictures alone, ``(1, 0)`` on clips alone.
+        video_to_image: how many batches of clips to use in a row, and then how many of single pictures. ``(0, 1)``
+            trains on pictures only, ``(1, 0)`` on clips only.
         batch_size: examples in a batch of clips.
-        image_batch_size: examples in a batch of pictures; None is ``batch_size``.
-        seed: of the order.
+        image_batch_size: examples in a batch of pictures; None means ``batch_size``.
+        seed: the seed of the order.
 
     Raises:
-        ConfigurationError: naming the setting, what was found and what is allowed.
+        ConfigurationError: for an impossible value. It names the setting, what was found and what is allowed.
     """
 
     video_to_image: tuple[int, int] = (7, 1)
@@ -47,12 +47,12 @@ class MixtureSettings:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a batch consists of.
+    """The contents of a batch.
 
     Attributes:
         kind: ``'video'`` for clips, ``'image'`` for single pictures.
         examples: the indices of the examples.
-        epochs: for each example, how often all of its kind were used before.
+        epochs: for each example, how many times all examples of its kind have been used before.
     """
 
     kind: str
@@ -64,14 +64,14 @@ class Mixture:
     """The endless sequence of batches.
 
     Every example of a kind is used once before any is used again; the order of each epoch is a permutation drawn from
-    the seed and the epoch. Without pictures, single frames of the videos serve as such; without videos all batches are
-    of pictures.
+    the seed and the epoch. Without pictures, single frames of the videos take their place. Without videos, all batches
+    are of pictures.
 
     Args:
-        videos, images: indices of the examples of each kind.
+        videos, images: the indices of the examples of each kind.
 
     Raises:
-        InputError: there are no examples, or only pictures where the settings ask for none.
+        InputError: if there are no examples, or if there are only pictures and the settings exclude pictures.
     """
 
     def __init__(self, videos: Sequence[int], images: Sequence[int], settings: MixtureSettings) -> None:
@@ -80,7 +80,7 @@ class Mixture:
         if not videos and not settings.video_to_image[1]:
             raise InputError(
                 f'There are {len(images)} pictures and no videos to train on, but video_to_image='
-                f'{tuple(settings.video_to_image)} asks for videos alone. Add videos or set it to (0, 1).'
+                f'{tuple(settings.video_to_image)} asks for videos only. Add videos, or set it to (0, 1).'
             )
         self._pools = {'video': tuple(videos), 'image': tuple(images or videos)}
         self._ratio = tuple(settings.video_to_image) if videos else (0, 1)

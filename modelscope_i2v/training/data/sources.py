@@ -23,13 +23,13 @@ class Example:
     """One file to learn from.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         kind: ``'video'`` or ``'image'``.
-        text: what is to be seen; may be empty.
-        start, end: of a video, the part to take, in seconds from its first frame; ``end`` None is the video's own end.
+        text: a description of the content; may be empty.
+        start, end: the part of a video to use, in seconds from its first frame; ``end`` None is the end of the video.
 
     Raises:
-        ConfigurationError: naming the attribute, what was found and what is allowed.
+        ConfigurationError: for an impossible value. It names the attribute, what was found and what is allowed.
     """
 
     path: Path
@@ -49,18 +49,18 @@ class Example:
 
 
 def find_examples(source: str | os.PathLike[str]) -> list[Example]:
-    """The examples in a folder or in a JSON Lines file, in an order that depends on nothing but their names or lines.
+    """The examples in a folder or in a JSON Lines file, in an order that depends only on their names or lines.
 
     A folder is searched with its subfolders (links to folders are not followed) for the suffixes of
-    :data:`VIDEO_SUFFIXES` and :data:`IMAGE_SUFFIXES`; hidden files and folders are passed over. A file ``NAME.txt``
-    beside ``NAME.mp4`` holds its text.
+    :data:`VIDEO_SUFFIXES` and :data:`IMAGE_SUFFIXES`; hidden files and folders are skipped. The text of
+    ``NAME.mp4`` is read from ``NAME.txt`` beside it.
 
-    A JSON Lines file has one object a line: ``{"video": "a.mp4", "text": "a fox", "start": 2, "end": 7.5}`` or
-    ``{"image": "b.png"}``. Paths are relative to the file; all keys but the first are optional.
+    A JSON Lines file has one object per line: ``{"video": "a.mp4", "text": "a fox", "start": 2, "end": 7.5}`` or
+    ``{"image": "b.png"}``. Paths are relative to the file. All keys except ``video`` or ``image`` are optional.
 
     Raises:
-        InputError: there is no such folder or file, nothing usable in it, or a listed file is missing.
-        ConfigurationError: a line is malformed: names file and line, what was found and what is allowed.
+        InputError: if there is no such folder or file, if it contains no training data, or if a listed file is missing.
+        ConfigurationError: if a line is malformed. It names the file and line, what was found and what is allowed.
     """
     path = Path(source)
     if path.is_dir():
@@ -70,14 +70,14 @@ def find_examples(source: str | os.PathLike[str]) -> list[Example]:
             f"There is no training data at '{path}'. Give a folder of videos and pictures, or a JSON Lines file."
         )
     if path.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
-        raise InputError(f"Training data cannot be the single file '{path}'. Give the folder that it is in.")
+        raise InputError(f"Training data cannot be the single file '{path}'. Give the folder it is in.")
     return _listed(path)
 
 
 def _in_folder(folder: Path) -> list[Example]:
     found = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith('.')]  # which os.walk then leaves out
+        folders[:] = [name for name in folders if not name.startswith('.')]  # os.walk then skips the others
         found += [Path(parent, name) for name in names if not name.startswith('.')]
     examples = []
     for path in sorted(found, key=lambda path: path.relative_to(folder).as_posix()):
@@ -105,7 +105,7 @@ def _listed(file: Path) -> list[Example]:
     lines = enumerate(_read(file).split('\n'), start=1)
     examples = [_parse(line, file, number) for number, line in lines if line.strip()]
     if not examples:
-        raise InputError(f"'{file}' lists no training data: it is empty. Write one JSON object a line.")
+        raise InputError(f"'{file}' lists no training data: it is empty. Write one JSON object per line.")
     return examples
 
 
@@ -114,7 +114,7 @@ def _parse(line: str, file: Path, line_number: int) -> Example:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f'{place} is not valid JSON: {error}. Write one JSON object a line.') from error
+        raise ConfigurationError(f'{place} is not valid JSON: {error}. Write one JSON object per line.') from error
     if not isinstance(entry, dict):
         raise ConfigurationError(f'{place} must be a JSON object, found a {type(entry).__name__}.')
     unknown = next((key for key in entry if key not in _KEYS), None)

@@ -1,1 +1,1 @@
-"""The training loop, whatever the network: steps, checkpoints, averages, logs."""
+"""The training loop for any network: steps, checkpoints, averages, logs."""

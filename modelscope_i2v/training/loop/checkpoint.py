@@ -1,7 +1,7 @@
-"""Everything that a training needs to go on as if it had never been interrupted, in one file.
+"""Checkpoints: one file with everything needed to resume a training as if it had never been interrupted.
 
-Whole or absent: a checkpoint is written beside its place and renamed, so a process that is killed while writing leaves
-the one before. Weights that are not trained are not in it.
+A checkpoint is complete or absent: it is written to a temporary file and then renamed. If the process is killed while
+writing, the previous checkpoint is still there. Frozen weights are not saved.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from modelscope_i2v.errors import CheckpointError
 from modelscope_i2v.files import output_errors, replacing
 from modelscope_i2v.training.loop.ema import MovingAverage
 
-#: Full, unsharded tensors whatever the parallelism.
+#: Save full, unsharded tensors under any kind of parallelism.
 OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True, strict=False)
 KEPT = 2
 ADVICE = 'Train into another folder, or remove this one.'
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 def save_checkpoint(
     folder: Path, step: int, model: nn.Module, optimizer: Any, average: MovingAverage, extra: dict[str, Any]
 ) -> None:
-    """Write ``checkpoint-STEP.pt`` into ``folder`` and remove all but the two newest. Every process has to call this.
+    """Write ``checkpoint-STEP.pt`` into ``folder`` and remove all but the two newest. Every process must call this.
 
     Raises:
         OutputError: if it cannot be written.
@@ -47,7 +47,7 @@ def save_checkpoint(
 
     with average.applied():
         shared: dict[str, Any] = get_model_state_dict(model, options=OPTIONS)
-        # On a CPU a state dict shares the memory of the model, which is about to get its plain weights back.
+        # On the CPU a state dict shares memory with the model, which gets its plain weights back after this block.
         averaged = {name: value.clone() for name, value in shared.items()}
     weights, optimizer_state = get_state_dict(model, optimizer, options=OPTIONS)
     content = {'step': step, 'model': weights, 'average': averaged, 'optimizer': optimizer_state, 'extra': extra}
@@ -64,21 +64,21 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, model: nn.Module, optimizer: Any, average: MovingAverage, identity: Mapping[str, Any]
 ) -> tuple[int, dict[str, Any]]:
-    """Continue from the newest checkpoint in ``folder`` that can be read: its step, and what was saved as ``extra``.
+    """Resume from the newest readable checkpoint in ``folder``.
 
     Args:
-        identity: what must not have changed; ``extra['identity']`` of the checkpoint is held against it.
+        identity: the settings that must not have changed; compared with ``extra['identity']`` of the checkpoint.
 
     Returns:
-        Step 0 and nothing where there is no checkpoint.
+        The step of the checkpoint and its ``extra``; step 0 and an empty dict if there is no checkpoint.
 
     Raises:
-        CheckpointError: if it is of another network or training, or if none can be read.
+        CheckpointError: if it belongs to another network or training, or if no checkpoint can be read.
     """
     path, content = _read_newest(folder)
     if path is None:
         return 0, {}
-    # With OPTIONS only the main process would see anything.
+    # With OPTIONS, only the main process would get the tensors.
     options = StateDictOptions(ignore_frozen_params=True)
     trained: dict[str, Any] = get_model_state_dict(model, options=options)
     expected = {name: tuple(value.shape) for name, value in trained.items()}
@@ -87,14 +87,14 @@ def load_checkpoint(
     if differing:
         name = differing[0]
         raise CheckpointError(
-            f"'{path}' is a checkpoint of another network: {len(differing)} tensors differ, such as '{name}', "
-            f'{found.get(name, "absent")} there and {expected.get(name, "absent")} now. {ADVICE}'
+            f"'{path}' is a checkpoint of another network: {len(differing)} tensors differ, for example '{name}', "
+            f'{found.get(name, "absent")} in the checkpoint and {expected.get(name, "absent")} now. {ADVICE}'
         )
     before = content['extra'].get('identity', {})
     changed = [key for key in identity if before.get(key) != identity[key]]
     if changed:
         differences = ', '.join(f"'{key}' was {before.get(key)!r} and is {identity[key]!r}" for key in changed)
-        raise CheckpointError(f"'{path}' is of a training with other settings: {differences}. {ADVICE}")
+        raise CheckpointError(f"'{path}' belongs to a training with other settings: {differences}. {ADVICE}")
     load: dict[str, Any] = {'options': OPTIONS, 'optim_state_dict': content['optimizer']}
     set_state_dict(model, optimizer, model_state_dict=content['average'], **load)
     average.reset()
@@ -103,13 +103,13 @@ def load_checkpoint(
 
 
 def _read_newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
-    """The newest checkpoint that is whole: a disk may lose what was written last."""
+    """The newest intact checkpoint. After a crash, the last file written may be damaged."""
     damaged: Exception | None = None
     for path in reversed(_checkpoints(folder)):
         try:
             return path, torch.load(path, map_location='cpu', weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-            logger.warning("The checkpoint '%s' cannot be read (%s); trying the one before.", path, error)
+            logger.warning("The checkpoint '%s' cannot be read (%s); trying the previous one.", path, error)
             damaged = error
     if damaged is not None:
         raise CheckpointError(f"No checkpoint in '{folder}' can be read: {damaged}. {ADVICE}") from damaged

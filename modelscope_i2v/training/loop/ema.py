@@ -10,10 +10,11 @@ from torch import nn
 
 
 class MovingAverage:
-    """Float32 averages of the parameters of ``model`` that are trained; frozen ones are not copied.
+    """Float32 averages of the trained parameters of ``model``; frozen ones are not copied.
 
     Args:
-        decay: weight of the past at each update; young averages decay faster, ``(1 + n) / (10 + n)`` after n updates.
+        decay: the weight of the old average in each update. It is at most ``(1 + n) / (10 + n)`` after n updates, so
+            that the average moves faster at first.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -36,7 +37,7 @@ class MovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """While the block runs, the model has the averages as its weights."""
+        """Use the averages as the weights of the model while the block runs."""
         kept = [parameter.detach().clone() for parameter in self._trained]
         self._copy(self._averages)
         try:
@@ -45,7 +46,7 @@ class MovingAverage:
             self._copy(kept)
 
     def keep(self) -> None:
-        """Make the averages the model's weights."""
+        """Use the averages as the weights of the model from now on."""
         self._copy(self._averages)
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
-"""The training loop: whatever the model and its loss, one optimiser step after the other, resumable exactly.
+"""The training loop for any model and loss. It can be resumed exactly.
 
-Nothing depends on what happened before but the weights and the optimiser: batch, noise and dropout of a step are
-functions of the seed and of the step's number. So a training that is killed and goes on from its last checkpoint sees
-the same losses as one that was not.
+The weights and the optimiser are the only state. The batch, noise and dropout of a step depend only on the seed and the
+number of the step. So a training killed and resumed from its last checkpoint has the same losses as one that ran
+through.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from modelscope_i2v.training.loop.settings import LoopSettings
 from modelscope_i2v.training.loop.sharding import gather, is_sharded, reshard
 from modelscope_i2v.weights.save import remove_abandoned_drafts
 
-#: ``(model, batch, generator) -> {'loss': scalar, other scalars to report}``; all random draws from the generator.
+#: ``(model, batch, generator) -> {'loss': scalar, other scalars to report}``; all randomness comes from the generator.
 Loss = Callable[[nn.Module, Any, torch.Generator], Mapping[str, torch.Tensor]]
-#: ``(step, log) -> scalars to report``; the model has its averaged weights meanwhile.
+#: ``(step, log) -> scalars to report``; it runs while the model has its averaged weights.
 Validation = Callable[[int, TrainingLog | None], Mapping[str, float]]
 
 
@@ -45,24 +45,24 @@ def fit(
     identity: Mapping[str, Any] | None = None,
     cpu: bool = False,
 ) -> nn.Module:
-    """Train the parameters of ``model`` that require gradients, and return it with their averages as weights.
+    """Train the parameters of ``model`` that require gradients, and return the model with their averages as weights.
 
-    Run under ``accelerate launch`` it uses every process that was started, data parallel or with sharded weights (FSDP,
-    version 2); on several hosts they need ``folder`` in common.
+    Under ``accelerate launch`` it uses all processes, data parallel or with sharded weights (FSDP, version 2).
+    Processes on several hosts must share ``folder``.
 
     Args:
-        loss: what is minimised.
+        loss: the loss to minimise.
         batches: batch number ``i`` is ``batches[i]``, for any ``i``.
-        folder: for checkpoints and logs; a training that was interrupted there goes on.
-        validate: called every ``settings.validate_every`` steps and at the end, by the main process; with sharded
-            weights, which no process can use alone, by all, of which only the main one has a log.
-        identity: what else makes this training what it is, as plain values; one that goes on must have the same.
-        cpu: stay on the CPU whatever there is.
+        folder: the folder for checkpoints and logs; an interrupted training in it is resumed.
+        validate: called every ``settings.validate_every`` steps and at the end, by the main process. With sharded
+            weights all processes call it, because none can run the model alone; only the main one passes a log.
+        identity: further settings that must not change when the training is resumed, as plain values.
+        cpu: train on the CPU even if there is a GPU.
 
     Raises:
         DeviceError: if the loss or the gradients become NaN or infinite. CheckpointError: if ``folder`` holds another
-            training, or one that is past ``settings.steps``. ConfigurationError: under another parallelism.
-            OutputError: if something cannot be written.
+            training, or one that is past ``settings.steps``. ConfigurationError: for any other kind of parallelism, or
+            for 'fp16' on the CPU. OutputError: if something cannot be written.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -76,20 +76,20 @@ def fit(
     )
     _check_parallelism(accelerator)
     if settings.precision == 'fp16' and accelerator.device.type == 'cpu':
-        raise ConfigurationError("'precision' must be 'bf16' or 'fp32' on the CPU, found 'fp16'. Change it.")
+        raise ConfigurationError("'precision' must be 'bf16' or 'fp32' on the CPU, found 'fp16'. Choose one of those.")
     model, optimizer = accelerator.prepare(model, _optimizer(model, settings))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     average = MovingAverage(model, settings.ema_decay)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if accelerator.is_main_process:  # the only one that writes
+    if accelerator.is_main_process:  # only this one writes
         remove_abandoned_drafts(folder)
     whole = {**settings.identity, **(identity or {}), 'processes': accelerator.num_processes}
     first, extra = load_checkpoint(folder, model, optimizer.optimizer, average, whole)
     if first > settings.steps:
         raise CheckpointError(
-            f"The training in '{folder}' is at step {first}, past the {settings.steps} steps that were asked for. Ask "
-            'for at least as many, or give another folder.'
+            f"The training in '{folder}' is at step {first}, past the {settings.steps} steps requested. Set "
+            "'steps' to at least as many, or use another folder."
         )
     if accelerator.scaler is not None and 'scaler' in extra:
         accelerator.scaler.load_state_dict(extra['scaler'])
@@ -137,10 +137,10 @@ def _step(
     step: int,
     settings: LoopSettings,
 ) -> tuple[dict[str, float], float]:
-    """One optimiser step, from as many batches as gradients are accumulated over.
+    """One optimiser step, over all batches whose gradients are accumulated.
 
     Returns:
-        The means of what the loss reports, and the norm of the gradients.
+        The means of the scalars that the loss reports, and the norm of the gradients.
     """
     from accelerate.utils import send_to_device
 
@@ -157,7 +157,7 @@ def _step(
             accelerator.backward(values['loss'])
             if accelerator.sync_gradients:
                 norm = float(accelerator.clip_grad_norm_(trained, settings.max_grad_norm))
-                if accelerator.scaler is None:  # which leaves such steps out by itself
+                if accelerator.scaler is None:  # the scaler skips such steps by itself
                     _check_finite('norm of the gradients', norm, step, settings)
             optimizer.step()
             optimizer.zero_grad()
@@ -174,7 +174,7 @@ def _check_parallelism(accelerator: Any) -> None:
     if kind == 'FSDP' and not accelerator.is_fsdp2:
         raise ConfigurationError(
             "Sharded training needs version 2 of FSDP, found 1. Choose it in 'accelerate config', or write "
-            "'fsdp_version: 2' into its file."
+            "'fsdp_version: 2' to its configuration file."
         )
     if kind not in ('NO', 'FSDP') and not kind.startswith('MULTI_'):
         raise ConfigurationError(
@@ -191,7 +191,7 @@ def _validate(
     log: TrainingLog | None,
     accelerator: Any,
 ) -> None:
-    """Try the averages, unless that was done before an interruption."""
+    """Validate the averages, unless an earlier run has already validated this step."""
     due = log is not None and step not in log.validated
     if validate is None or not (_agreed(accelerator, due) if is_sharded(model) else due):
         return
@@ -206,7 +206,7 @@ def _validate(
 
 @contextmanager
 def _seeded(seed: int, number: int) -> Iterator[torch.Generator]:
-    """A generator for batch ``number``; dropout, which takes none, finds torch's own seeded too, and restored after."""
+    """A generator for batch ``number``. Dropout takes none, so torch's own generators are seeded too, then restored."""
     for_noise, for_dropout = np.random.SeedSequence((seed, number)).generate_state(2, np.uint64)
     device = torch.cuda.current_device() if torch.cuda.is_available() else None
     with torch.random.fork_rng([] if device is None else [device]):
@@ -220,13 +220,13 @@ def _loader(batches: Dataset[Any], settings: LoopSettings, first: int, processes
     """This process's batches from step ``first`` on, in order."""
     count = settings.gradient_accumulation * processes
     numbers = range(first * count + rank, settings.steps * count, processes)
-    # Its workers get seeds from a generator, by default the global one.
+    # Workers get their seeds from this generator; without it, from the global one.
     generator = torch.Generator().manual_seed(settings.seed)
     return DataLoader(batches, batch_size=None, sampler=numbers, num_workers=settings.num_workers, generator=generator)
 
 
 def _mean(accelerator: Any, values: Mapping[str, float]) -> dict[str, float]:
-    """Means over the processes, each of which has seen batches of its own."""
+    """Means over the processes; each of them has seen different batches."""
     if accelerator.num_processes == 1:
         return dict(values)
     own = torch.tensor(list(values.values()), device=accelerator.device)
@@ -234,7 +234,7 @@ def _mean(accelerator: Any, values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _agreed(accelerator: Any, due: bool) -> bool:
-    """Whether the main process finds something due that all have to do together."""
+    """Whether something is due, as decided by the main process for all."""
     if accelerator.num_processes == 1:
         return due
     from accelerate.utils import broadcast_object_list
@@ -243,7 +243,7 @@ def _agreed(accelerator: Any, due: bool) -> bool:
 
 
 def _check_finite(what: str, value: float, step: int, settings: LoopSettings) -> None:
-    """Raise DeviceError before weights are changed by something that is no number."""
+    """Raise DeviceError for NaN or infinity, before it reaches the weights."""
     if not math.isfinite(value):
         raise DeviceError(
             f"The {what} became {value} at step {step} with precision='{settings.precision}' and a learning rate of "

@@ -1,4 +1,4 @@
-"""What a training says about itself: one JSON line a report in ``log.jsonl``, and the same in TensorBoard."""
+"""The log of a training: one JSON line per report in ``log.jsonl``, and the same values in TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ LOG_NAME = 'log.jsonl'
 
 
 class TrainingLog:
-    """Scalars and pictures of the steps from ``first_step`` on; reports of later steps that an interrupted run left
-    are removed.
+    """Scalars and pictures of the steps after ``first_step``. Reports of those steps from an interrupted run are
+    removed.
 
     Args:
-        folder: of the training.
+        folder: the folder of the training.
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._path = folder / LOG_NAME
-        #: Steps that were validated before.
+        #: Steps that an earlier run has validated.
         self.validated: set[int] = set()
         if self._path.exists():
             kept = [entry for entry in read_log(folder) if entry['step'] <= first_step]
@@ -39,7 +39,7 @@ class TrainingLog:
         self._writer: Any = SummaryWriter(str(folder / 'tensorboard'), purge_step=first_step + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Report ``values`` of ``step``."""
+        """Log ``values`` for ``step``."""
         with output_errors(self._path), self._path.open('a', encoding='utf-8') as file:
             file.write(json.dumps({'step': step, **values}) + '\n')
         for name, value in values.items():
@@ -47,7 +47,7 @@ class TrainingLog:
         logger.info('step %d: %s', step, ', '.join(f'{name} {value:.5g}' for name, value in values.items()))
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
-        """Show ``pixels`` uint8 ``[H, W, 3]``."""
+        """Log a picture, uint8 ``[H, W, 3]``, to TensorBoard."""
         self._writer.add_image(name, pixels, step, dataformats='HWC')
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class TrainingLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The reports of a training, oldest first; lines that a crash left unreadable are passed over."""
+    """The reports of a training, oldest first; unreadable lines, left by a crash, are skipped."""
     entries = []
     for line in (folder / LOG_NAME).read_text(encoding='utf-8', errors='replace').splitlines():
         try:

@@ -1,4 +1,4 @@
-"""Initial weights that are a function of a seed."""
+"""Initial weights that depend only on a seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Module = TypeVar('Module', bound=nn.Module)
 
 
 def seeded(build: Callable[[], Module], seed: int) -> Module:
-    """What ``build`` makes on the CPU with torch's own generator at ``seed``, which is then as it was before."""
+    """Run ``build`` on the CPU with torch's global generator seeded to ``seed``; its state is restored afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return build()

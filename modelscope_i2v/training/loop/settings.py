@@ -18,21 +18,21 @@ class LoopSettings:
     """Settings of :func:`~modelscope_i2v.training.loop.fit.fit`.
 
     Attributes:
-        steps: optimiser steps in all.
-        learning_rate: peak of AdamW's rate, reached after ``warmup_steps``.
-        schedule: ``'constant'`` after the warm-up, or ``'cosine'``, falling to a hundredth at the last step.
-        weight_decay, max_grad_norm: of AdamW; the norm that gradients are clipped to.
+        steps: total number of optimiser steps.
+        learning_rate: AdamW's peak rate, reached after ``warmup_steps``.
+        schedule: ``'constant'`` after the warm-up, or ``'cosine'``, which falls to a hundredth at the last step.
+        weight_decay, max_grad_norm: AdamW's weight decay; the norm to which gradients are clipped.
         gradient_accumulation: batches per optimiser step.
-        ema_decay: of the moving average of the weights, which is what is validated and kept.
+        ema_decay: the decay of the moving average of the weights. The average is what is validated and saved.
         precision: ``'fp32'``, or autocast to ``'bf16'`` or ``'fp16'`` (with a loss scaler).
-        seed: of noise, timesteps and dropout; data have their own, of
+        seed: the seed of noise, timesteps and dropout. The order of the data has its own seed in
             :class:`~modelscope_i2v.training.data.mixture.MixtureSettings`.
-        checkpoint_seconds: time between checkpoints; one is also written at the end.
-        validate_every, log_every: in steps; 0 never validates before the end.
-        num_workers: processes that prepare batches; 0 does it in this one.
+        checkpoint_seconds: the time between checkpoints; another one is written at the end.
+        validate_every, log_every: intervals in steps; ``validate_every=0`` validates only at the end.
+        num_workers: the number of processes that prepare batches; 0 prepares them in this process.
 
     Raises:
-        ConfigurationError: naming the setting, what was found and what is allowed.
+        ConfigurationError: for an impossible value. It names the setting, what was found and what is allowed.
     """
 
     steps: int = 10_000
@@ -67,9 +67,12 @@ class LoopSettings:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a training that goes on must have as it was: not how it reports, nor a constant rate's length."""
+        """The settings that must not change when a training is resumed.
+
+        Reporting may change, and so may the number of steps if the rate is constant.
+        """
         free = ('checkpoint_seconds', 'validate_every', 'log_every', 'num_workers')
-        # A cosine's rates depend on where it ends.
+        # The rates of a cosine schedule depend on its length.
         length = ('steps',) if self.schedule == 'constant' else ()
         return {name: value for name, value in asdict(self).items() if name not in (*free, *length)}
 

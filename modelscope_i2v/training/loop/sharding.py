@@ -1,7 +1,7 @@
-"""Weights that processes share out among them, each keeping a part of every tensor, and how to have them whole again.
+"""Sharded weights, of which each process keeps a part of every tensor, and how to gather them again.
 
-Zhao et al. 2023, "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", arXiv 2304.11277; here in its
-second version, whose parts are torch's ``DTensor``.
+Zhao et al. 2023, "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", arXiv 2304.11277. This is
+the second version, in which the shards are torch's ``DTensor``.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from torch.distributed.tensor import DTensor
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether processes share out the weights of ``model``."""
+    """Whether the weights of ``model`` are sharded across processes."""
     return isinstance(model, FSDPModule)
 
 
 def reshard(model: nn.Module) -> None:
-    """Have the parameters of ``model`` be the parts again.
+    """Replace gathered parameters of ``model`` by their shards again.
 
-    A forward pass that no backward pass follows, as in validation, leaves whole copies in their place, and a change of
-    the parts would go unnoticed.
+    A forward pass without a backward pass, as in validation, leaves gathered copies in place. The model would then
+    ignore changes to the shards.
     """
     for module in model.modules():
         if isinstance(module, FSDPModule):
@@ -28,7 +28,7 @@ def reshard(model: nn.Module) -> None:
 
 
 def gather(model: nn.Module) -> None:
-    """Make the parameters of ``model`` whole on every process, for saving. Every process has to call this."""
+    """Gather the full parameters of ``model`` on every process, for saving. Every process must call this."""
     reshard(model)
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):

@@ -1,1 +1,1 @@
-"""Reading the files of torch.save without running anything in them."""
+"""Reads files written by torch.save without running anything in them."""

@@ -70,8 +70,8 @@ def _is_sizes(values: Any) -> bool:
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, dtype: torch.dtype | None = None) -> Any:
     """A view of ``storage``; a ``Stub`` if the storage is of an unsupported kind.
 
-    torch grows a storage that is too small for the tensor, which would show memory that the file never filled. So the
-    extent is checked here. Raises ``pickle.UnpicklingError`` if it is outside the storage.
+    torch grows a storage that is too small for the tensor, which would expose memory that the file never filled. So
+    the extent is checked here. Raises ``pickle.UnpicklingError`` if it is outside the storage.
     """
     if isinstance(storage, Stub):
         return storage
@@ -94,7 +94,7 @@ def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, dtype: to
 def _rebuild_tensor_v2(
     storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, metadata: Any = None
 ) -> Any:
-    """What torch has written since 0.4; gradients and hooks are not kept. Errors as ``_rebuild_tensor``."""
+    """The form that torch has written since 0.4; drops gradients and hooks. Errors as ``_rebuild_tensor``."""
     _refuse_lazy_bits(metadata)
     return _rebuild_tensor(storage, offset, size, stride)
 
@@ -108,14 +108,14 @@ def _rebuild_tensor_v3(
 
 
 def _refuse_lazy_bits(metadata: Any) -> None:
-    # A tensor saved as "conjugate" or "negative" holds other numbers than its bytes say.
+    # The numbers in a tensor saved as "conjugate" or "negative" differ from what its bytes say.
     if metadata and (not isinstance(metadata, Mapping) or any(metadata.values())):
         raise pickle.UnpicklingError('a tensor was saved lazily conjugated or negated')
 
 
 @dataclass(frozen=True, slots=True)
 class _Allowed:
-    """The only thing that REDUCE, NEWOBJ, INST and OBJ call."""
+    """The only kind of object that REDUCE, NEWOBJ, INST and OBJ may call."""
 
     call: Callable[..., Any]
 
@@ -125,7 +125,7 @@ def _rebuild_subclass(function: Any, _kind: Any, arguments: tuple[Any, ...], _st
 
 
 def plain_set(items: Iterable[Any] = ()) -> set[Any]:
-    """Errors as ``admit_key``."""
+    """A set of ``items``. Errors as ``admit_key``."""
     return set(map(admit_key, items))
 
 
@@ -160,16 +160,16 @@ _HASHABLE = (*_PLAIN, torch.Tensor, torch.dtype, Stub, StorageType, _Allowed)
 
 
 def build(function: Any, arguments: Iterable[Any]) -> Any:
-    """Calls one of the functions above; a stub gives a stub. Raises ``pickle.UnpicklingError`` for all else."""
+    """Calls one of the functions above; a stub returns a stub. Raises ``pickle.UnpicklingError`` for anything else."""
     if isinstance(function, _Allowed):
         return function.call(*arguments)
     if isinstance(function, Stub):
         return Stub(function.name)
-    raise pickle.UnpicklingError(f'it calls a {type(function).__name__}, which is no function of a checkpoint')
+    raise pickle.UnpicklingError(f'it calls a {type(function).__name__}, which no checkpoint needs')
 
 
 def admit_key(value: Any, depth: int = 4) -> Any:
-    """Admits what can be hashed without deep recursion: hashing a million nested tuples overflows the C stack.
+    """Accepts a value that can be hashed without deep recursion: a million nested tuples would overflow the C stack.
 
     Raises ``pickle.UnpicklingError`` for anything else.
     """
@@ -182,7 +182,7 @@ def admit_key(value: Any, depth: int = 4) -> Any:
 
 
 def find_global(module: str, name: str) -> Any:
-    """What stands for ``module.name`` in a pickle; nothing is imported and no dotted name is followed."""
+    """The object for ``module.name`` in a pickle. Nothing is imported, and no dotted name is followed."""
     if module in _STORAGE_MODULES and name in _STORAGE_TYPES:
         return _STORAGE_TYPES[name]
     if module == 'torch' and name in _DTYPES:

@@ -1,9 +1,9 @@
-"""Reading the files of ``torch.save`` without running anything that is in them.
+"""Reads files written by ``torch.save`` without running anything in them.
 
 ``torch.load(weights_only=True)`` does not run anything either, but it refuses files that name a class which is not
-installed or not on its list. Checkpoints of training frameworks do that: beside the weights, a Lightning checkpoint
-holds callbacks and hyperparameters. Here such objects become inert stubs, and the tensors beside them are read. Both of
-torch's formats are small enough to be read here, with every size checked.
+installed or not on its list. Checkpoints of training frameworks name such classes: besides the weights, a Lightning
+checkpoint holds callbacks and hyperparameters. Here, such objects become inert stubs, and the tensors beside them are
+read. Both of torch's formats are simple enough to read here, with every size checked.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def read_pickle(path: str | os.PathLike[str]) -> Any:
     object or class as an inert ``Stub`` with its name; its module need not be installed and is never imported.
 
     Raises:
-        CheckpointError: the file cannot be opened, is damaged or cut off, or is of a kind that holds more than weights.
+        CheckpointError: if the file cannot be opened, is damaged or cut off, or is of a kind that holds more than
+            weights.
     """
     file = Path(path)
     try:
@@ -80,7 +81,7 @@ class _MappedFile:
         self._bytes = torch.UntypedStorage.from_file(str(path), False, self.size)
 
     def view(self, start: int, length: int) -> torch.UntypedStorage:
-        """Raises ``pickle.UnpicklingError`` if the file ends before: slicing a storage would silently shorten it."""
+        """Raises ``pickle.UnpicklingError`` if the file is too short: slicing a storage would silently shorten it."""
         if start + length > self.size:
             raise pickle.UnpicklingError(f'it ends at byte {self.size}, before the weights do')
         view: torch.UntypedStorage = self._bytes[start : start + length]
@@ -122,7 +123,7 @@ def _read_zip(path: Path) -> Any:
 def _read_record(
     archive: zipfile.ZipFile, stream: Any, file: _MappedFile, name: str, alignment: int
 ) -> torch.UntypedStorage:
-    """One member of the zip file: a view of it as it lies there, or a copy if it is compressed or lies misaligned."""
+    """One member of the zip file: a view of the file, or a copy if the member is compressed or misaligned."""
     entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         unpacked = archive.read(entry)
@@ -130,12 +131,12 @@ def _read_record(
             torch.frombuffer(bytearray(unpacked), dtype=torch.uint8).untyped_storage() if unpacked else file.view(0, 0)
         )
     stream.seek(entry.header_offset)
-    # The header on the spot: the directory at the end of the file does not say how long it is.
+    # Read the member's own header: the directory at the end of the file does not say how long it is.
     magic, name_length, extra_length = struct.unpack('<4s22xHH', stream.read(30))
     if magic != ZIP_MAGIC:
         raise pickle.UnpicklingError(f'there is no {name} where the directory of the zip file says')
     data = file.view(entry.header_offset + 30 + name_length + extra_length, entry.file_size)
-    # torch does not say what it takes and gives here.
+    # torch has no type hints here.
     return data.clone() if data.data_ptr() % alignment else data  # type: ignore[no-untyped-call]
 
 
@@ -178,7 +179,7 @@ def _read_legacy(path: Path) -> Any:
         for storage in map(storages.__getitem__, keys):
             (count,) = struct.unpack('<q', source[position : position + 8])
             if count * storage.dtype.itemsize != storage.data.nbytes():
-                raise pickle.UnpicklingError('a storage has another size than its tensors')
+                raise pickle.UnpicklingError('the size of a storage does not match its tensors')
             storage.data.copy_(file.view(position + 8, storage.data.nbytes()))
             position += 8 + storage.data.nbytes()
     return contents

@@ -19,7 +19,7 @@ from modelscope_i2v.weights.pickle.builders import Storage, StorageType, Stub, a
 
 
 class OpenStorage(Protocol):
-    """Gives the bytes of one storage: element type, key in the file, element count, then what the format adds."""
+    """Returns the bytes of one storage: element type, key in the file, element count, then what the format adds."""
 
     def __call__(self, dtype: torch.dtype, key: str, count: int, /, *view: Any) -> Storage: ...
 
@@ -30,7 +30,7 @@ class RestrictedUnpickler(pickle._Unpickler):
     Raises ``pickle.UnpicklingError`` for a program no checkpoint contains, and what ``pickle.loads`` raises for damage.
     """
 
-    pop_mark: Callable[[], list[Any]]  # of the base class, which its type stub does not list
+    pop_mark: Callable[[], list[Any]]  # from the base class; its type stub does not list it
 
     def __init__(self, file: Any, open_storage: OpenStorage | None = None) -> None:
         super().__init__(file, fix_imports=False, encoding='utf-8', errors='replace')
@@ -65,7 +65,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         self._load_reduce()
 
     def _load_build(self) -> None:
-        self.stack.pop()  # attributes of stubs, of tensors and of a state dict's ``_metadata``: none is wanted
+        self.stack.pop()  # attributes of stubs, of tensors and of a state dict's ``_metadata``: none are needed
 
     def _load_append(self) -> None:
         self._extend([self.stack.pop()])
@@ -121,7 +121,7 @@ class RestrictedUnpickler(pickle._Unpickler):
             pickle.DICT[0]: _load_dict,
             pickle.ADDITEMS[0]: _load_additems,
             pickle.FROZENSET[0]: _load_frozenset,
-            # As bytes: the handler of the base class reserves whatever size is claimed before it looks for the data.
+            # Read as bytes: the base class's handler reserves whatever size is claimed before it looks for the data.
             pickle.BYTEARRAY8[0]: pickle._Unpickler.dispatch[pickle.BINBYTES8[0]],
         }
     )
