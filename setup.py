@@ -58,7 +58,7 @@ EXTRAS_REQUIRE = {
         'matplotlib>=3.8',  # figures of the model pages
         'scikit-image>=0.22',  # pictures that the embedded models learn from, in demo_training/
         'import-linter>=2.6',  # which folder may import which
-        'zensical>=0.1',  # the documentation site
+        'zensical>=0.0.70,<0.1',  # the documentation site; 0.1 needs a package that the index does not have everywhere
         'codespell>=2.3',  # spelling
         'proselint>=0.16',  # style of the documents
         # Only for importing the reference: its networks run beside ours, its classes register beside ours.

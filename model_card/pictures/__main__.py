@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from model_card.pictures.figures import draw_framework, draw_unet
-from model_card.pictures.strips import save_readme_strip, save_strips
+from model_card.pictures.strips import save_readme_strip, save_samples, save_strips
 
 HERE = Path(__file__).parent.parent
 
@@ -20,6 +20,7 @@ def main() -> None:
     draw_framework(first / 'framework.png')
     draw_unet(first / 'unet.png')
     save_strips(first / 'strips.jpg', second / 'strips.jpg')
+    save_samples(first / 'sample.gif', second / 'sample.gif')
     save_readme_strip(HERE.parent / 'docs' / 'assets' / 'strip.png')
     shutil.copyfile(first / 'framework.png', second / 'framework.png')
     shutil.copyfile(HERE.parent / 'examples' / 'cat.jpg', first / 'example.jpg')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ from PIL import Image
 from demo_training.scenes.layouts import picture
 from demo_training.world import FIRST_HELD_OUT_SEED, make_clip
 from modelscope_i2v import embedded_model, load
+from modelscope_i2v.media import write_video
 
 SIDE, GAP, FRAMES = 128, 4, 6
 #: None of them was trained on.
 PHOTOGRAPHS = ('chelsea', 'astronaut', 'stereo_motorcycle')
-#: Held-out scenes of the small world, for the README: a circle and a landscape.
-SCENES = (FIRST_HELD_OUT_SEED + 1, FIRST_HELD_OUT_SEED + 3)
+#: Held-out scenes of the small world: a circle, a landscape and a ring.
+SCENES = (FIRST_HELD_OUT_SEED + 1, FIRST_HELD_OUT_SEED + 3, FIRST_HELD_OUT_SEED + 4)
 
 
 def square(photograph: Image.Image) -> Image.Image:
@@ -54,13 +55,34 @@ def save_strips(first: Path, second: Path) -> None:
         sheet.save(path, quality=90)
 
 
-def save_readme_strip(path: Path) -> None:
-    """Pictures of the world that the embedded model knows, each followed by frames of its video."""
+def videos_of_scenes() -> Iterator[tuple[Image.Image, list[Image.Image]]]:
+    """Pictures of the world that the embedded model knows, and their videos."""
     stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
-    rows = []
     for seed in SCENES:
         given = Image.fromarray(make_clip(seed, num_frames=1).frames[0])
-        video = stage1(given, seed=seed - FIRST_HELD_OUT_SEED, output_type='pil')['output_video']
+        yield given, stage1(given, seed=seed - FIRST_HELD_OUT_SEED, output_type='pil')['output_video']
+
+
+def save_readme_strip(path: Path) -> None:
+    """Two scenes, each followed by frames of its video."""
+    rows = []
+    for given, video in list(videos_of_scenes())[:2]:
         rows.append([given, *(video[index] for index in np.linspace(0, len(video) - 1, FRAMES).round().astype(int))])
     path.parent.mkdir(parents=True, exist_ok=True)
     paste_rows(rows).save(path)
+
+
+def save_samples(first: Path, second: Path) -> None:
+    """Sample videos, as GIF. Stage 1: each picture beside its video. Stage 2: each video before and after."""
+    stage2 = load(embedded_model('video-to-video'), device='cpu', show_progress=False)
+    scenes = list(videos_of_scenes())
+    sharper = [stage2(video, seed=0, output_type='pil')['output_video'] for _, video in scenes]
+    count = len(sharper[0])
+    sheets1 = [paste_rows([[cell for given, video in scenes for cell in (given, video[n])]]) for n in range(count)]
+    sheets2 = [
+        paste_rows([[cell for (_, video), high in zip(scenes, sharper, strict=True) for cell in (video[n], high[n])]])
+        for n in range(count)
+    ]
+    for path, sheets in ((first, sheets1), (second, sheets2)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video((np.asarray(sheet) for sheet in sheets), path, fps=8)
