@@ -4,7 +4,7 @@
 
 Everything: about an hour on two cores; --fast samples with 20 steps of DDIM only. The sprites are those of
 ``tests/data/embedded_world.py``, which specifies the world; landscapes, colour layouts and clips of 128x128 pixels come
-from the project's own generator (the specification's positions are in pixels of 64x64). All seeds are held out.
+from the project's own generator (tests/data/embedded_world.py counts in pixels of 64x64). All seeds are held out.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ def table(stage: Stage) -> str:
         choices = item.metadata['choices']
         said = f' ({", ".join(f"`{choice!r}`" for choice in choices)})' if choices else ''
         shown = item.metadata['default']
+        shown = re.sub(r'--([a-z-]+)', lambda option: f'`{option[1].replace("-", "_")}`', shown)
         default = f'`{item.default!r}`' if shown == str(item.default) else shown
         rows.append(f'| `{item.name}` | {default} | {item.metadata["help"]}{said} |')
     solvers = ', '.join(f'`{name!r}` {sampler.steps}' for name, sampler in stage.samplers.items())

@@ -8,7 +8,10 @@ import modelscope_i2v
 
 PACKAGE = Path(modelscope_i2v.__file__).parent
 #: Functions whose text reaches a user, beside errors.
-SHOWN = {'warning', 'info', 'say', 'complain', 'add_argument', 'add_verb', 'option', 'Verb', 'add_parser'}
+SHOWN = {
+    'warning', 'info', 'say', 'complain', 'add_argument', 'add_verb', 'option', 'Verb', 'add_parser', 'VerbParser',
+    'error', 'exit',
+}  # fmt: skip
 
 
 def text_of(node):
@@ -22,6 +25,13 @@ def text_of(node):
     return None
 
 
+def parts(node):
+    """Pieces of messages outside of calls: what is assigned to a name, returned, or a value of a table."""
+    if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and node.value is not None:
+        return [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
+    return node.values if isinstance(node, ast.Dict) else []
+
+
 def name_of(function):
     return getattr(function, 'attr', getattr(function, 'id', ''))
 
@@ -30,10 +40,10 @@ def messages():
     """``(place, text)`` of all of them."""
     for path in sorted(PACKAGE.rglob('*.py')):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-                text = text_of(node.value)  # a message that has a name
-                if text and text.endswith('.'):
-                    yield f'{path.relative_to(PACKAGE.parent)}:{node.lineno}', ' '.join(text.split())
+            for part in parts(node):
+                text = text_of(part)
+                if text and ' ' in text.strip() and text.rstrip().endswith('.'):
+                    yield f'{path.relative_to(PACKAGE.parent)}:{part.lineno}', ' '.join(text.split())
             if not isinstance(node, ast.Call):
                 continue
             name = name_of(node.func)

@@ -68,7 +68,7 @@ def world_clips(kind: str, seeds: Sequence[int], num_frames: int, size: int = 64
 
 @dataclass(frozen=True)
 class LargeClip:
-    """A clip at stage 2's size, from the project's own generator: the specification draws 64x64 pixels only.
+    """A clip at stage 2's size, from the project's own generator: tests/data/embedded_world.py draws 64x64 pixels only.
 
     Attributes:
         kind: ``'sprite'``, ``'landscape'`` or ``'layout'``.

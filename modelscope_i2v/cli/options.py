@@ -40,7 +40,7 @@ def add_offline_option(group: Any) -> None:
 
 def add_device_option(group: Any) -> None:
     """Add the option for the device."""
-    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a GPU if there is one, else the CPU)')
+    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a CUDA GPU if there is one, else the CPU)')
 
 
 def add_loading_options(group: Any) -> None:
@@ -48,7 +48,7 @@ def add_loading_options(group: Any) -> None:
     add_offline_option(group)
     add_device_option(group)
     group.add_argument(
-        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half precision on a GPU)'
+        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half precision on CUDA)'
     )
     group.add_argument(
         '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'

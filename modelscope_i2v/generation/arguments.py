@@ -59,7 +59,9 @@ class GenerationArguments:
     output_video: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | None] | None = option(
         None, 'path of the video to write; for a list of inputs, a list of paths'
     )
-    output_type: str = option('mp4', 'what to return: mp4 bytes, np, pt, pil or latent')
+    output_type: str = option(
+        'mp4', "what to return: 'mp4' (the path, or bytes without output_video), 'np', 'pt', 'pil' or 'latent'"
+    )
     seed: int | Sequence[int | None] | None = option(
         None, 'random seed; the same seed gives the same video', cli=int, default_text=f'{FROM_MODEL}, else random'
     )
@@ -88,7 +90,7 @@ class GenerationArguments:
     width: int | None = option(None, 'width in pixels', cli=int, default_text=FROM_MODEL)
     fit: str = option('crop', 'how the input is fitted to the size', cli=str)
     output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text='same as --fps')
-    latents: torch.Tensor | None = option(None, 'latents to start from, float32 [1, 4, F, h, w]')
+    latents: torch.Tensor | None = option(None, 'latents to start from, float32 [1, 4, frames, height / 8, width / 8]')
     callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
     show_progress: bool = option(True, 'show progress')
 

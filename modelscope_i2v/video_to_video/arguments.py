@@ -45,6 +45,9 @@ class VideoToVideoArguments(GenerationArguments):
         choices=tuple(SAMPLERS),
         default_text=f'{FROM_MODEL}, else set by --solver-mode',
     )
+    timestep_spacing: str | None = option(
+        None, 'which timesteps the solver visits', cli=str, choices=('trailing',), default_text='trailing'
+    )
     guidance_scale: float = option(
         7.5, 'strength of classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
     )

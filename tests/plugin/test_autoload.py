@@ -123,7 +123,7 @@ def test_a_hook_of_another_version_is_noticed(environment):
     autoload(environment, '--enable')
     hook = site_packages(environment) / '_modelscope_i2v_autoload.py'
     hook.write_text(hook.read_text() + '# older')
-    assert 'run --enable again' in autoload(environment, '--status')
+    assert 'Run --enable again' in autoload(environment, '--status')
     autoload(environment, '--enable')
     assert 'again' not in autoload(environment, '--status')
 
