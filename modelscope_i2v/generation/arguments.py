@@ -90,7 +90,9 @@ class GenerationArguments:
     width: int | None = option(None, 'width in pixels', cli=int, default_text=FROM_MODEL)
     fit: str = option('crop', 'how the input is fitted to the size', cli=str)
     output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text='same as --fps')
-    latents: torch.Tensor | None = option(None, 'latents to start from, float32 [1, 4, frames, height / 8, width / 8]')
+    latents: torch.Tensor | None = option(
+        None, 'latents to start from, float32 [1, 4, frames, latent height, latent width]'
+    )
     callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
     show_progress: bool = option(True, 'show progress')
 
