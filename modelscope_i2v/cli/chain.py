@@ -16,7 +16,8 @@ from modelscope_i2v.cli.options import (
 from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.chain_arguments import LOADING, LOADING_BOTH, PREFIXED, PREFIXES, stage_names
+from modelscope_i2v.generation.argument_names import PREFIXES
+from modelscope_i2v.generation.chain_arguments import LOADING, LOADING_BOTH, PREFIXED, stage_names
 from modelscope_i2v.networks.attention import BACKENDS
 from modelscope_i2v.runtime.device import DTYPES
 from modelscope_i2v.stage import Stage, first_stage, stage_of

@@ -58,16 +58,18 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         'negative_prompt': 'This model takes no text.',
     }
 )
-
-
+#: Arguments of a pipeline's constructor that belong to the model.
+MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.
-LOADING = ('device', 'dtype', 'attention', 'lora', 'lora_scale')
+LOADING = ('device', *MODEL_OPTIONS)
+#: What sends an argument of a chain to one stage.
+PREFIXES = ('stage1_', 'stage2_')
 
 
 def hint(name: str, known: Collection[str]) -> str:
     """What to do instead of the unknown argument ``name``, as a sentence after a space, or an empty string."""
     ours = OURS.get(name, ())
-    prefix = next((prefix for prefix in ('stage1_', 'stage2_') if name.startswith(prefix)), '')
+    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), '')
     bare = name.removeprefix(prefix)
     names = [each for own in (bare, *OURS.get(bare, ())) for each in (prefix + own, own)] if prefix else []
     taken = [candidate for candidate in (*ours, *names) if candidate in known]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from modelscope_i2v.generation.argument_names import unknown_argument
+from modelscope_i2v.generation.argument_names import PREFIXES, unknown_argument
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
@@ -22,7 +22,6 @@ PREFIXED = (
 LOADING_BOTH = ('device', 'dtype', 'attention')
 LOADING_FIRST = ('revision', 'lora', 'lora_scale')
 LOADING = (*LOADING_BOTH, *LOADING_FIRST)
-PREFIXES = ('stage1_', 'stage2_')
 #: Arguments of the chain itself.
 OWN = ('text', 'seed', 'stage1', 'stage2', 'stage1_seed', 'stage2_seed', 'output_video', 'keep_stage1', 'offline')
 

@@ -7,15 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelscope_i2v.generation.argument_names import unknown_argument
+from modelscope_i2v.generation.argument_names import MODEL_OPTIONS, unknown_argument
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks.build import build_on_meta
 from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights.lora.apply import check_lora, read_lora
 
-#: Arguments of a pipeline's constructor that belong to the model.
-MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
 #: Added by ModelScope's own ``pipeline()``. It has no effect: code from a model's page is never run here.
 ADDED_BY_MODELSCOPE = ('trust_remote_code',)
 

@@ -15,9 +15,10 @@ from modelscope.outputs import OutputKeys
 
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
+from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.callbacks import after_step
-from modelscope_i2v.generation.early_checks import MODEL_OPTIONS, call_options
+from modelscope_i2v.generation.early_checks import call_options
 from modelscope_i2v.generation.model import GenerationModel
 from modelscope_i2v.generation.modelscope_bases import Pipeline
 from modelscope_i2v.generation.output import output_of
