@@ -58,4 +58,4 @@ def over(pixels: np.ndarray, alpha: np.ndarray, background: tuple[int, int, int]
 
 
 def _is_level(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value <= 255
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= int(value) <= 255

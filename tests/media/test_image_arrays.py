@@ -19,7 +19,7 @@ def rgb(source):
 def test_arrays_are_bgr_and_left_alone():
     kept = BGRA.copy()
     bgr = np.ascontiguousarray(BGRA[..., :3])
-    np.testing.assert_array_equal(rgb(BGRA), BGRA[..., [2, 1, 0]])
+    np.testing.assert_array_equal(np.asarray(load_image(BGRA, None)), BGRA[..., [2, 1, 0]])
     np.testing.assert_array_equal(rgb(bgr), BGRA[..., [2, 1, 0]])
     np.testing.assert_array_equal(rgb(bgr[::-1, ::-1]), BGRA[::-1, ::-1, [2, 1, 0]])
     np.testing.assert_array_equal(BGRA, kept)
@@ -43,7 +43,7 @@ def test_the_image_does_not_share_the_arrays_memory(array):
     ('array', 'told'),
     [
         (np.zeros((4, 4, 3), np.float32), 'uint8.*float32'),
-        (np.zeros((4, 4, 3), np.uint16), 'uint16'),
+        (np.zeros((4, 4, 3), np.int16), 'uint16 .*found int16'),
         (np.zeros((4, 4, 3), bool), 'bool'),
         (np.zeros((3, 4, 5), np.uint8), r'\[3, 4, 5\]'),
         (np.zeros((4, 4, 2), np.uint8), r'\[4, 4, 2\]'),
@@ -69,8 +69,11 @@ def test_every_level_survives_a_tensor_in_any_precision():
 
 def test_tensors_are_rgb_rounded_and_left_alone():
     tensor = torch.tensor([0.0, 0.5, 1.0])[:, None, None].repeat(1, 2, 3).requires_grad_()
-    for source in (tensor, tensor[None], torch.cat([tensor, tensor[:1]])):
+    for source in (tensor, tensor[None], torch.cat([tensor, tensor[2:]])):
         np.testing.assert_array_equal(rgb(source)[0, 0], [0, 128, 255])
+    hidden = torch.cat([tensor, tensor[:1]])  # alpha is 0
+    np.testing.assert_array_equal(np.asarray(load_image(hidden, None))[0, 0], [0, 128, 255])
+    np.testing.assert_array_equal(rgb(hidden)[0, 0], [255, 255, 255])
     np.testing.assert_array_equal(rgb(torch.full((1, 2, 3), 0.4))[1, 2], [102, 102, 102])
     assert tensor[1].unique().item() == 0.5
 
@@ -85,7 +88,7 @@ def test_tensors_slightly_out_of_range_are_clamped():
 @pytest.mark.parametrize(
     ('tensor', 'told'),
     [
-        (torch.zeros(3, 4, 4, dtype=torch.uint8), 'torch.uint8'),
+        (torch.zeros(3, 4, 4, dtype=torch.int32), 'uint8 or uint16, found torch.int32'),
         (torch.zeros(4, 4), r'\[4, 4\]'),
         (torch.zeros(8, 5, 3), r'permute'),
         (torch.zeros(2, 4, 4), r'\[2, 4, 4\]'),

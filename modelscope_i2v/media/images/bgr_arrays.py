@@ -8,26 +8,28 @@ import numpy as np
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.background import Background, over
+from modelscope_i2v.media.images.depth import RANGE_SLACK, eight_bits
 
 if TYPE_CHECKING:
     import torch
 
-_RANGE_SLACK = 1e-3
 
-
-def image_from_array(array: np.ndarray) -> Image.Image:
-    """An 'RGB' image from uint8 pixels in ModelScope's (OpenCV's) channel order.
+def image_from_array(array: np.ndarray, background: Background) -> Image.Image:
+    """An 'RGB' image from pixels in ModelScope's (OpenCV's) channel order.
 
     Args:
-        array: uint8 ``[H, W]`` or ``[H, W, 1]`` gray, ``[H, W, 3]`` **BGR**, or ``[H, W, 4]`` BGRA (alpha is dropped).
+        array: uint8 or uint16 (0..65535) ``[H, W]`` or ``[H, W, 1]`` gray, ``[H, W, 3]`` **BGR**, or ``[H, W, 4]``
+            BGRA.
+        background: what shows through where alpha is not full; None drops alpha.
 
     Raises:
         InputError: the dtype or shape is wrong, or there are no pixels.
     """
-    if array.dtype != np.uint8:
+    if array.dtype not in (np.uint8, np.uint16):
         raise InputError(
-            f'An image array must be uint8 with values 0..255, found {array.dtype}. Convert it with '
-            f'`(array * 255).round().astype(numpy.uint8)` if its values are in 0..1.'
+            f'An image array must be uint8 with values 0..255 or uint16 with values 0..65535, found {array.dtype}. '
+            f'Convert it with `(array * 255).round().astype(numpy.uint8)` if its values are in 0..1.'
         )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(
@@ -36,16 +38,17 @@ def image_from_array(array: np.ndarray) -> Image.Image:
         )
     if array.size == 0:
         raise InputError(f'The image array has no pixels: its shape is {list(array.shape)}. It needs at least one.')
-    if array.ndim == 2 or array.shape[2] == 1:
-        return Image.fromarray(array.reshape(array.shape[:2]).copy()).convert('RGB')
-    return Image.fromarray(np.ascontiguousarray(array[..., 2::-1]))
+    pixels = eight_bits(array.reshape(*array.shape[:2], -1))
+    return _image(pixels[..., 2::-1] if pixels.shape[2] > 1 else pixels, pixels[..., 3:], background)
 
 
-def image_from_tensor(tensor: torch.Tensor) -> Image.Image:
-    """An 'RGB' image from a floating point tensor; a value x becomes round(255 x).
+def image_from_tensor(tensor: torch.Tensor, background: Background) -> Image.Image:
+    """An 'RGB' image from a tensor; a floating point value x becomes round(255 x).
 
     Args:
-        tensor: ``[C, H, W]`` or ``[1, C, H, W]``, values in 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA, alpha dropped).
+        tensor: ``[C, H, W]`` or ``[1, C, H, W]``, C = 1 (gray), 3 (RGB) or 4 (RGBA): floating point with values in
+            0..1, uint8, or uint16 (0..65535).
+        background: what shows through where alpha is not full; None drops alpha.
 
     Raises:
         InputError: the dtype or shape is wrong, there are no pixels, or a value is NaN, infinite or more than 0.001
@@ -54,10 +57,10 @@ def image_from_tensor(tensor: torch.Tensor) -> Image.Image:
     import torch
 
     pixels = tensor.detach()
-    if not pixels.is_floating_point():
+    if not pixels.is_floating_point() and pixels.dtype not in (torch.uint8, torch.uint16):
         raise InputError(
-            f'An image tensor must be floating point with values 0..1, found {tensor.dtype}. Divide values of 0..255 '
-            f'by 255.'
+            f'An image tensor must be floating point with values 0..1, uint8 or uint16, found {tensor.dtype}. Use '
+            f'`tensor.to(torch.uint8)` for values of 0..255.'
         )
     if pixels.ndim == 4 and pixels.shape[0] == 1:
         pixels = pixels[0]
@@ -68,14 +71,30 @@ def image_from_tensor(tensor: torch.Tensor) -> Image.Image:
         )
     if pixels.numel() == 0:
         raise InputError(f'The image tensor has no pixels: its shape is {list(tensor.shape)}. It needs at least one.')
-    pixels = pixels[:3].to('cpu', torch.float32)
+    if pixels.is_floating_point():
+        pixels = _quantised(pixels)
+    channels_last = eight_bits(pixels.cpu().permute(1, 2, 0).numpy())
+    return _image(channels_last[..., :3], channels_last[..., 3:], background)
+
+
+def _quantised(pixels: torch.Tensor) -> torch.Tensor:
+    """Floats 0..1 as uint8."""
+    import torch
+
+    pixels = pixels.to('cpu', torch.float32)
     if not bool(torch.isfinite(pixels).all()):
         raise InputError('The image tensor contains NaN or infinite values. Give finite values in 0..1.')
     low, high = float(pixels.min()), float(pixels.max())
-    if low < -_RANGE_SLACK or high > 1 + _RANGE_SLACK:
+    if low < -RANGE_SLACK or high > 1 + RANGE_SLACK:
         raise InputError(
             f'The values of an image tensor must lie in 0..1, found {low:g}..{high:g}. Use `tensor / 255` for 0..255 '
             f'or `tensor / 2 + 0.5` for -1..1.'
         )
-    quantised = pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
-    return Image.fromarray(quantised.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def _image(colours: np.ndarray, alpha: np.ndarray, background: Background) -> Image.Image:
+    """From uint8 RGB or gray ``[H, W, C]`` and alpha ``[H, W, 0 or 1]``; it shares no memory with either."""
+    if alpha.shape[2] and background is not None:
+        colours = over(colours, alpha[..., 0], background)
+    return Image.fromarray(np.broadcast_to(colours, (*colours.shape[:2], 3)).copy())

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.background import checked_background
+from modelscope_i2v.media.images.formats import optional_format, prepare_opening
+from modelscope_i2v.media.images.png_colour import read_cicp
+from modelscope_i2v.media.images.rgb import orientation_of, to_upright_rgb
+from modelscope_i2v.media.images.size import check_size, prepare_decoding
+from modelscope_i2v.media.images.transparency import colour_key
 
-# The size at which Pillow raises by default, twice the size at which it warns. It is a fixed number here, so that a
-# program that changes Pillow's global limit does not change what we accept.
-MAX_PIXELS = 178_956_970
 # Exceptions that Pillow's plugins raise on damaged files. We found them by corrupting files of every common format.
 _BROKEN = (
     OSError,
@@ -33,7 +36,9 @@ _BROKEN = (
 
 
 def is_image(file: BinaryIO) -> bool:
-    """Whether Pillow recognises the beginning of ``file``. The position is reset to the start."""
+    """Whether ``file`` begins as an image does, even one that takes a plug-in. The position is reset to the start."""
+    if optional_format(file) is not None:
+        return True
     try:
         with Image.open(file):
             recognised = True
@@ -45,23 +50,27 @@ def is_image(file: BinaryIO) -> bool:
     return recognised
 
 
-def decode_image(file: BinaryIO, name: str) -> Image.Image:
+def decode_image(file: BinaryIO, name: str, background: Any = 'white') -> Image.Image:
     """The first frame of an encoded image: mode 'RGB', turned upright according to its EXIF data.
 
     Args:
         file: a readable, seekable binary file at its start.
         name: the name that messages use for it.
+        background: see :func:`~modelscope_i2v.media.background.checked_background`.
 
     Raises:
-        InputError: the file is not an image, is damaged, cut off or empty, or has more than ``MAX_PIXELS`` pixels.
+        InputError: the file is not an image, is damaged, cut off or empty, takes a plug-in that is not installed, or is
+            too large to be decoded.
     """
     try:
+        prepare_opening(file, name)
+        codes = read_cicp(file)
         with Image.open(file) as image:
-            _check_size(image, name)
+            check_size(image.size, name)
             if image.format == 'EPS':
                 # Pillow would run Ghostscript, a program interpreter, on the file.
                 raise InputError(f'{name} is PostScript, which is not supported. Convert it to PNG or JPEG.')
-            return upright_rgb(image, name)
+            return upright_rgb(image, name, background, codes=codes)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -72,16 +81,27 @@ def decode_image(file: BinaryIO, name: str) -> Image.Image:
         raise InputError(f'{name} is damaged or cut off ({error}). Save or download it again.') from error
 
 
-def upright_rgb(image: Image.Image, name: str) -> Image.Image:
-    """A new image: ``image`` turned upright by its EXIF orientation and converted to 'RGB' (alpha is dropped).
+def upright_rgb(
+    image: Image.Image, name: str, background: Any = 'white', *, codes: tuple[int, int] | None = None
+) -> Image.Image:
+    """A new image: ``image`` turned upright by its EXIF orientation and converted to sRGB, mode 'RGB'.
+
+    Args:
+        background: what shows through where the image is transparent; None drops alpha.
+        codes: colour primaries and transfer characteristics (ITU-T H.273), if the file says them in a PNG's chunk cICP.
 
     Raises:
-        InputError: the image has no pixels or more than ``MAX_PIXELS``, or it cannot be decoded or converted.
+        InputError: the image has no pixels or too many, or it cannot be decoded or converted.
     """
-    _check_size(image, name)
+    behind = checked_background(background)
+    check_size(image.size, name)
     try:
+        key = colour_key(image)
+        prepare_decoding(image, name)
         image.load()
-        return _upright(image).convert('RGB')
+        return to_upright_rgb(image, name, orientation=orientation(image), background=behind, key=key, codes=codes)
+    except InputError:
+        raise
     except _BROKEN as error:
         raise InputError(
             f'{name} (mode {image.mode}) cannot be decoded or converted to RGB: {error}. It may be damaged or cut '
@@ -90,27 +110,8 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) .. 8. From 5 on, width and height are swapped."""
+    """The EXIF orientation, 1 (upright) .. 8; 1 if the EXIF data are damaged, which alone does not spoil a picture."""
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return orientation_of(image)
     except _BROKEN:
         return 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except _BROKEN:
-        # The pixels are already decoded: a damaged EXIF block alone is no reason to refuse a good image.
-        return image
-
-
-def _check_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
-    if width * height == 0:
-        raise InputError(f'{name} is empty: its size is {width} x {height}. Give an image with at least one pixel.')
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f'{name} has {width * height:,} pixels ({width} x {height}); at most {MAX_PIXELS:,} are accepted. '
-            f'Scale it down first.'
-        )

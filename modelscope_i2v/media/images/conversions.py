@@ -1,0 +1,37 @@
+"""Conversions of a picture's own colours to sRGB, from tables and matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+#: Takes a picture of mode 'L', 'I;16' (0..65535), 'RGB' or 'CMYK', and returns sRGB: mode 'RGB'.
+Conversion: TypeAlias = Callable[[Image.Image], Image.Image]
+
+
+def grey_ramp(mode: str) -> Image.Image:
+    """Every value of mode 'L' (16 x 16 pixels) or 'I;16' (256 x 256), in order."""
+    side, dtype = (16, np.uint8) if mode == 'L' else (256, np.uint16)
+    return Image.fromarray(np.arange(side * side, dtype=dtype).reshape(side, side))
+
+
+def by_table(table: np.ndarray) -> Conversion:
+    """The conversion of grey by a table, uint8 ``[values, 3]``, of as many values as the mode has."""
+
+    def convert(image: Image.Image) -> Image.Image:
+        return Image.fromarray(table[np.asarray(image)])
+
+    return convert
+
+
+def srgb_encoded(light: np.ndarray) -> np.ndarray:
+    """Levels 0..1 of light 0..1 (IEC 61966-2-1)."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def srgb_decoded(levels: np.ndarray) -> np.ndarray:
+    """Light 0..1 of levels 0..1 (IEC 61966-2-1)."""
+    return np.where(levels <= 0.04045, levels / 12.92, ((np.maximum(levels, 0.04045) + 0.055) / 1.055) ** 2.4)
