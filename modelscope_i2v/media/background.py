@@ -12,6 +12,7 @@ from modelscope_i2v.errors import InputError
 #: Red, green and blue, 0..255; None drops transparency, so that the colours hidden under it appear.
 Background: TypeAlias = tuple[int, int, int] | None
 
+WHITE = (255, 255, 255)
 _ALLOWED = "a colour name such as 'white', a hex value such as '#ffffff', three whole numbers from 0 to 255, or None"
 
 
@@ -58,4 +59,4 @@ def over(pixels: np.ndarray, alpha: np.ndarray, background: tuple[int, int, int]
 
 
 def _is_level(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value <= 255
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= int(value) <= 255
