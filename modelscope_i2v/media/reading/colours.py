@@ -59,6 +59,12 @@ def rgb_pixels(frame: av.VideoFrame, name: str, background: Background) -> np.nd
     return pixels if alpha is None or background is None else over(pixels, alpha, background)
 
 
+def is_invisible(frame: av.VideoFrame) -> bool:
+    """Whether every pixel of ``frame`` is fully transparent."""
+    alpha = _alpha(frame)
+    return alpha is not None and not alpha.any()
+
+
 def _ordinary(frame: av.VideoFrame, description: ColourDescription) -> np.ndarray:
     from av.video.reformatter import Interpolation
 

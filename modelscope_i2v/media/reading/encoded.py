@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background
 from modelscope_i2v.media.reading.clock import DecodingOrderClock, frame_rate, needs_decoding_order
-from modelscope_i2v.media.reading.colours import describe, rgb_pixels
+from modelscope_i2v.media.reading.colours import describe, is_invisible, rgb_pixels
 from modelscope_i2v.media.reading.containers import open_input
 from modelscope_i2v.media.reading.decoding import decode_frames, duration_of, seconds_of
 from modelscope_i2v.media.reading.deinterlacing import deinterlaced
@@ -98,6 +98,8 @@ def open_encoded(reopen: Reopen, name: str, background: Background) -> EncodedVi
         stream = video_stream(container, name)
         with closing(decode_frames(container, stream, name, clock)) as frames:  # type: ignore[type-var]
             first = next(frames)
+        if stream.codec_context.name == 'rawvideo' and is_invisible(first):
+            background = None  # screen recorders leave the fourth byte of a pixel empty
         orientation = Orientation.of(first)
         height, width = orientation.upright(rgb_pixels(first, name, background)).shape[:2]
         shape = stream.sample_aspect_ratio or Fraction(1)

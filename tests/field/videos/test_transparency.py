@@ -50,7 +50,7 @@ def written(path):
 
 
 @documented('Transparent WebM, MOV, GIF, APNG, WebP', 'shown over `background`, white unless you choose another colour')
-@pytest.mark.parametrize('name', ['a.webm', 'a.mov', 'a.mkv', 'a.gif', 'a.png', 'a.webp'])
+@pytest.mark.parametrize('name', ['a.webm', 'a.mov', 'a.mkv', 'a.avi', 'a.gif', 'a.png', 'a.webp'])
 @pytest.mark.parametrize(('background', 'behind'), [('white', (255, 255, 255)), ('#00ff00', (0, 255, 0))])
 def test_what_is_transparent_shows_the_background(tmp_path, name, background, behind):
     for frame in open_video(written(tmp_path / name), background=background).frames():
@@ -71,6 +71,19 @@ def test_white_is_the_default(tmp_path):
 def test_without_a_background_hidden_colours_appear(tmp_path, name):
     frame = next(open_video(written(tmp_path / name), background=None).frames())
     assert frame.pixels[4, 4].tolist() == list(HIDDEN)
+
+
+def test_an_empty_fourth_byte_is_not_transparency(tmp_path):
+    """Screen recorders write 32 bits a pixel and use 24."""
+    with av.open(str(tmp_path / 'a.avi'), 'w') as container:
+        stream = container.add_stream('rawvideo', rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = 'bgra'
+        pixels = np.dstack([picture()[..., :3], np.zeros((64, 64), np.uint8)])
+        frame = av.VideoFrame.from_ndarray(pixels, format='rgba').reformat(format='bgra')
+        container.mux(stream.encode(frame))
+    frame = next(open_video(tmp_path / 'a.avi').frames())
+    np.testing.assert_array_equal(frame.pixels, picture()[..., :3])
 
 
 def test_opaque_webm_is_decoded_as_before(tmp_path):
