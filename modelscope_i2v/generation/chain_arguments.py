@@ -13,6 +13,8 @@ from modelscope_i2v.stage import Stage
 BOTH = ('steps', 'show_progress', 'callback_on_step_end')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
+#: What a chain does not take from its second stage: the text is its own, and a video that was a picture has no sound.
+NOT_SECOND = ('text', 'sound_track')
 #: Names that a prefix can send to one stage; prefixed names win over bare ones.
 PREFIXED = (
     'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
@@ -37,7 +39,7 @@ class StageShare:
 def stage_names(first: Stage, second: Stage) -> tuple[frozenset[str], frozenset[str]]:
     """The bare names that go to each stage: those that it alone takes, and its share of those that both take."""
     one, other = _fields(first), _fields(second)
-    return frozenset({*(one - other), *BOTH, *FIRST}), frozenset({*(other - one), *BOTH, *SECOND} - {'text'})
+    return frozenset({*(one - other), *BOTH, *FIRST}), frozenset({*(other - one), *BOTH, *SECOND} - {*NOT_SECOND})
 
 
 def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -> tuple[StageShare, StageShare]:

@@ -12,6 +12,7 @@ from modelscope_i2v.errors import InputError
 #: Red, green and blue, 0..255; None drops transparency, so that the colours hidden under it appear.
 Background: TypeAlias = tuple[int, int, int] | None
 
+WHITE = (255, 255, 255)
 _ALLOWED = "a colour name such as 'white', a hex value such as '#ffffff', three whole numbers from 0 to 255, or None"
 
 

@@ -61,6 +61,9 @@ class VideoToVideoArguments(GenerationArguments):
         'keep', "'keep' keeps the aspect ratio, 'stretch' fills the configured size", cli=str, choices=FITS
     )
     output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text="the input's")
+    sound_track: int | None = option(
+        None, 'which sound track to keep, counted from 0', cli=int, default_text='the first that can be kept'
+    )
     window_overlap: int | None = option(
         None, 'number of frames that neighbouring temporal windows share', cli=int, default_text='8'
     )
@@ -79,6 +82,8 @@ class VideoToVideoArguments(GenerationArguments):
         self.put('noise_level', integer('noise_level', self.noise_level, 1, 999, error=InputError))
         if self.window_overlap is not None:
             self.put('window_overlap', integer('window_overlap', self.window_overlap, 0, MAX_FRAMES, error=InputError))
+        if self.sound_track is not None:
+            self.put('sound_track', integer('sound_track', self.sound_track, 0, error=InputError))
         super().__post_init__()
         if self.timestep_spacing == 'leading':
             raise InputError("'timestep_spacing' must be 'trailing' for video-to-video, found 'leading'.")

@@ -10,6 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from modelscope_i2v.checks import legal_size
+from modelscope_i2v.errors import InputError
+
+#: The share by which an aspect ratio may change: sizes are even numbers of pixels.
+TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -79,22 +83,48 @@ def keep_aspect(
     """The size closest to ``area`` pixels that has ``aspect`` (width / height), on the smallest fitting legal canvas.
 
     With ``height`` or ``width`` given, that side is exact and the other follows.
+
+    Raises:
+        InputError: no size keeps the aspect ratio within ``TOLERANCE``.
     """
     if height is not None:
-        content = (height, _even(height * aspect))
-        return Placement(height, min(size for size in grid.widths(content[1]) if size >= content[1]), *content)
-    if width is not None:
-        content = (_even(width / aspect), width)
-        return Placement(min(size for size in grid.heights(content[0]) if size >= content[0]), width, *content)
-    candidates = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
-    return min((_largest(aspect, *canvas) for canvas in candidates), key=lambda placement: _cost(placement, area))
+        content = (height, _side(height * aspect))
+        placed = Placement(height, min(size for size in grid.widths(content[1]) if size >= content[1]), *content)
+    elif width is not None:
+        content = (_side(width / aspect), width)
+        placed = Placement(min(size for size in grid.heights(content[0]) if size >= content[0]), width, *content)
+    else:
+        canvases = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
+        placed = min((_largest(aspect, *canvas) for canvas in canvases), key=lambda placement: _cost(placement, area))
+    if _distortion(placed, aspect) > TOLERANCE:
+        raise InputError(
+            f'A video of the aspect ratio {aspect:.4g}:1 would become {placed.width} x {placed.height} pixels, which '
+            f"distorts it. Crop it first, ask for a larger size, or give both 'height' and 'width' to stretch it."
+        )
+    return placed
 
 
 def _largest(aspect: float, canvas_height: int, canvas_width: int) -> Placement:
     """The largest content of ``aspect`` on a canvas."""
     if canvas_width / canvas_height > aspect:
-        return Placement(canvas_height, canvas_width, canvas_height, min(canvas_width, _even(canvas_height * aspect)))
-    return Placement(canvas_height, canvas_width, min(canvas_height, _even(canvas_width / aspect)), canvas_width)
+        height, width = canvas_height, min(canvas_width, _even(canvas_height * aspect))
+    else:
+        height, width = min(canvas_height, _even(canvas_width / aspect)), canvas_width
+    placed = Placement(canvas_height, canvas_width, height, width)
+    if _distortion(placed, aspect) <= TOLERANCE:
+        return placed
+    # The shorter side is so short that rounding it to an even number changes the shape: let the longer side follow.
+    if aspect > 1:
+        height = max(2, 2 * math.floor(canvas_width / aspect / 2))
+        return Placement(canvas_height, canvas_width, height, min(canvas_width, _even(height * aspect)))
+    width = max(2, 2 * math.floor(canvas_height * aspect / 2))
+    return Placement(canvas_height, canvas_width, min(canvas_height, _even(width / aspect)), width)
+
+
+def _distortion(placement: Placement, aspect: float) -> float:
+    """How much longer one side is than it should be, as a share."""
+    stretched = placement.width / placement.height / aspect
+    return max(stretched, 1 / stretched) - 1
 
 
 def _cost(placement: Placement, area: int) -> float:
@@ -102,6 +132,12 @@ def _cost(placement: Placement, area: int) -> float:
     content = placement.height * placement.width
     wasted = 1 - content / (placement.canvas_height * placement.canvas_width)
     return abs(math.log(content / area)) + wasted
+
+
+def _side(size: float) -> int:
+    """A whole number close to ``size``: an even one unless that changes the aspect ratio too much."""
+    even = _even(size)
+    return even if max(even / size, size / even) - 1 <= TOLERANCE else max(1, round(size))
 
 
 def _even(size: float) -> int:

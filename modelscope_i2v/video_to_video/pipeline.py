@@ -15,6 +15,7 @@ from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outp
 from modelscope_i2v.generation.pipeline import NO_INPUT, GenerationPipeline
 from modelscope_i2v.generation.signatures import takes
 from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE
+from modelscope_i2v.media.writing.write import check_sound_track
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 from modelscope_i2v.video_to_video.frame_rate import output_clock
@@ -54,6 +55,7 @@ class VideoToVideoPipeline(GenerationPipeline):
                     f'{video.source.name} is so wide or so tall that the result would have {side} pixels on a side; at '
                     f"most {MAX_SIDE} can be written. Give both 'height' and 'width'."
                 )
+        check_sound_track(video.source, arguments.sound_track)
         if arguments.output_fps is None and (video.source.fps or 0) > MAX_FPS:
             raise InputError(
                 f"{video.source.name} has {video.source.fps:g} frames per second, which is too many. Give 'output_fps'."
@@ -77,7 +79,8 @@ class VideoToVideoPipeline(GenerationPipeline):
     def file_options(self, arguments: VideoToVideoArguments, inputs: dict[str, Any]) -> dict[str, Any]:
         video: PreparedVideo = inputs['video']
         target_fps = float(self.model.configuration.target_fps)
-        clock = output_clock(video.source, video.times, arguments.output_fps, target_fps)
+        last = video.durations[-1] if video.durations else None
+        clock = output_clock(video.source, video.times, last, arguments.output_fps, target_fps)
         made = {
             'num_frames': len(video.times),
             'height': video.placement.height,
@@ -86,4 +89,11 @@ class VideoToVideoPipeline(GenerationPipeline):
             'window_overlap': self.model.window_overlap(arguments, len(video.times)),
         }
         recipe = [*video.source.recipe, {**self.recipe(arguments), **made}]
-        return {'fps': clock.fps, 'recipe': recipe, 'times': clock.times, 'sound': clock.sound}
+        return {
+            'fps': clock.fps,
+            'recipe': recipe,
+            'times': clock.times,
+            'last_duration': clock.last_duration,
+            'sound': clock.sound,
+            'sound_track': arguments.sound_track,
+        }

@@ -34,12 +34,14 @@ class PreparedVideo:
         placement: where they lie on the canvas that the network sees.
         num_frames: how many of them are used; None means all.
         times: the times in seconds of the frames streamed so far; None for a time that the source does not know.
+        durations: how many seconds the source shows each of them; None if it does not say.
     """
 
     source: VideoSource
     placement: Placement
     num_frames: int | None
     times: list[Fraction | None] = field(default_factory=list)
+    durations: list[Fraction | None] = field(default_factory=list)
 
     def frames(self) -> Iterator[torch.Tensor]:
         """Frames ``[3, canvas height, canvas width]`` float32 in [-1, 1], decoded one by one.
@@ -48,10 +50,12 @@ class PreparedVideo:
             InputError: for a frame that cannot be decoded, or fewer frames than wanted.
         """
         self.times.clear()
+        self.durations.clear()
         for frame in islice(self.source.frames(), self.num_frames):
-            pixels = torch.from_numpy(frame.pixels).permute(2, 0, 1).float().div(255).sub(0.5).div(0.5)
+            pixels = torch.from_numpy(frame.pixels).permute(2, 0, 1).float().div_(255).sub_(0.5).div_(0.5)
             yield self.placement.place(pixels.unsqueeze(0))[0]
             self.times.append(frame.time)
+            self.durations.append(frame.duration)
         if self.num_frames is not None and len(self.times) < self.num_frames:
             raise InputError(
                 f"'num_frames' is {self.num_frames}, but {self.source.name} has only {len(self.times)} frames. Ask for "

@@ -1,1 +1,1 @@
-"""Files as people really have them, each kind with the right value beside it."""
+"""Files as people really have them: what they are, and what the right pixels and seconds are."""

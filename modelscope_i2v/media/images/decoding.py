@@ -13,11 +13,11 @@ from modelscope_i2v.media.background import checked_background
 from modelscope_i2v.media.images.formats import optional_format, prepare_opening
 from modelscope_i2v.media.images.png_colour import read_cicp
 from modelscope_i2v.media.images.rgb import orientation_of, to_upright_rgb
-from modelscope_i2v.media.images.size import check_size, prepare_decoding
+from modelscope_i2v.media.images.size import check_size, prepare_decoding, reduction
 from modelscope_i2v.media.images.transparency import colour_key
 
 # Exceptions that Pillow's plugins raise on damaged files. We found them by corrupting files of every common format.
-_BROKEN = (
+BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
@@ -44,7 +44,7 @@ def is_image(file: BinaryIO) -> bool:
             recognised = True
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         recognised = True
-    except _BROKEN:
+    except BROKEN:
         recognised = False
     file.seek(0)
     return recognised
@@ -77,7 +77,7 @@ def decode_image(file: BinaryIO, name: str, background: Any = 'white') -> Image.
         raise InputError(f'{name} has too many pixels: {error} Scale it down first.') from error
     except UnidentifiedImageError as error:
         raise InputError(f'{name} is not an image that Pillow can read. Give a PNG, JPEG, WebP, BMP or GIF.') from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise InputError(f'{name} is damaged or cut off ({error}). Save or download it again.') from error
 
 
@@ -102,7 +102,7 @@ def upright_rgb(
         return to_upright_rgb(image, name, orientation=orientation(image), background=behind, key=key, codes=codes)
     except InputError:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise InputError(
             f'{name} (mode {image.mode}) cannot be decoded or converted to RGB: {error}. It may be damaged or cut '
             f'off: save or download it again as an RGB PNG or JPEG.'
@@ -113,5 +113,12 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 (upright) .. 8; 1 if the EXIF data are damaged, which alone does not spoil a picture."""
     try:
         return orientation_of(image)
-    except _BROKEN:
+    except BROKEN:
         return 1
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height after :func:`upright_rgb`, without decoding the image."""
+    factor = reduction(*image.size)
+    width, height = (-(-side // factor) for side in image.size)
+    return (height, width) if orientation(image) >= 5 else (width, height)

@@ -9,30 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.reading.streams import video_stream
 from modelscope_i2v.media.text_sources import shown
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-# FFmpeg reads single images as one-frame videos, and renders text as terminal output.
-_NOT_VIDEOS = ('image2', 'tty')
-# Still pictures in an MP4-like container: AVIF and HEIF.
-_PICTURE_BRANDS = ('avif', 'heic', 'heix', 'mif1')
-
 
 @contextmanager
 def open_container(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a video file. Yields it with its first real video stream (cover pictures of music files do not count).
+    """Open a video file. Yields it with the stream that ``video_stream`` chooses.
 
     Raises:
         InputError: the file is missing, not a regular file, empty or not a video, or FFmpeg fails on it inside the
             ``with`` block.
     """
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        raise InputError(f'A video file must be given as a path, found {type(path).__name__}.')
-    name = video_file_name(path)
-    with _told(name), open_input(checked_file(path), name) as container:
+    location, name = checked_file(path), video_file_name(path)
+    with _told(name), open_input(location, name) as container:
         yield container, video_stream(container, name)
 
 
@@ -61,6 +55,8 @@ def checked_file(path: str | bytes | os.PathLike[str]) -> Path:
     Raises:
         InputError: the file is missing, not a regular file or empty, or its name is invalid.
     """
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise InputError(f'A video file must be given as a path, found {type(path).__name__}.')
     name = video_file_name(path)
     with _told(name):
         location = Path(os.fsdecode(path))
@@ -99,30 +95,6 @@ def _told(name: str) -> Iterator[None]:
 def file_url(path: Path) -> str:
     """A URL for ``path`` that FFmpeg takes literally, even with special characters (``:``, ``%d``, a leading dash)."""
     return f'file:{path.absolute()}'
-
-
-def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The first real video stream of an opened file.
-
-    Raises:
-        InputError: the file is a picture, has only sound, or uses a codec that cannot be decoded here.
-    """
-    from av.stream import Disposition
-
-    kind = container.format.name
-    brand = container.metadata.get('major_brand', '')
-    if kind.endswith('_pipe') or kind in _NOT_VIDEOS or brand in _PICTURE_BRANDS:
-        raise InputError(
-            f'{name} is not a video (FFmpeg identifies it as {brand or kind!r}). Give a video file. To animate a '
-            f'picture, use image-to-video first.'
-        )
-    real = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    for stream in real:
-        if stream.codec_context is not None:
-            return stream
-    if real:
-        raise InputError(f'{name} uses a codec that cannot be decoded here. Convert it to H.264 in MP4.')
-    raise InputError(f'{name} has no video stream. Give a file that contains video, not only sound.')
 
 
 def reason_of(error: Exception) -> str:

@@ -8,11 +8,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.media.reading.clock import DecodingOrderClock
 from modelscope_i2v.media.reading.containers import reason_of
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 _log = logging.getLogger(__name__)
@@ -22,12 +24,17 @@ _log = logging.getLogger(__name__)
 _MISSING = 0.25
 
 
-def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
+def decode_frames(
+    container: InputContainer, stream: VideoStream, name: str, clock: DecodingOrderClock | None = None
+) -> Iterator[av.VideoFrame]:
     """All frames in display order.
 
     Recordings of broadcasts may begin in the middle of a group of frames, so packets that cannot be decoded before the
     first frame are skipped. After that nothing is skipped: a shortened video would have the wrong length. Frames that
     the decoder could repair are used, with a warning.
+
+    Args:
+        clock: replaces the time stamps of the frames; None keeps them.
 
     Raises:
         InputError: the video is damaged or cut off (the message gives the number of the first lost frame), or no frame
@@ -40,20 +47,27 @@ def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> 
     mended = False
     promised = _promised(stream, container)
     end = Fraction(0)
+    decoder = decoder_of(stream)
     try:
         for packet in container.demux(stream):
             promised -= packet.size > 0
+            if clock is not None:
+                clock.sent(packet)
             try:
-                frames = packet.decode()
+                frames = packet.decode() if decoder is None else decoder.decode(packet if packet.size else None)
             except av.error.FFmpegError as error:
                 if count:
                     raise
                 problem = f' ({reason_of(error)})'
+                if clock is not None:
+                    clock.lost()
                 continue
             for frame in frames:
                 if frame.is_corrupt and not mended:
                     mended = True
                     _log.warning('%s: frame %d is damaged and was repaired by the decoder.', name, count)
+                if clock is not None:
+                    clock.stamp(frame)
                 yield frame
                 count += 1
                 end = _end(frame)
@@ -66,13 +80,31 @@ def decode_frames(container: InputContainer, stream: VideoStream, name: str) -> 
             f'{name} has no frames that can be decoded{problem}. Save or download it again, or convert it to H.264 in '
             f'MP4.'
         )
-    if promised > 0 or end < (_declared_end(stream, container) or 0) - _MISSING:
+    if promised > 0 or end < (declared_end(container, stream) or 0) - _MISSING:
         raise _damaged(name, count, '')
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder for transparent WebM, of which FFmpeg's own decoders ignore the transparency; None for all others."""
+    import av
+
+    name = {'vp8': 'libvpx', 'vp9': 'libvpx-vp9'}.get(stream.codec_context.codec.canonical_name)
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if name is None or tags.get('alpha_mode') != '1':
+        return None
+    decoder = av.CodecContext.create(name, 'r')
+    decoder.extradata = stream.codec_context.extradata
+    return decoder  # type: ignore[return-value]
 
 
 def seconds_of(frame: av.VideoFrame) -> Fraction | None:
     """The time at which ``frame`` is shown, in seconds on the file's own clock."""
     return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+
+
+def duration_of(frame: av.VideoFrame) -> Fraction | None:
+    """How many seconds the file wants ``frame`` shown; None if it does not say."""
+    return frame.duration * frame.time_base if frame.duration > 0 and frame.time_base is not None else None
 
 
 def _damaged(name: str, count: int, problem: str) -> InputError:
@@ -89,7 +121,7 @@ def _promised(stream: VideoStream, container: InputContainer) -> int:
     return sum(entry.size > 0 for entry in stream.index_entries)
 
 
-def _declared_end(stream: VideoStream, container: InputContainer) -> float | None:
+def declared_end(container: InputContainer, stream: VideoStream) -> float | None:
     """The end of the video in seconds, if the beginning of the file states it independently of the data that follows.
 
     None otherwise.

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.images.decoding import orientation, upright_rgb
+from modelscope_i2v.media.background import Background
+from modelscope_i2v.media.images.decoding import upright_rgb, upright_size
 from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ class FrameList(VideoSource):
             yield TimedFrame(pixels, None)
 
 
-def images_as_video(images: Sequence[Image.Image]) -> FrameList:
-    """PIL images of any mode as a video. Each image is turned upright and converted to RGB when it is read.
+def images_as_video(images: Sequence[Image.Image], background: Background) -> FrameList:
+    """PIL images of any mode as a video. Each is turned upright and converted to RGB when it is read.
+
+    Args:
+        background: what shows through transparent parts.
 
     Raises:
         InputError: there are no images, they differ in size, or the list holds something other than PIL images.
@@ -46,14 +50,16 @@ def images_as_video(images: Sequence[Image.Image]) -> FrameList:
                 f'{name} has a value of type {type(image).__name__} at position {index}. Give PIL images, or one uint8 '
                 f'RGB array [F, H, W, 3].'
             )
-    size = _upright_size(images[0])
+    size = upright_size(images[0])
     for index, image in enumerate(images):
-        _check_size(name, index, _upright_size(image), size)
-    return _in_memory(name, len(images), size, lambda index: np.array(upright_rgb(images[index], f'Image {index}')))
+        _check_size(name, index, upright_size(image), size)
+    return _in_memory(
+        name, len(images), size, lambda index: np.array(upright_rgb(images[index], f'Image {index}', background))
+    )
 
 
 def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
-    """A uint8 RGB array or tensor ``[F, H, W, 3]`` on any device, as a video.
+    """A uint8 RGB array or tensor ``[F, H, W, 3]`` on any device, as a video. uint16 is scaled down to 8 bits.
 
     Raises:
         InputError: the dtype or shape is wrong, or there are no pixels.
@@ -61,9 +67,10 @@ def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
     kind = 'array' if isinstance(array, np.ndarray) else 'tensor'
     name = f'The video {kind}'
     dtype = str(array.dtype).removeprefix('torch.')
-    if dtype != 'uint8':
+    if dtype not in ('uint8', 'uint16'):
         raise InputError(
-            f'{name} must be uint8 with values 0..255, found {dtype}. Scale values of 0..1 by 255, round and convert.'
+            f'{name} must be uint8 with values 0..255 or uint16 with values 0..65535, found {dtype}. Scale values of '
+            f'0..1 by 255, round and convert to uint8.'
         )
     if array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape:
         raise InputError(
@@ -84,7 +91,7 @@ def _in_memory(name: str, count: int, size: tuple[int, int], frame: Callable[[in
         height=height,
         aspect=width / height,
         fps=None,
-        has_sound=False,
+        sound_tracks=0,
         recipe=[],
         count=count,
         frame=frame,
@@ -93,13 +100,9 @@ def _in_memory(name: str, count: int, size: tuple[int, int], frame: Callable[[in
 
 def _pixels(frame: np.ndarray | torch.Tensor) -> np.ndarray:
     array: np.ndarray = frame if isinstance(frame, np.ndarray) else frame.detach().cpu().numpy()
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.array(array)
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """The size after ``upright_rgb``, without decoding the image."""
-    width, height = image.size
-    return (height, width) if orientation(image) >= 5 else (width, height)
 
 
 def _check_size(name: str, index: int, found: tuple[int, ...], expected: tuple[int, int]) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.reading.containers import open_container
+from modelscope_i2v.media.background import WHITE
+from modelscope_i2v.media.reading.animation import is_animation, open_animation
+from modelscope_i2v.media.reading.clock import frame_rate
+from modelscope_i2v.media.reading.containers import checked_file, open_container, video_file_name
+from modelscope_i2v.media.reading.encoded import Reopen
 from modelscope_i2v.media.recipe import recipe_in
 
 if TYPE_CHECKING:
@@ -36,13 +41,16 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
     Raises:
         InputError: the file is missing, unreadable or not a video, or has no frames.
     """
+    location = checked_file(path)
+    if is_animation(lambda: nullcontext(location)):
+        return _animation_info(path, lambda: nullcontext(location))
     with open_container(path) as (container, stream):
         context = stream.codec_context
         frames = stream.frames or sum(1 for _ in container.decode(stream))
         if frames == 0 or context.width == 0 or context.height == 0:
             raise InputError(f'The video file {os.fsdecode(path)!r} has no frames. Save or download it again.')
         duration = _duration(container, stream)
-        rate = stream.average_rate or stream.guessed_rate
+        rate = frame_rate(container, stream)
         fps = float(rate) if rate else (frames / duration if duration else 0.0)
         return VideoInfo(
             path=os.fsdecode(path),
@@ -55,6 +63,22 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
             pixel_format=context.pix_fmt or '',
             has_audio=bool(container.streams.audio),
         )
+
+
+def _animation_info(path: str | os.PathLike[str], reopen: Reopen) -> VideoInfo:
+    video = open_animation(reopen, video_file_name(path), WHITE)
+    fps = float(video.fps or 0)
+    return VideoInfo(
+        path=os.fsdecode(path),
+        width=video.width,
+        height=video.height,
+        frames=video.count,
+        fps=fps,
+        duration=video.count / fps,
+        codec=video.codec,
+        pixel_format='rgb24',
+        has_audio=False,
+    )
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> float:
@@ -73,5 +97,8 @@ def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         InputError: the file is missing, unreadable or not a video.
     """
+    location = checked_file(path)
+    if is_animation(lambda: nullcontext(location)):
+        return []  # nobody writes recipes into them
     with open_container(path) as (container, _):
         return recipe_in(container)

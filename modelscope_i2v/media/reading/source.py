@@ -13,13 +13,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """One frame: ``pixels`` uint8 RGB ``[H, W, 3]``, upright, and ``time`` in seconds since the first frame, if known.
+    """One frame: ``pixels`` uint8 RGB ``[H, W, 3]``, upright, and when it is shown.
 
-    The times of one video start at 0 and strictly increase.
+    Attributes:
+        time: seconds since the first frame, if known. The times of one video start at 0 and strictly increase.
+        duration: how many seconds the file wants it shown, if it says so.
     """
 
     pixels: np.ndarray
     time: Fraction | None
+    duration: Fraction | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class VideoSource(ABC):
         width, height: size of a frame in pixels as displayed, upright.
         aspect: displayed width divided by displayed height; differs from ``width / height`` if pixels are not square.
         fps: average frames per second; None if there are no time stamps (images and arrays).
-        has_sound: whether there is an audio track.
+        sound_tracks: the number of sound tracks.
         recipe: how the video was made, one dict per stage (see ``reading.info.read_recipe``); empty if unknown.
     """
 
@@ -40,8 +43,13 @@ class VideoSource(ABC):
     height: int
     aspect: float
     fps: float | None
-    has_sound: bool
+    sound_tracks: int
     recipe: list[dict[str, Any]]
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a sound track."""
+        return self.sound_tracks > 0
 
     @abstractmethod
     def frames(self) -> Iterator[TimedFrame]:

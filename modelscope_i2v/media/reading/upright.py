@@ -1,7 +1,8 @@
-"""Converts a decoded frame to upright RGB pixels."""
+"""How a decoded frame is to be turned before it is shown."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,33 +11,39 @@ if TYPE_CHECKING:
     import av
 
 
-def upright_pixels(frame: av.VideoFrame) -> np.ndarray:
-    """The frame as uint8 RGB ``[H, W, 3]``, rotated and mirrored as the file specifies.
+@dataclass(frozen=True)
+class Orientation:
+    """The way from the coded picture to the upright one: rows become columns, then each axis may be reversed."""
 
-    Colours match OpenCV bit for bit; the original implementation reads videos with it. They are converted with the
-    matrix and range that the file declares, or BT.601 and limited range if it declares none. Transparency is dropped.
-    """
-    from av.video.reformatter import Interpolation
+    turned: bool = False
+    upside_down: bool = False
+    mirrored: bool = False
 
-    rgb = frame.reformat(format='rgb24', interpolation=Interpolation.BICUBIC, threads=1).to_ndarray()
-    matrix = display_matrix(frame)
-    if matrix is None:
-        return rgb
-    across, down = matrix
-    if is_turned(frame):
-        rgb = rgb.transpose(1, 0, 2)
-        across, down = across[::-1], down[::-1]
-    # Only the diagonal is left. If an entry is negative, its axis runs backwards.
-    return np.ascontiguousarray(rgb[:: -1 if down[1] < 0 else 1, :: -1 if across[0] < 0 else 1])
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> Orientation:
+        """What the display matrix of ``frame`` says. It holds for the whole video.
+
+        Do not ask every frame: a frame that was asked for its side data is part of a circle of references, and stays
+        in memory until the garbage collector finds it.
+        """
+        matrix = _display_matrix(frame)
+        if matrix is None:
+            return cls()
+        turned = abs(matrix[0, 1]) > abs(matrix[0, 0])
+        across, down = matrix[:, ::-1] if turned else matrix
+        # Only the diagonal counts. If an entry is negative, its axis runs backwards.
+        return cls(bool(turned), bool(down[1] < 0), bool(across[0] < 0))
+
+    def upright(self, rgb: np.ndarray) -> np.ndarray:
+        """Pixels ``[H, W, 3]``, turned upright."""
+        if self == Orientation():
+            return rgb
+        if self.turned:
+            rgb = rgb.transpose(1, 0, 2)
+        return np.ascontiguousarray(rgb[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1])
 
 
-def is_turned(frame: av.VideoFrame) -> bool:
-    """Whether rows of the coded picture are displayed as columns: a quarter turn, with or without mirroring."""
-    matrix = display_matrix(frame)
-    return matrix is not None and abs(matrix[0, 1]) > abs(matrix[0, 0])
-
-
-def display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
+def _display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
     """The linear part ``[[xx, xy], [yx, yy]]`` of the display matrix: shown x = xx * x + xy * y; None without one."""
     from av.sidedata.sidedata import Type
 

@@ -43,6 +43,7 @@ def write_h264(
     crf: int,
     comment: str,
     sound: VideoSource | None = None,
+    track: int | None = None,
 ) -> None:
     """Encode ``frames`` one by one to ``path`` as H.264 / yuv420p / BT.709 with the index in front (faststart).
 
@@ -55,6 +56,7 @@ def write_h264(
         crf: x264's constant rate factor.
         comment: text of the comment tag; empty for none.
         sound: a video whose sound is added to the frames.
+        track: which of its sound tracks, counted from 0; None takes the first one that can be used.
 
     Raises:
         InputError: a side is longer than ``MAX_SIDE``.
@@ -78,18 +80,18 @@ def write_h264(
                 container.metadata['comment'] = comment
             stream = _add_stream(container, first.shape, timing, crf)
         # Only the calls to FFmpeg are guarded: errors raised by the caller's iterable pass through unchanged.
-        with sound_track(sound, container) as track:
+        with sound_track(sound, track, container) as heard:
             end = Fraction(0)
             for index, frame in enumerate(chain([first], frames)):
                 end = timing.end(index)
                 with failures():
                     container.mux(_timed(stream.encode(_picture(frame, index, timing)), timing))
-                    if track is not None:
-                        track.write_until(end)
+                    if heard is not None:
+                        heard.write_until(end)
             with failures():
                 container.mux(_timed(stream.encode(None), timing))
-                if track is not None:
-                    track.finish(end)
+                if heard is not None:
+                    heard.finish(end)
                 container.close()
     except BaseException:
         with suppress(OSError, ValueError, av.error.FFmpegError):

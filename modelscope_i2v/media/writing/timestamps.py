@@ -27,11 +27,12 @@ _SLACK = Fraction(1, 1000)
 class Timing:
     """A clock for frames: ``rate`` frames per second or, if given, ``times`` in seconds from the first frame.
 
-    ``rate`` also sets how long the last frame is shown.
+    ``last`` is how long the last of the ``times`` is shown, in seconds; None means as long as ``rate`` says.
     """
 
     rate: Fraction
     times: tuple[Fraction, ...] | None = None
+    last: Fraction | None = None
 
     def start(self, index: int) -> Fraction:
         """The time, in seconds, at which frame ``index`` appears."""
@@ -40,7 +41,7 @@ class Timing:
     def end(self, index: int) -> Fraction:
         """The time, in seconds, at which the next frame replaces frame ``index``, or the video ends."""
         if self.times is None or index + 1 == len(self.times):
-            return self.start(index) + 1 / self.rate
+            return self.start(index) + (self.last or 1 / self.rate)
         return self.times[index + 1]
 
 
@@ -49,16 +50,20 @@ def is_constant_rate(times: Sequence[Fraction | float], fps: Fraction | float) -
     return all(abs(Fraction(time) - index / Fraction(fps)) <= _SLACK for index, time in enumerate(times))
 
 
-def checked_timing(fps: float, times: Sequence[Fraction | float] | None) -> Timing:
-    """The clock for a file. It is steady whenever ``times`` allow it.
+def checked_timing(
+    fps: float, times: Sequence[Fraction | float] | None, last_duration: Fraction | float | None = None
+) -> Timing:
+    """The clock for a file. It is steady whenever ``times`` and ``last_duration`` allow it.
 
     Args:
         fps: frames per second, 0.001..1000.
         times: seconds from the first frame. They start at 0 and increase by at least a ``TICK`` from frame to frame.
             None for a steady rate.
+        last_duration: how long the last of the ``times`` is shown, in seconds. None means as long as ``fps`` says. A
+            steady video may end late but not early: many files do not tell how long their last frame lasts.
 
     Raises:
-        InputError: ``fps`` or ``times`` are anything else.
+        InputError: ``fps``, ``times`` or ``last_duration`` are anything else.
     """
     rate = checked_rate(fps)
     if times is None:
@@ -76,7 +81,10 @@ def checked_timing(fps: float, times: Sequence[Fraction | float] | None) -> Timi
                 f'times must increase by at least 1/{TICK.denominator} s from frame to frame, found {times[index]!r} '
                 f'for frame {index} after {times[index - 1]!r}.'
             )
-    return Timing(rate) if is_constant_rate(exact, rate) else Timing(rate, exact)
+    last = None if last_duration is None else _duration(last_duration)
+    if is_constant_rate(exact, rate) and (last is None or last <= 1 / rate + _SLACK):
+        return Timing(rate)
+    return Timing(rate, exact, last)
 
 
 def checked_rate(fps: float) -> Fraction:
@@ -89,6 +97,14 @@ def checked_rate(fps: float) -> Fraction:
         raise InputError(f'fps must be a number of frames per second from {MIN_FPS} to {MAX_FPS}, found {fps!r}.')
     exact = fps if isinstance(fps, Fraction) else Fraction(float(fps))
     return exact.limit_denominator(_MAX_DENOMINATOR)
+
+
+def _duration(seconds: Any) -> Fraction:
+    if not _is_number(seconds) or seconds < TICK:
+        raise InputError(
+            f'last_duration must be a number of seconds of at least 1/{TICK.denominator}, or None, found {seconds!r}.'
+        )
+    return seconds if isinstance(seconds, Fraction) else Fraction(float(seconds))
 
 
 def _seconds(index: int, time: Any) -> Fraction:

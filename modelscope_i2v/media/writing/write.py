@@ -31,7 +31,9 @@ def write_video(
     recipe: Sequence[Mapping[str, Any]] = (),
     crf: int = 17,
     times: Sequence[Fraction | float] | None = None,
+    last_duration: Fraction | float | None = None,
     sound: VideoSource | None = None,
+    sound_track: int | None = None,
 ) -> str:
     """Write frames to a file, completely or not at all.
 
@@ -47,11 +49,13 @@ def write_video(
             does not (and FFmpeg cannot read animated WebP).
         crf: quality of MP4, 1 (best) .. 51. 0 would be lossless, but browsers do not play its profile.
         times: when each frame appears, for videos of variable rate: seconds from the first frame, strictly increasing,
-            one per frame. ``fps`` then sets how long the last frame is shown. Times within a millisecond of a steady
-            ``fps`` give the same file as None.
+            one per frame. Times within a millisecond of a steady ``fps`` give the same file as None.
+        last_duration: with ``times``, how many seconds the last frame is shown; None means 1 / ``fps``.
         sound: a video whose audio track is added. It is copied if MP4 and browsers support its codec, otherwise it is
             converted to AAC. It keeps its offset to the first frame and ends with the video. If there is no track, or
             it is damaged (then with a warning), the video is written without sound. Animations are silent.
+        sound_track: which track of ``sound`` to add, counted from 0. None takes the first one that can be used, those
+            that the file marks as default before the others.
 
     Returns:
         ``path`` as a string.
@@ -60,11 +64,12 @@ def write_video(
         InputError: there are no frames, or the frames, fps, times, crf, recipe or sound cannot be used.
         OutputError: the file cannot be written there, or the disk is full.
     """
-    timing = checked_timing(fps, times)
+    timing = checked_timing(fps, times, last_duration)
     if isinstance(crf, bool) or not isinstance(crf, (int, np.integer)) or not 1 <= crf <= 51:
         raise InputError(f'crf must be a whole number from 1 (best) to 51 (smallest file), found {crf!r}.')
     if sound is not None and not isinstance(sound, VideoSource):
         raise InputError(f'sound must be a video from open_video, or None, found {type(sound).__name__}.')
+    check_sound_track(sound, sound_track)
     comment = dump_recipe(recipe) if len(recipe) else ''
     target = _checked_target(path)
     suffix = _suffix(path)
@@ -73,7 +78,16 @@ def write_video(
         if suffix in _ANIMATIONS:
             write_animation(checked, temporary, named=target, kind=suffix[1:], timing=timing, comment=comment)
         else:
-            write_h264(checked, temporary, named=target, timing=timing, crf=int(crf), comment=comment, sound=sound)
+            write_h264(
+                checked,
+                temporary,
+                named=target,
+                timing=timing,
+                crf=int(crf),
+                comment=comment,
+                sound=sound,
+                track=sound_track,
+            )
     return os.fsdecode(path)
 
 
@@ -84,7 +98,9 @@ def encode_video(
     recipe: Sequence[Mapping[str, Any]] = (),
     crf: int = 17,
     times: Sequence[Fraction | float] | None = None,
+    last_duration: Fraction | float | None = None,
     sound: VideoSource | None = None,
+    sound_track: int | None = None,
 ) -> bytes:
     """The bytes of the MP4 that ``write_video`` would write. Arguments and errors are the same.
 
@@ -94,7 +110,17 @@ def encode_video(
         folder = tempfile.TemporaryDirectory(prefix='modelscope-i2v-', ignore_cleanup_errors=True)
     with folder as name:
         path = Path(name, 'video.mp4')
-        write_video(frames, path, fps=fps, recipe=recipe, crf=crf, times=times, sound=sound)
+        write_video(
+            frames,
+            path,
+            fps=fps,
+            recipe=recipe,
+            crf=crf,
+            times=times,
+            last_duration=last_duration,
+            sound=sound,
+            sound_track=sound_track,
+        )
         with output_errors(path):
             return path.read_bytes()
 
@@ -106,6 +132,21 @@ def check_output(path: str | os.PathLike[str]) -> None:
         OutputError: ``path`` is a folder or device, has an unsupported suffix, or cannot be written to.
     """
     probe_target(_checked_target(path))
+
+
+def check_sound_track(sound: VideoSource | None, track: int | None) -> None:
+    """Check that ``sound`` has the wanted ``track``, counted from 0; None means any.
+
+    Raises:
+        InputError: there is no such track.
+    """
+    if track is None:
+        return
+    if isinstance(track, bool) or not isinstance(track, (int, np.integer)) or track < 0:
+        raise InputError(f"'sound_track' must be a whole number from 0 or None, found {track!r}.")
+    if sound is not None and track >= sound.sound_tracks:
+        have = 'no sound' if not sound.has_sound else f'the sound tracks 0 to {sound.sound_tracks - 1}'
+        raise InputError(f"'sound_track' is {track}, but {sound.name} has {have}. Leave it out or choose another one.")
 
 
 def _checked_target(path: str | os.PathLike[str]) -> Path:

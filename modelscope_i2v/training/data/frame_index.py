@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.reading.containers import checked_file, open_input, reason_of, video_file_name, video_stream
-from modelscope_i2v.media.reading.file import EncodedVideo, open_file
-from modelscope_i2v.media.reading.upright import upright_pixels
+from modelscope_i2v.media.background import WHITE
+from modelscope_i2v.media.reading.colours import rgb_pixels
+from modelscope_i2v.media.reading.containers import checked_file, open_input, reason_of, video_file_name
+from modelscope_i2v.media.reading.decoding import decoder_of
+from modelscope_i2v.media.reading.encoded import EncodedVideo
+from modelscope_i2v.media.reading.file import open_file
+from modelscope_i2v.media.reading.source import VideoSource
+from modelscope_i2v.media.reading.streams import video_stream
+from modelscope_i2v.media.reading.upright import Orientation
 
 #: Time stamps may be off by this many seconds: WebM and Matroska round them to milliseconds.
 TIME_SLACK = 0.0005
@@ -29,6 +35,7 @@ class FrameIndex:
         end: the end of the last frame, in seconds since the start of the first one.
         width, height: the size in pixels of a frame when shown upright.
         aspect: shown width divided by shown height.
+        orientation: how its frames are turned upright.
     """
 
     path: str
@@ -38,6 +45,7 @@ class FrameIndex:
     width: int
     height: int
     aspect: float
+    orientation: Orientation
 
     @property
     def fps(self) -> float:
@@ -89,8 +97,9 @@ class FrameIndex:
                         continue
                     if frame.pts > stamps[len(frames)]:
                         return None
-                    pixels = upright_pixels(frame)
-                    if frame.is_corrupt or pixels.shape[:2] != (self.height, self.width):
+                    pixels = self.orientation.upright(rgb_pixels(frame, name, WHITE))
+                    # Deinterlacing needs the frames around it.
+                    if frame.is_corrupt or frame.interlaced_frame or pixels.shape[:2] != (self.height, self.width):
                         return None
                     frames.append(convert(pixels))
                     if len(frames) == len(stamps):
@@ -127,23 +136,28 @@ def index_frames(path: str | os.PathLike[str]) -> FrameIndex:
     if found is None:
         stamps, times = None, np.array([float(frame.time or 0) for frame in video.frames()])
     else:
-        stamps, tick, lasts = found
+        stamps, tick, lasts, start = found
         step = lasts or step
         # Recordings of broadcasts start anywhere: frames before the first one that can be decoded are lost.
-        seconds = stamps * tick - float(video.start)
+        seconds = stamps * tick - start
         shown = seconds > -TIME_SLACK
         stamps, times = stamps[shown], seconds[shown] - seconds[shown][0]
     size = (video.width, video.height, video.aspect)
-    return FrameIndex(os.fsdecode(path), times, stamps, float(times[-1]) + step, *size)
+    orientation = video.orientation if isinstance(video, EncodedVideo) else Orientation()
+    return FrameIndex(os.fsdecode(path), times, stamps, float(times[-1]) + step, *size, orientation)
 
 
-def _stamps(video: EncodedVideo) -> tuple[np.ndarray, float, float] | None:
-    """The time stamps of all frames in display order, their unit in seconds, and the duration of the last frame in
-    seconds (0 if unknown); None if some frames have no stamp."""
+def _stamps(video: VideoSource) -> tuple[np.ndarray, float, float, float] | None:
+    """The time stamps of all frames in display order, their unit in seconds, the duration of the last frame (0 if
+    unknown) and the time of the first one, both in seconds. None if frames cannot be found by their stamps."""
     import av
 
+    if not isinstance(video, EncodedVideo) or video.decoding_order:
+        return None
     with video.opened() as container:
         stream = video_stream(container, video.name)
+        if decoder_of(stream) is not None:
+            return None
         promised = sum(entry.size > 0 for entry in stream.index_entries) if 'mp4' in container.format.name else 0
         try:
             packets = [
@@ -165,4 +179,4 @@ def _stamps(video: EncodedVideo) -> tuple[np.ndarray, float, float] | None:
         if not durations or any(stamp is None for stamp, _ in shown) or not stream.time_base:
             return None
         stamps, tick = sorted(durations), float(stream.time_base)
-        return np.array(stamps, np.int64), tick, durations[stamps[-1]] * tick
+        return np.array(stamps, np.int64), tick, durations[stamps[-1]] * tick, float(video.start)

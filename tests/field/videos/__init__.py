@@ -1,0 +1,1 @@
+"""Videos as phones, cameras, editors and screen recorders write them."""
