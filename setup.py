@@ -40,6 +40,12 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # An attention back end for GPUs; taken automatically where it works.
     'xformers': ['xformers>=0.0.27'],
+    # Pictures that Pillow does not read alone.
+    'formats': [
+        'pillow>=11.3',  # AVIF
+        'pillow-heif>=1.0',  # HEIC
+        'pillow-jxl-plugin>=1.3',  # JPEG XL
+    ],
     'train': [
         'torch>=2.6',  # sharded weights (FSDP, version 2)
         'accelerate>=1.6',  # one GPU or many, half precision, sharded weights
@@ -51,6 +57,8 @@ EXTRAS_REQUIRE = {
     'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],
     'test': [
         'pytest>=8.0',
+        'pillow-heif>=1.0',  # files of the formats that need a plug-in
+        'pillow-jxl-plugin>=1.3',
         'pytest-xdist>=3.6',  # on several cores; half of the time is spent on imports in processes of their own
         'ruff>=0.6',
         'mypy>=1.10',

@@ -52,9 +52,9 @@ class Verb:
     opener: str
     example: str
 
-    def open_input(self, source: str) -> Any:
-        """Open the input, ready for the pipeline; raises InputError if it cannot be used."""
-        return _object(self.opener)(source)
+    def open_input(self, source: str, **options: Any) -> Any:
+        """Open the input, ready for the pipeline, with ``options`` of the opener; raises InputError if it cannot."""
+        return _object(self.opener)(source, **options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

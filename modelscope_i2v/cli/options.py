@@ -80,7 +80,9 @@ def add_call_options(
             f'--{prefix}{item.name.replace("_", "-")}',
             type=item.metadata['cli'],
             choices=item.metadata['choices'],
-            metavar=None if item.metadata['choices'] else item.metadata['cli'].__name__.upper(),
+            metavar=None
+            if item.metadata['choices']
+            else item.metadata['metavar'] or item.metadata['cli'].__name__.upper(),
             help=f'{item.metadata["help"]} (default: {item.metadata["default"]})',
         )
 

@@ -58,7 +58,7 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
     execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention'))
     if len(stages_of(stage.task)) == 1:
         check_arguments(stage, call)
-    opened = stage.verb.open_input(arguments.input)
+    opened = stage.verb.open_input(arguments.input, **given(arguments, 'background'))
     try:
         pipeline: Any = load_on(
             execution,

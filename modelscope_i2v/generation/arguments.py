@@ -18,6 +18,7 @@ from modelscope_i2v.checks import MAX_SEED, choice, integer, number
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import unknown_argument
 from modelscope_i2v.generation.sampler import Sampler
+from modelscope_i2v.media.background import checked_background
 from modelscope_i2v.media.limits import MAX_FPS, MAX_FRAMES, MAX_SIDE, MIN_FPS
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
@@ -35,22 +36,38 @@ def option(
     cli: type | None = None,
     choices: tuple[str, ...] | None = None,
     default_text: str | None = None,
+    metavar: str | None = None,
+    takes_none: bool = False,
 ) -> Any:
     """A dataclass field.
 
     Args:
         cli: the type that the command line parses it as; None: it is not an option there.
         default_text: how the help describes the default; None: as the value itself.
+        metavar: what stands for the value in the help of the command line; None: the type.
+        takes_none: whether None is a value like any other. Otherwise a call that gives None leaves the argument open.
     """
     shown = str(default) if default_text is None else default_text
     if default_text == FROM_MODEL and default is not None:
         shown = f'{FROM_MODEL}, else {default}'
-    return field(default=default, metadata={'help': help, 'cli': cli, 'choices': choices, 'default': shown})
+    return field(
+        default=default,
+        metadata={
+            'help': help,
+            'cli': cli,
+            'choices': choices,
+            'default': shown,
+            'metavar': metavar,
+            'takes_none': takes_none,
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationArguments:
-    """The arguments that calls of every stage take. None means "decide from the others or from the configuration".
+    """The arguments that calls of every stage take.
+
+    None means "decide from the others or from the configuration", except for those that are marked as taking it.
 
     Raises:
         InputError: naming the argument, what was found and what is allowed.
@@ -89,6 +106,13 @@ class GenerationArguments:
     height: int | None = option(None, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(None, 'width in pixels', cli=int, default_text=FROM_MODEL)
     fit: str = option('crop', 'how the input is fitted to the size', cli=str)
+    background: str | Sequence[int] | None = option(
+        'white',
+        "colour behind transparent parts, such as 'white' or '#20a040'; none shows the colours hidden there",
+        cli=str,
+        metavar='COLOUR',
+        takes_none=True,
+    )
     output_fps: float | None = option(None, 'frame rate of the written file', cli=float, default_text='same as --fps')
     latents: torch.Tensor | None = option(
         None, 'latents to start from, float32 [1, 4, frames, latent height, latent width]'
@@ -126,6 +150,8 @@ class GenerationArguments:
         for name in ('height', 'width'):
             if getattr(self, name) is not None:
                 self.put(name, integer(name, getattr(self, name), 1, MAX_SIDE, error=InputError))
+        colour = checked_background(self.background)
+        self.put('background', self.background if isinstance(self.background, str) and colour else colour)
         if self.output_fps is not None:
             self.put('output_fps', number('output_fps', self.output_fps, MIN_FPS, MAX_FPS, error=InputError))
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
@@ -159,14 +185,20 @@ class GenerationArguments:
             self.put(name, value)
 
 
+def take_none(kind: type[GenerationArguments]) -> frozenset[str]:
+    """The arguments for which None is a value like any other."""
+    return frozenset(item.name for item in dataclasses.fields(kind) if item.metadata.get('takes_none'))
+
+
 def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Arguments:
-    """Arguments from ``sources``; later ones win. None in a source means "not given".
+    """Arguments from ``sources``; later ones win. None means "not given", but for those of :func:`take_none`.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
         InputError: for a value that is not allowed.
     """
     known = {item.name for item in dataclasses.fields(kind)}
+    with_none = take_none(kind)
     merged: dict[str, Any] = {}
     for source in sources:
         for name, decided in kind.decides.items():
@@ -175,7 +207,7 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
         for name, value in source.items():
             if name not in known:
                 raise unknown_argument(name, known)
-            if value is not None:
+            if value is not None or name in with_none:
                 merged[name] = value
     return kind(**merged)
 

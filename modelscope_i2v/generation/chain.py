@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from modelscope_i2v.checks import text as check_text
 from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
 from modelscope_i2v.generation.early_checks import check_arguments, check_call
 from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder, is_hub_id
@@ -61,10 +62,10 @@ def chain(
         offline: use the cache only, never the network.
         **arguments: arguments of the two stages. A name that only one stage takes goes to that stage. ``num_frames``
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
-            ``seed``, ``show_progress`` and ``callback_on_step_end`` go to both. The prefix ``stage1_`` or ``stage2_``
-            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply to both models;
-            ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them applies to one
-            model. Stage 2 uses the revision of stage 1 unless it gets its own.
+            ``seed``, ``show_progress``, ``background`` and ``callback_on_step_end`` go to both. A prefix, ``stage1_``
+            or ``stage2_`` (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply
+            to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them
+            applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
@@ -93,7 +94,7 @@ def chain(
     check_arguments(first.stage, first.call)
     check_arguments(second.stage, second.call)
     executions = _executions(first, second)
-    picture = load_image(image)
+    picture = load_image(image, first.arguments().background)
     # Find both before loading either: a typo in stage 2's name must not cost stage 1's time.
     found = [link.find(offline=offline) for link in (first, second)]
     folders = [snapshot.complete() if snapshot is not None else None for snapshot in found]
@@ -152,6 +153,12 @@ class Link:
             return model_identity(Path(self.model))[1]
         named: str | None = self.loading.get('revision')
         return named
+
+    def arguments(self) -> GenerationArguments:
+        """The arguments of the call, as far as they are known without the model's configuration."""
+        kind = self.stage.arguments
+        defaults = self.model.call_defaults if isinstance(self.model, GenerationPipeline) else {}
+        return merge_arguments(kind, kind.most_permissive, defaults, self.call)
 
     def execution(self) -> Execution:
         """Where the model will run."""

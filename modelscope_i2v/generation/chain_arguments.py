@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelscope_i2v.generation.argument_names import PREFIXES, unknown_argument
+from modelscope_i2v.generation.arguments import take_none
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
-BOTH = ('steps', 'show_progress', 'callback_on_step_end')
+BOTH = ('steps', 'show_progress', 'callback_on_step_end', 'background')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
 #: What a chain does not take from its second stage: the text is its own, and a video that was a picture has no sound.
@@ -43,7 +44,7 @@ def stage_names(first: Stage, second: Stage) -> tuple[frozenset[str], frozenset[
 
 
 def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -> tuple[StageShare, StageShare]:
-    """Split the arguments of a chain between its stages. None means "not given".
+    """Split the arguments of a chain between its stages. None means "not given", unless the argument takes it.
 
     Raises:
         TypeError: for an argument that no stage takes, naming it and the nearest known one.
@@ -58,7 +59,7 @@ def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -
             prefixed = ours != name
             call = ours in PREFIXED and ours in _fields(stage) if prefixed else ours in names[index]
             loading = ours in (LOADING if prefixed or index == 0 else LOADING_BOTH)
-            if (call or loading) and value is not None:
+            if (call or loading) and (value is not None or (call and ours in take_none(stage.arguments))):
                 (share.call if call else share.loading)[ours] = value
             taken = taken or call or loading
         if not taken:

@@ -35,7 +35,7 @@ class ImageToVideoPipeline(GenerationPipeline):
         return self.generate(input, *positional, **arguments)
 
     def preprocess(self, inputs: Any, arguments: ImageToVideoArguments) -> dict[str, Any]:
-        prepared: dict[str, Any] = self.preprocessor(inputs, fit=arguments.fit)
+        prepared: dict[str, Any] = self.preprocessor(inputs, fit=arguments.fit, background=arguments.background)
         return prepared
 
     def forward(self, inputs: dict[str, Any], arguments: ImageToVideoArguments) -> torch.Tensor:

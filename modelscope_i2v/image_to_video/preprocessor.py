@@ -42,12 +42,13 @@ class ImageToVideoPreprocessor(Preprocessor):
         with folder.error_context():
             self.image_size = clip_image_size(folder.configuration.clip)
 
-    def __call__(self, data: Any, fit: str = 'crop') -> dict[str, torch.Tensor]:
+    def __call__(self, data: Any, fit: str = 'crop', background: Any = 'white') -> dict[str, torch.Tensor]:
         """``{'pixel_values': [1, 3, S, S]}`` float32 for a picture of any kind that :func:`load_image` takes.
 
         Args:
             data: the picture, or ``{'image': picture}``.
             fit: ``'crop'`` or ``'contain'``.
+            background: the colour behind transparent parts; None shows the colours hidden there.
 
         Raises:
             InputError: if the picture cannot be read, or if there is a text, which this stage does not take.
@@ -61,4 +62,5 @@ class ImageToVideoPreprocessor(Preprocessor):
                 if name not in TEXTS:
                     logger.warning("Ignoring '%s' of the input.%s", name, nearest(str(name), ('image',)))
             data = data['image']
-        return {'pixel_values': pixel_values(load_image(data), self.image_size, fit, IMAGE_MEAN, IMAGE_STD)}
+        image = load_image(data, background)
+        return {'pixel_values': pixel_values(image, self.image_size, fit, IMAGE_MEAN, IMAGE_STD)}

@@ -45,7 +45,7 @@ class VideoToVideoPipeline(GenerationPipeline):
         return {'text': input['text']} if isinstance(input, Mapping) and 'text' in input else {}
 
     def preprocess(self, inputs: Any, arguments: VideoToVideoArguments) -> dict[str, Any]:
-        names = ('num_frames', 'height', 'width', 'fit')
+        names = ('num_frames', 'height', 'width', 'fit', 'background')
         prepared: dict[str, Any] = self.preprocessor(inputs, **{name: getattr(arguments, name) for name in names})
         # Refuse now, not after sampling, what the file could not hold.
         video: PreparedVideo = prepared['video']

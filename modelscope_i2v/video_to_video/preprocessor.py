@@ -87,6 +87,7 @@ class VideoToVideoPreprocessor(Preprocessor):
         height: int | None = None,
         width: int | None = None,
         fit: str = 'keep',
+        background: Any = 'white',
     ) -> dict[str, PreparedVideo]:
         """``{'video': PreparedVideo}`` for a video of any kind that :func:`open_video` takes.
 
@@ -96,6 +97,7 @@ class VideoToVideoPreprocessor(Preprocessor):
             height, width: in pixels. Both stretch the video, one keeps its aspect ratio, none keeps it at the
                 configured area.
             fit: ``'keep'`` or ``'stretch'`` (to the configured size, unless another is given).
+            background: the colour behind transparent parts; None shows the colours hidden there.
 
         Raises:
             InputError: if the video cannot be read, or for a size that the networks cannot take.
@@ -106,7 +108,7 @@ class VideoToVideoPreprocessor(Preprocessor):
             for name in set(data) - {'video_path', 'text'}:
                 logger.warning("Ignoring '%s' in the input.%s", name, nearest(str(name), ('video_path', 'text')))
             data = data['video_path']
-        source = data if isinstance(data, VideoSource) else open_video(data)
+        source = data if isinstance(data, VideoSource) else open_video(data, background)
         return {'video': PreparedVideo(source, self._placement(source.aspect, height, width, fit), num_frames)}
 
     def _placement(self, aspect: float, height: int | None, width: int | None, fit: str) -> Placement:

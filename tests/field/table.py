@@ -1,4 +1,4 @@
-"""Write the tables of docs/formats.md from the tests that are marked as documented.
+"""Write the tables of docs/formats.md from the tests that say what they document.
 
 python -m tests.field.table
 """
@@ -18,6 +18,7 @@ def documented(folder):
     for file in sorted((Path(__file__).parent / folder).glob('test_*.py')):
         module = importlib.import_module(f'tests.field.{folder}.{file.stem}')
         pairs += [value.documented for value in vars(module).values() if hasattr(value, 'documented')]
+        pairs += getattr(module, 'DOCUMENTED', [])
     return pairs
 
 

@@ -33,6 +33,11 @@ ILLEGAL = [
     ('solver', ['ddmi', 'DDIM', 3, 'heun'], "one of 'ddim', 'dpmpp_2m', 'unipc', 'euler'"),
     ('timestep_spacing', ['linspace', 3], "one of 'leading', 'trailing'"),
     ('fit', ['keep', 'stretch', 3], "one of 'crop', 'contain'"),
+    (
+        'background',
+        ['whitish', '#12', 'rgba(0, 0, 0, 0)', 3, [1, 2], (0, 0, 256), (0.5, 0, 0)],
+        'a colour name such as',
+    ),
     ('output_video', [3, b'a.mp4', ['a.mp4']], 'a path or None'),
     ('callback_on_step_end', ['print', 3], 'callable'),
     ('latents', ['x', np.zeros((1, 4, 3, 8, 8)), torch.zeros(4, 3, 8, 8)], 'a float tensor'),
@@ -112,6 +117,7 @@ def test_defaults_of_the_contract():
         'height': 256,
         'width': 448,
         'fit': 'crop',
+        'background': 'white',
         'fps': 8,
         'output_fps': 8,
         'noise_strength': 0.1,
@@ -127,6 +133,23 @@ def test_later_sources_win_and_none_is_not_given():
     assert (merged.steps, merged.fps, merged.output_fps, merged.eta) == (5, 4, 4, 0.0)
     with pytest.raises(TypeError, match=r"Unknown argument 'step'\. Did you mean 'steps'\? Known: .*guidance_scale"):
         merge_arguments(ImageToVideoArguments, {'step': 3})
+
+
+@pytest.mark.parametrize(
+    ('given', 'kept'),
+    [
+        ('navy', 'navy'),
+        ('#fff', '#fff'),
+        ([1, 2, np.uint8(3)], (1, 2, 3)),
+        ('none', None),
+        ('None', None),
+        (None, None),
+    ],
+)
+def test_none_is_a_background(given, kept):
+    assert ImageToVideoArguments(background=given).background == kept
+    assert merge_arguments(ImageToVideoArguments, {'background': 'red'}, {'background': given}).background == kept
+    assert merge_arguments(ImageToVideoArguments, {'background': given}, {'steps': 3}).background == kept
 
 
 def test_show_progress_false_is_silent(stage_1, capfd):

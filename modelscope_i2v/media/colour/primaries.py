@@ -36,7 +36,12 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 @cache
 def to_bt709(code: int) -> np.ndarray:
     """The matrix from linear RGB with the primaries of ``code`` to linear BT.709 RGB; white stays white."""
-    source, target = CHROMATICITIES[code], CHROMATICITIES[BT709]
+    return matrix_to_bt709(CHROMATICITIES[code])
+
+
+def matrix_to_bt709(source: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """As :func:`to_bt709`, for any chromaticities x, y of red, green, blue and white."""
+    target = CHROMATICITIES[BT709]
     matrix: np.ndarray = np.linalg.inv(_to_xyz(target)) @ _adaptation(source[3], target[3]) @ _to_xyz(source)
     return matrix
 

@@ -25,13 +25,3 @@ def by_table(table: np.ndarray) -> Conversion:
         return Image.fromarray(table[np.asarray(image)])
 
     return convert
-
-
-def srgb_encoded(light: np.ndarray) -> np.ndarray:
-    """Levels 0..1 of light 0..1 (IEC 61966-2-1)."""
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
-
-
-def srgb_decoded(levels: np.ndarray) -> np.ndarray:
-    """Light 0..1 of levels 0..1 (IEC 61966-2-1)."""
-    return np.where(levels <= 0.04045, levels / 12.92, ((np.maximum(levels, 0.04045) + 0.055) / 1.055) ** 2.4)

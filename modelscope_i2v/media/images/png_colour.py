@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
+from PIL import Image
 
-from modelscope_i2v.media.images.chromaticities import SRGB, Chromaticities, gamma_is_srgb, rgb_conversion
-from modelscope_i2v.media.images.conversions import Conversion, srgb_decoded
+from modelscope_i2v.media.colour import transfer
+from modelscope_i2v.media.colour.primaries import BT709, CHROMATICITIES, matrix_to_bt709
+from modelscope_i2v.media.images.conversions import Conversion, by_table, grey_ramp
 
 logger = logging.getLogger(__name__)
 
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
+#: How far numbers may be from those of sRGB and still mean sRGB: chromaticities, and gamma as a ratio.
+_SAME_CHROMATICITY, _SAME_GAMMA = 0.003, 0.05
+#: Steps of the table that encodes light.
+_STEPS = 65535
+_SRGB = CHROMATICITIES[BT709]
+_Points: TypeAlias = tuple[tuple[float, float], ...]
 
 
 def read_cicp(file: BinaryIO) -> tuple[int, int] | None:
@@ -44,23 +52,63 @@ def gamma_conversion(info: Mapping[Any, Any], mode: str, name: str) -> Conversio
         mode: 'L', 'I;16' or 'RGB', the mode of what will be converted.
         name: what a warning calls the picture.
     """
-    if 'srgb' in info:
+    gamma, numbers = info.get('gamma'), info.get('chromaticity')
+    if 'srgb' in info or (gamma is None and numbers is None):
         return None
-    gamma, points = info.get('gamma'), info.get('chromaticity')
     try:
-        chromaticities = SRGB if points is None else _chromaticities(points)
+        points = _SRGB if numbers is None else _points(numbers)
         if gamma is not None and not 0.01 <= gamma <= 10:
             raise ValueError(f'gamma {gamma:g}')
-    except (ValueError, TypeError, np.linalg.LinAlgError) as error:
+    except (ValueError, TypeError, IndexError) as error:
         logger.warning('%s has a broken colour chunk (%s). The chunk is ignored.', name, error)
         return None
-    are_srgb = chromaticities.is_srgb() or mode != 'RGB'  # grey has no primaries
-    if are_srgb and (gamma is None or gamma_is_srgb(gamma)):
+    # Grey has no primaries.
+    has_its_primaries = mode != 'RGB' or bool(np.abs(np.subtract(points, _SRGB)).max() <= _SAME_CHROMATICITY)
+    if has_its_primaries and (gamma is None or abs(gamma * 2.2 - 1) < _SAME_GAMMA):
         return None
-    return rgb_conversion(chromaticities, srgb_decoded if gamma is None else lambda levels: levels ** (1 / gamma), mode)
+
+    def light_of(levels: np.ndarray) -> np.ndarray:
+        if gamma is None:
+            return transfer.to_light(levels, transfer.SRGB)
+        light: np.ndarray = levels ** (1 / gamma)
+        return light
+
+    return _grey_conversion(light_of, mode) if mode != 'RGB' else _colour_conversion(light_of, matrix_to_bt709(points))
 
 
-def _chromaticities(points: Any) -> Chromaticities:
-    """From Pillow's eight numbers: x and y of white, red, green and blue."""
-    white, red, green, blue = ((float(points[i]), float(points[i + 1])) for i in range(0, 8, 2))
-    return Chromaticities(white, red, green, blue)
+def _grey_conversion(light_of: Callable[[np.ndarray], np.ndarray], mode: str) -> Conversion:
+    values = np.asarray(grey_ramp(mode)).reshape(-1)
+    return by_table(np.stack([_levels(light_of(values / values[-1]))] * 3, axis=1))
+
+
+def _colour_conversion(light_of: Callable[[np.ndarray], np.ndarray], matrix: np.ndarray) -> Conversion:
+    light = light_of(np.arange(256) / 255).astype(np.float32)
+    to_srgb = matrix.T.astype(np.float32)
+    levels = _levels(np.linspace(0, 1, _STEPS + 1))
+
+    def convert(image: Image.Image) -> Image.Image:
+        linear = np.clip(light[np.asarray(image)] @ to_srgb, 0, 1)
+        return Image.fromarray(levels[np.rint(linear * _STEPS).astype(np.int32)])
+
+    return convert
+
+
+def _levels(light: np.ndarray) -> np.ndarray:
+    encoded: np.ndarray = np.rint(255 * transfer.from_light(light, transfer.SRGB)).astype(np.uint8)
+    return encoded
+
+
+def _points(numbers: Any) -> _Points:
+    """Red, green, blue and white from Pillow's eight numbers: x and y of white, red, green and blue.
+
+    Raises:
+        ValueError: no colours can be made of them.
+    """
+    white, *primaries = ((float(numbers[i]), float(numbers[i + 1])) for i in range(0, 8, 2))
+    area = np.linalg.det([[x, y, 1] for x, y in primaries])
+    if abs(area) < 1e-4 or white[1] <= 0:
+        raise ValueError('the chromaticities lie on a line')
+    points = (*primaries, white)
+    if not np.isfinite(matrix_to_bt709(points)).all():
+        raise ValueError('the chromaticities make no colours')
+    return points

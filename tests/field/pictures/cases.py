@@ -257,6 +257,20 @@ def png_of(*chunks):
     return png(photo(), 8, 2, *chunks)
 
 
+BRIGHT = np.array([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [128, 128, 128], [255, 200, 150]]])
+
+
+def hdr(colours):
+    """Colours of sRGB as SMPTE ST 2084 has them, with white at 203 cd/m2, in BT.2020."""
+    levels = np.asarray(colours) / 255
+    light = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    # ITU-R BT.2087, annex 2: from BT.709 to BT.2020.
+    matrix = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    power = (light @ matrix.T * 203 / 10000) ** (2610 / 16384)
+    share = (3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)
+    return (255 * share ** (2523 / 32)).round()
+
+
 P3_POINTS = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 SRGB_POINTS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 #: Adobe RGB with all lights moved to the white of D50, as ICC has them, which is another white than sRGB's.
@@ -331,8 +345,10 @@ COLOUR = [
          lambda: managed(image(), files.BT_2020), 1),
     Case('PNG with cICP of sRGB beside a profile', 'left as it is, bit for bit: cICP wins',
          lambda: png_of(files.cicp(1, 13), files.iccp(files.DISPLAY_P3)), photo),
-    Case('PNG with cICP of HDR', 'taken as sRGB, with a warning', lambda: png_of(files.cicp(9, 16)), photo,
-         warning='HDR colours'),
+    Case('PNG with cICP of HDR (PQ, BT.2020)', 'converted to sRGB, with white at 203 cd/m2; a line says so',
+         lambda: png(hdr(BRIGHT), 8, 2, files.cicp(9, 16)), lambda: BRIGHT, 12, warning='is HDR'),
+    Case('PNG with cICP that is not known', 'taken as sRGB, with a warning',
+         lambda: png_of(files.cicp(99, 13)), photo, warning='cannot be converted'),
     Case('PNG with a broken cHRM', 'the chunk is ignored, with a warning',
          lambda: png_of(files.chrm(*[0.3] * 8)), photo, warning=IGNORED),
 ]  # fmt: skip

@@ -8,6 +8,12 @@ import pytest
 from modelscope_i2v.media import load_image
 from tests.field.pictures.cases import CASES
 
+#: Rows of docs/formats.md: all kinds of files that end in the same way.
+DOCUMENTED = [
+    ('; '.join(case.title for case in CASES if case.how == how), how)
+    for how in dict.fromkeys(case.how for case in CASES)
+]
+
 
 @pytest.mark.parametrize('case', CASES, ids=lambda case: case.title)
 def test_right_pixels(case, caplog):
