@@ -10,7 +10,7 @@ from modelscope_i2v.generation.argument_names import PREFIXES, unknown_argument
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
-BOTH = ('steps', 'show_progress', 'callback_on_step_end')
+BOTH = ('steps', 'show_progress', 'force', 'callback_on_step_end')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
 #: Names that a prefix can send to one stage; prefixed names win over bare ones.

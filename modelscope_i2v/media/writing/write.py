@@ -108,6 +108,11 @@ def check_output(path: str | os.PathLike[str]) -> None:
     probe_target(_checked_target(path))
 
 
+def is_animation(path: str | os.PathLike[str]) -> bool:
+    """Whether ``write_video`` writes an animation to ``path``, all of whose frames are held in memory."""
+    return _suffix(path) in _ANIMATIONS
+
+
 def _checked_target(path: str | os.PathLike[str]) -> Path:
     target = output_target(path)
     if _suffix(path) not in (*_MP4, *_ANIMATIONS):
