@@ -30,6 +30,7 @@ INSTALL_REQUIRES = [
     'imageio>=2.31',  # GIF and WebP
     'av>=18.0',  # video in and out; its wheels bring FFmpeg and an H.264 encoder
     'tqdm>=4.64',  # progress bars
+    'psutil>=5.9',  # how much main memory is free
     # ModelScope imports these but does not declare them:
     'addict>=2.4',
     'datasets>=2.14',

@@ -76,8 +76,14 @@ def add_call_options(
     for item in dataclasses.fields(kind):
         if item.name not in names:
             continue
+        option = f'--{prefix}{item.name.replace("_", "-")}'
+        if item.metadata['cli'] is bool:  # None: not given, so that a pipeline's own default holds
+            group.add_argument(
+                option, action='store_true', default=None, help=f'{item.metadata["help"]} (default: off)'
+            )
+            continue
         group.add_argument(
-            f'--{prefix}{item.name.replace("_", "-")}',
+            option,
             type=item.metadata['cli'],
             choices=item.metadata['choices'],
             metavar=None

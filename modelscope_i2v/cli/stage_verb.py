@@ -66,6 +66,7 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
             arguments.model_revision,
             task=stage.task,
             offline=arguments.offline,
+            only_input=opened,
             **given(arguments, 'lora', 'lora_scale'),
             **call,
         )

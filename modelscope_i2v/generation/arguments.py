@@ -42,7 +42,7 @@ def option(
     """A dataclass field.
 
     Args:
-        cli: the type that the command line parses it as; None: it is not an option there.
+        cli: the type that the command line parses it as, bool for a flag; None: it is not an option there.
         default_text: how the help describes the default; None: as the value itself.
         metavar: what stands for the value in the help of the command line; None: the type.
         takes_none: whether None is a value like any other. Otherwise a call that gives None leaves the argument open.
@@ -119,6 +119,7 @@ class GenerationArguments:
     )
     callback_on_step_end: Callable[..., Any] | None = option(None, 'called after every step')
     show_progress: bool = option(True, 'show progress')
+    force: bool = option(False, 'run even if the estimated memory is more than the device has free', cli=bool)
 
     #: The stage's solvers by name.
     samplers: ClassVar[Mapping[str, Sampler]]
@@ -158,8 +159,9 @@ class GenerationArguments:
             raise InputError(f"'callback_on_step_end' must be callable, found {self.callback_on_step_end!r}.")
         if self.latents is not None:
             self.put('latents', _checked_latents(self.latents))
-        if not isinstance(self.show_progress, bool):
-            raise InputError(f"'show_progress' must be True or False, found {self.show_progress!r}.")
+        for name in ('show_progress', 'force'):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"'{name}' must be True or False, found {getattr(self, name)!r}.")
 
     @property
     def sampler(self) -> Sampler:

@@ -18,10 +18,11 @@ from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
-from modelscope_i2v.generation.early_checks import check_arguments, check_call
+from modelscope_i2v.generation.early_checks import check_arguments, check_call, check_room
 from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder, is_hub_id
 from modelscope_i2v.generation.pipeline import GenerationPipeline
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.hub.snapshots import Snapshot
 from modelscope_i2v.media.images.load import load_image
 from modelscope_i2v.media.reading.open import VideoSource, open_video
@@ -62,10 +63,10 @@ def chain(
         offline: use the cache only, never the network.
         **arguments: arguments of the two stages. A name that only one stage takes goes to that stage. ``num_frames``
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
-            ``seed``, ``show_progress``, ``background`` and ``callback_on_step_end`` go to both. A prefix, ``stage1_``
-            or ``stage2_`` (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply
-            to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them
-            applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
+            ``seed``, ``show_progress``, ``force``, ``background`` and ``callback_on_step_end`` go to both. A prefix,
+            ``stage1_`` or ``stage2_`` (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and
+            ``attention`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a
+            prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
@@ -97,6 +98,8 @@ def chain(
     picture = load_image(image, first.arguments().background)
     # Find both before loading either: a typo in stage 2's name must not cost stage 1's time.
     found = [link.find(offline=offline) for link in (first, second)]
+    between = first.check_room(found[0], executions[0])
+    second.check_room(found[1], executions[1], between)
     folders = [snapshot.complete() if snapshot is not None else None for snapshot in found]
     lonely = next((execution for execution in executions if execution and execution.instead_of_gpu), None)
     if lonely is not None:
@@ -196,6 +199,25 @@ class Link:
         check_task(snapshot.folder, self.stage.task)
         check_call(snapshot.folder, self.call, self.loading.get('lora'), self.loading.get('lora_scale'))
         return snapshot
+
+    def check_room(
+        self, snapshot: Snapshot | None, execution: Execution | None, given: InputSize | None = None
+    ) -> InputSize:
+        """Raise DeviceError unless there is memory for the model and the call; returns what is known of its video.
+
+        Args:
+            given: what is known of its input.
+        """
+        if isinstance(self.model, GenerationPipeline):
+            configuration: Any = self.model.model.configuration
+            arguments = self.model.resolve_arguments(self.call)
+            self.model.check_memory(arguments, given)
+        elif snapshot is not None and execution is not None:
+            configuration = snapshot.folder.configuration
+            arguments = merge_arguments(self.stage.arguments, snapshot.folder.call_defaults(), self.call)
+            check_room(snapshot.folder, self.call, execution, is_whole=True, given=given)
+        size = configuration.video_size(arguments, given)
+        return InputSize(size.width / size.height, lambda most: min(most, size.frames or most))
 
     def load(self, folder: ModelFolder | None, execution: Execution | None) -> Any:
         """The pipeline, which is built unless the caller has loaded it."""

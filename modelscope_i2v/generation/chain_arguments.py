@@ -11,7 +11,7 @@ from modelscope_i2v.generation.arguments import take_none
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
-BOTH = ('steps', 'show_progress', 'callback_on_step_end', 'background')
+BOTH = ('steps', 'show_progress', 'force', 'callback_on_step_end', 'background')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
 #: What a chain does not take from its second stage: the text is its own, and a video that was a picture has no sound.

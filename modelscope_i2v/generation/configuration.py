@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from modelscope_i2v.checks import as_mapping, choice, integer, number, parse_section
 from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.media.limits import MAX_FPS, MAX_FRAMES, MIN_FPS
 from modelscope_i2v.networks.parameters import AutoencoderParameters, UNetParameters
 
@@ -49,6 +50,8 @@ class StageConfiguration:
 
     #: The solvers of the stage.
     solvers: ClassVar[Iterable[str]]
+    #: Whether the autoencoder encodes the input, too.
+    encodes_input: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         integer('batch_size', self.batch_size)
@@ -89,6 +92,29 @@ class StageConfiguration:
     def check_call(self, arguments: Any) -> None:
         """Raise InputError unless the arguments of a call fit the networks."""
         raise NotImplementedError
+
+    def video_size(self, arguments: Any, given: InputSize | None = None) -> VideoSize:
+        """What the networks process in a call.
+
+        Args:
+            given: the input video, if there is one and it is known.
+        """
+        return VideoSize(arguments.num_frames, arguments.height, arguments.width)
+
+    def frames_together(self, num_frames: int) -> int:
+        """How many of ``num_frames`` frames the UNet sees at a time."""
+        return num_frames
+
+    def smaller_sizes(self, arguments: Any, given: InputSize | None = None) -> Iterator[dict[str, Any]]:
+        """Arguments for smaller videos of about the same aspect ratio, largest first, down to the smallest legal one.
+
+        Args:
+            given: as in :meth:`video_size`.
+        """
+        multiple = self.autoencoder.downsampling_factor * self.unet.downsampling_factor
+        for height in range(arguments.height - multiple, 0, -multiple):
+            steps = round(height * arguments.width / arguments.height / multiple)
+            yield {'height': height, 'width': max(1, steps) * multiple}
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
         """The defaults that the model's folder sets for the arguments of a call."""

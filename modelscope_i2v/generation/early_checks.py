@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS, unknown_argument
 from modelscope_i2v.generation.arguments import merge_arguments
+from modelscope_i2v.generation.memory import weight_bytes
+from modelscope_i2v.generation.memory_check import check_memory
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks.build import build_on_meta
+from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights.lora.apply import check_lora, read_lora
 
@@ -62,3 +67,30 @@ def check_call(
         with folder.error_context():
             unet = build_on_meta(lambda: folder.stage.networks['ckpt_unet'](configuration))
         read_lora(unet, lora, key=folder.stage.lora_key)
+
+
+def check_room(
+    folder: ModelFolder,
+    call: Mapping[str, Any],
+    execution: Execution,
+    *,
+    is_whole: bool = False,
+    given: InputSize | None = None,
+) -> None:
+    """Check, before gigabytes are read, that the device has room for a model and for a call.
+
+    Args:
+        is_whole: whether ``call`` is all that the call will get. If not, what it lacks counts as the least possible.
+        given: the input video, if there is one and it is known.
+
+    Raises:
+        DeviceError: if the memory will not do.
+    """
+    configuration = folder.configuration
+    arguments = merge_arguments(folder.stage.arguments, folder.call_defaults(), call)
+    if not is_whole:
+        least: dict[str, Any] = {} if call.get('num_frames') is not None else {'num_frames': 1}
+        if call.get('height') is None and call.get('width') is None:
+            least.update(*deque(configuration.smaller_sizes(arguments), maxlen=1))
+        arguments = dataclasses.replace(arguments, **least)
+    check_memory(configuration, arguments, execution, weights=weight_bytes(folder, execution.dtype), given=given)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import torch
 
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.generation.early_checks import call_options, check_arguments, check_call
+from modelscope_i2v.generation.early_checks import call_options, check_arguments, check_call, check_room
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.hub.download import find_snapshot
 from modelscope_i2v.hub.snapshots import Snapshot
 from modelscope_i2v.model_folder import ModelFolder, check_name
@@ -121,15 +122,23 @@ def load_on(
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
     preprocessor: Any = None,
+    only_input: Any = None,
     **call_defaults: Any,
 ) -> GenerationPipeline:
-    """Like :func:`load`, with device, precision and attention already resolved."""
+    """Like :func:`load`, with device, precision and attention already resolved.
+
+    Args:
+        only_input: the opened input of the only call, if there is one; ``call_defaults`` are then all its arguments.
+    """
     same_task = [] if task is None else stages_of(task)
     if len(same_task) == 1:  # if there are several, the configuration says which
         check_arguments(same_task[0], _named(call_defaults, same_task[0]))
     snapshot = find_model(model, revision, offline=offline)
     check_task(snapshot.folder, task)
-    check_call(snapshot.folder, _named(call_defaults, snapshot.folder.stage), lora, lora_scale)
+    call = _named(call_defaults, snapshot.folder.stage)
+    check_call(snapshot.folder, call, lora, lora_scale)
+    given = InputSize.of(only_input)
+    check_room(snapshot.folder, call, execution, is_whole=only_input is not None, given=given)
     folder = snapshot.complete()
     execution.announce()
     return build_pipeline(

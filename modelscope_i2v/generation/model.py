@@ -16,6 +16,7 @@ from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.generation.memory import frames_at_a_time
 from modelscope_i2v.generation.modelscope_bases import TorchModel
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
@@ -26,8 +27,6 @@ from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_lora, read_lora
 
-#: Pixels that the autoencoder processes at a time. It bounds the activations to those of a few frames of 448x256.
-CHUNK_PIXELS = 4 * 448 * 256
 ANOTHER_DEVICE = "Use another device, or dtype='fp16' or 'bf16'."
 
 
@@ -155,12 +154,8 @@ class GenerationModel(TorchModel):
         """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time."""
         frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
         pixels = frames.shape[-2] * frames.shape[-1] * self.configuration.autoencoder.downsampling_factor**2
-        for chunk in torch.split(frames, self.frames_at_a_time(pixels)):
+        for chunk in torch.split(frames, frames_at_a_time(pixels)):
             yield self.autoencoder.decode(chunk)
-
-    def frames_at_a_time(self, pixels: int) -> int:
-        """How many frames of ``pixels`` pixels the autoencoder processes together."""
-        return max(1, CHUNK_PIXELS // pixels)
 
     def share_autoencoder(self, other: GenerationModel) -> bool:
         """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did."""

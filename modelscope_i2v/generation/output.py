@@ -10,7 +10,18 @@ import torch
 
 from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.media.frames import frames_to_float, frames_to_uint8
-from modelscope_i2v.media.writing.write import encode_video, write_video
+from modelscope_i2v.media.writing.write import encode_video, is_animation, write_video
+
+#: Bytes that every pixel of a result takes while it is put together: frame by frame, then as a whole. Pillow needs four
+#: for a pixel, and an animation is an array and a list of pictures. An MP4 is written as its frames come.
+_HELD = {'pt': 24, 'np': 6, 'pil': 4, 'latent': 0, 'mp4': 0}
+_HELD_BY_ANIMATION = 8
+
+
+def bytes_held(arguments: GenerationArguments) -> int:
+    """Bytes of main memory that the result of a call takes for every pixel of every frame."""
+    animated = arguments.output_path is not None and is_animation(arguments.output_path)
+    return _HELD_BY_ANIMATION if animated else _HELD[arguments.output_type]
 
 
 def output_of(

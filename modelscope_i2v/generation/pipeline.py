@@ -18,15 +18,18 @@ from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.callbacks import after_step
-from modelscope_i2v.generation.early_checks import call_options
+from modelscope_i2v.generation.early_checks import call_options, check_room
+from modelscope_i2v.generation.memory_check import check_memory
 from modelscope_i2v.generation.model import GenerationModel
 from modelscope_i2v.generation.modelscope_bases import Pipeline
 from modelscope_i2v.generation.output import output_of
 from modelscope_i2v.generation.recipe import model_identity, recipe_entry
 from modelscope_i2v.generation.seeds import draw_seed, seeds_of
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.media.writing.write import check_output
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.device import resolve_device
+from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
@@ -68,7 +71,10 @@ class GenerationPipeline(Pipeline):
             # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
             named = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
-            built = model_class(folder, device=device, **named)
+            execution = Execution.resolve(device, named.pop('dtype', None), named.pop('attention', None))
+            execution.announce()
+            check_room(folder, self._call_defaults, execution)
+            built = model_class(folder, execution=execution, **named)
         else:
             resolve_device(device, warn=False)  # only a check: ModelScope passes this, and it may be its default
             self._refuse_model_options(options)
@@ -175,6 +181,10 @@ class GenerationPipeline(Pipeline):
         """Whether a list is one input, not a list of inputs."""
         return False
 
+    def input_size(self, inputs: dict[str, Any]) -> InputSize | None:
+        """What is known of the input after :meth:`preprocess`; None if it decides nothing about the size."""
+        return None
+
     def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
         """Decoded frames ``[n, 3, H, W]`` -> the frames that the user gets."""
         return frames
@@ -216,6 +226,10 @@ class GenerationPipeline(Pipeline):
         self.model.check_arguments(arguments)
         return arguments
 
+    def check_memory(self, arguments: GenerationArguments, given: InputSize | None = None) -> None:
+        """Raise DeviceError if a call needs more memory than there is; ``given`` is what is known of its input."""
+        check_memory(self.model.configuration, arguments, self.model.execution, given=given)
+
     def after_step(self, arguments: GenerationArguments, bar: Any) -> Callback:
         """What the sampler calls after each step."""
         return after_step(self, arguments, self.model.schedule, bar)
@@ -225,14 +239,16 @@ class GenerationPipeline(Pipeline):
         return seeds_of(next((place['seed'] for place in places if place.get('seed') is not None), None), count)
 
     def _prepare(self, input: Any, call: Mapping[str, Any]) -> Any:
-        """The arguments for ``input``, and its output found to be writable: now, not after minutes of sampling."""
+        """The arguments for ``input``, its output found to be writable and the memory to do: now, not after minutes."""
         arguments = self.resolve_arguments({**self.arguments_of(input), **call})
         if arguments.output_video is not None:
             check_output(arguments.output_video)
+        self.check_memory(arguments)
         return arguments
 
     def _generate(self, input: Any, arguments: Any) -> dict[str, Any]:
         inputs = self.preprocess(input, arguments)
+        self.check_memory(arguments, self.input_size(inputs))
         with self._lock, memory_errors(SMALLER), torch.no_grad():
             latents = self.forward(inputs, arguments)
             if not torch.isfinite(latents).all():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelscope_i2v.generation.model import GenerationModel
 
 #: Arguments that say what to do with a video, not how it was made.
-NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress')
+NOT_IN_RECIPE = ('output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress', 'force')
 EMBEDDED = 'embedded'
 
 

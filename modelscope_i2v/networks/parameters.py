@@ -137,6 +137,11 @@ class AutoencoderParameters:
             )
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level, finest first."""
+        return tuple(self.channels * multiple for multiple in self.channel_mult)
+
+    @property
     def downsampling_factor(self) -> int:
         """Pixels per latent pixel, per side."""
         return int(2 ** (len(self.channel_mult) - 1))

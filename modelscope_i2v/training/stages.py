@@ -9,6 +9,7 @@ import torch
 
 from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.generation.arguments import merge_arguments
+from modelscope_i2v.generation.memory import frames_at_a_time
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.metrics.image_encoder import load_image_encoder
 from modelscope_i2v.stage import Stage
@@ -51,7 +52,7 @@ class StageTraining(ABC):
     def encode(self, clip: Clip) -> EncodedClip:
         """The posterior and the condition of ``clip``."""
         frames = to_pixels(clip.frames)
-        parts = torch.split(frames, self.model.frames_at_a_time(frames.shape[-2] * frames.shape[-1]))
+        parts = torch.split(frames, frames_at_a_time(frames.shape[-2] * frames.shape[-1]))
         encoded = [self.model.autoencoder.encode(part.to(self.model.device)) for part in parts]
         mean, logvar = (torch.cat(tensors).transpose(0, 1) for tensors in zip(*encoded, strict=True))
         return EncodedClip.of(mean, logvar, self.condition(clip), clip.fps)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.checks import integer, text
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.generation.configuration import StageConfiguration
+from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.media.limits import MAX_SIDE
-from modelscope_i2v.video_to_video.geometry import Grid
+from modelscope_i2v.video_to_video.geometry import Grid, Placement, keep_aspect, stretch
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 from modelscope_i2v.video_to_video.samplers import SAMPLERS
 
@@ -40,6 +42,7 @@ class VideoToVideoConfiguration(StageConfiguration):
     latent_wid: Any = None
 
     solvers = tuple(SAMPLERS)
+    encodes_input = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +59,44 @@ class VideoToVideoConfiguration(StageConfiguration):
         """The sizes in pixels that the networks can take: the latents must be divisible by two at every level."""
         pixels, levels = self.autoencoder.downsampling_factor, self.unet.downsampling_factor
         return Grid(levels * pixels, 2 % levels * pixels, levels * pixels)
+
+    def placement(
+        self, aspect: float, *, height: int | None = None, width: int | None = None, fit: str = 'keep'
+    ) -> Placement:
+        """Where frames of ``aspect`` (width / height) lie on the canvas that the networks see.
+
+        Raises:
+            InputError: for a size that the networks cannot take.
+        """
+        self.grid.check(height, width)
+        if fit == 'stretch':
+            return stretch(height or self.height, width or self.width)
+        if height is not None and width is not None:
+            return stretch(height, width)
+        return keep_aspect(aspect, self.grid, area=self.height * self.width, height=height, width=width)
+
+    def video_size(self, arguments: Any, given: InputSize | None = None) -> VideoSize:
+        """The canvas, at the input's aspect ratio. While the input is not known: the least that it can be."""
+        sides = {'height': arguments.height, 'width': arguments.width}
+        if given is None and arguments.fit == 'keep' and any(sides.values()) and not all(sides.values()):
+            grid = self.grid
+            height = arguments.height or grid.height_remainder or grid.height_multiple
+            return VideoSize(arguments.num_frames, height, arguments.width or grid.width_multiple)
+        aspect = self.width / self.height if given is None else given.aspect
+        placement = self.placement(aspect, **sides, fit=arguments.fit)
+        return VideoSize(arguments.num_frames, placement.canvas_height, placement.canvas_width)
+
+    def frames_together(self, num_frames: int) -> int:
+        """A window of ``max_frames`` frames."""
+        return min(num_frames, self.max_frames)
+
+    def smaller_sizes(self, arguments: Any, given: InputSize | None = None) -> Iterator[dict[str, Any]]:
+        """Heights, which the width follows; with widths only if the call gives both, or stretches."""
+        size, grid = self.video_size(arguments, given), self.grid
+        both = arguments.fit == 'stretch' or (arguments.height is not None and arguments.width is not None)
+        for height in range(size.height - grid.height_multiple, 0, -grid.height_multiple):
+            steps = max(1, round(height * size.width / size.height / grid.width_multiple))
+            yield {'height': height, 'width': steps * grid.width_multiple if both else None}
 
     def check_call(self, arguments: Any) -> None:
         """Raise InputError unless the sizes fit the networks, and the overlap fits its windows."""

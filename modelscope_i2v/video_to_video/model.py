@@ -16,6 +16,7 @@ from modelscope.models.builder import MODELS
 from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, temporal_windows
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.memory import frames_at_a_time
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
@@ -123,5 +124,5 @@ class VideoToVideoModel(GenerationModel):
 
     def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         for first in frames:
-            count = self.frames_at_a_time(first.shape[-2] * first.shape[-1])
+            count = frames_at_a_time(first.shape[-2] * first.shape[-1])
             yield torch.stack([first, *islice(frames, count - 1)])

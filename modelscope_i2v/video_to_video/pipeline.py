@@ -14,6 +14,7 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
 from modelscope_i2v.generation.pipeline import NO_INPUT, GenerationPipeline
 from modelscope_i2v.generation.signatures import takes
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.media.limits import MAX_FPS, MAX_SIDE
 from modelscope_i2v.media.writing.write import check_sound_track
 from modelscope_i2v.runtime.progress import progress_bar
@@ -71,6 +72,9 @@ class VideoToVideoPipeline(GenerationPipeline):
         with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
             out: torch.Tensor = self.model(video.frames(), arguments, self.after_step(arguments, bar))['latents']
             return out
+
+    def input_size(self, inputs: dict[str, Any]) -> InputSize | None:
+        return InputSize.of(inputs['video'].source)
 
     def finish(self, frames: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
         out: torch.Tensor = inputs['video'].placement.cut(frames)

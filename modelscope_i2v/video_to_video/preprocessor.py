@@ -19,7 +19,7 @@ from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.media.reading.open import VideoSource, open_video
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
-from modelscope_i2v.video_to_video.geometry import Placement, keep_aspect, stretch
+from modelscope_i2v.video_to_video.geometry import Placement
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 logger = logging.getLogger(__name__)
@@ -109,14 +109,5 @@ class VideoToVideoPreprocessor(Preprocessor):
                 logger.warning("Ignoring '%s' in the input.%s", name, nearest(str(name), ('video_path', 'text')))
             data = data['video_path']
         source = data if isinstance(data, VideoSource) else open_video(data, background)
-        return {'video': PreparedVideo(source, self._placement(source.aspect, height, width, fit), num_frames)}
-
-    def _placement(self, aspect: float, height: int | None, width: int | None, fit: str) -> Placement:
-        configuration = self.configuration
-        configuration.grid.check(height, width)
-        if fit == 'stretch':
-            return stretch(height or configuration.height, width or configuration.width)
-        if height is not None and width is not None:
-            return stretch(height, width)
-        area = configuration.height * configuration.width
-        return keep_aspect(aspect, configuration.grid, area=area, height=height, width=width)
+        placement = self.configuration.placement(source.aspect, height=height, width=width, fit=fit)
+        return {'video': PreparedVideo(source, placement, num_frames)}

@@ -124,6 +124,7 @@ def test_defaults_of_the_contract():
         'latents': None,
         'callback_on_step_end': None,
         'show_progress': True,
+        'force': False,
     }
     assert {name: getattr(arguments, name) for name in names} == expected
 

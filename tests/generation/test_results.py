@@ -187,7 +187,7 @@ def test_recipe_in_the_file_is_the_pipelines(stage_1, tmp_path):
     assert expected.items() <= entry.items()
     assert entry['output_fps'] == 6
     assert entry['latents_given'] is False
-    assert not {'output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress'} & set(entry)
+    assert not {'output_video', 'output_type', 'latents', 'callback_on_step_end', 'show_progress', 'force'} & set(entry)
 
 
 def test_a_recipe_makes_its_video_again(stage_1, tmp_path):

@@ -149,6 +149,11 @@ def check_sound_track(sound: VideoSource | None, track: int | None) -> None:
         raise InputError(f"'sound_track' is {track}, but {sound.name} has {have}. Leave it out or choose another one.")
 
 
+def is_animation(path: str | os.PathLike[str]) -> bool:
+    """Whether ``write_video`` writes an animation to ``path``, all of whose frames are held in memory."""
+    return _suffix(path) in _ANIMATIONS
+
+
 def _checked_target(path: str | os.PathLike[str]) -> Path:
     target = output_target(path)
     if _suffix(path) not in (*_MP4, *_ANIMATIONS):
