@@ -208,11 +208,11 @@ class Link:
         Args:
             given: what is known of its input.
         """
-        if isinstance(self.model, GenerationPipeline):
-            configuration: Any = self.model.model.configuration
-            arguments = self.model.resolve_arguments(self.call)
-            self.model.check_memory(arguments, given)
-        elif snapshot is not None and execution is not None:
+        if snapshot is None or execution is None:
+            loaded: Any = self.model
+            configuration, arguments = loaded.model.configuration, loaded.resolve_arguments(self.call)
+            loaded.check_memory(arguments, given)
+        else:
             configuration = snapshot.folder.configuration
             arguments = merge_arguments(self.stage.arguments, snapshot.folder.call_defaults(), self.call)
             check_room(snapshot.folder, self.call, execution, is_whole=True, given=given)

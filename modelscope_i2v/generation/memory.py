@@ -158,6 +158,10 @@ def estimate(
 
 
 def _middle(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
-    """The attention between all pixels of the coarsest level: two whole matrices, and seven tensors of its input."""
+    """The attention between all pixels of the coarsest level: two whole matrices, and seven tensors of its input.
+
+    Channels are not the last dimension in memory there, so PyTorch's fused kernels do not take it, and no back end of
+    ours avoids the matrices.
+    """
     tokens = pixels // autoencoder.downsampling_factor**2
     return FLOAT * frames * (2 * tokens**2 + 7 * autoencoder.widths[-1] * tokens)

@@ -109,7 +109,7 @@ class _Call:
         """The message for a ``size`` that does not fit."""
         frames = f'{size.frames} frame{"s" if size.frames != 1 else ""}'
         return (
-            f'{frames} of {size.width} x {size.height} pixels need about {_gib(short.needed)} of memory'
+            f'{frames} of {size.width} x {size.height} pixels would take about {_gib(short.needed)} of memory'
             f"{f', {_gib(self.weights)} of it for the weights' if self.weights else ''}, but '{short.device}' has only "
             f'{_gib(short.free)} free. {self._advice(size)} force=True (--force) runs the call all the same.'
         )

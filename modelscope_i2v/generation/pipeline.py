@@ -72,8 +72,8 @@ class GenerationPipeline(Pipeline):
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
             named = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
             execution = Execution.resolve(device, named.pop('dtype', None), named.pop('attention', None))
-            execution.announce()
             check_room(folder, self._call_defaults, execution)
+            execution.announce()
             built = model_class(folder, execution=execution, **named)
         else:
             resolve_device(device, warn=False)  # only a check: ModelScope passes this, and it may be its default

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 #: Where Linux keeps the limits of control groups (containers), and which of them this process belongs to.
@@ -41,11 +42,9 @@ def container_room(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> in
 
 
 def _main_memory() -> int | None:
-    import psutil
-
     try:
         available = int(psutil.virtual_memory().available)
-    except (OSError, RuntimeError, NotImplementedError):
+    except (psutil.Error, OSError, RuntimeError):
         return None
     room = container_room()
     return available if room is None else min(available, room)

@@ -134,6 +134,7 @@ def load_stage(configuration: TrainingConfiguration, device: str, **options: Any
         device=device,
         dtype=dtype,
         show_progress=False,
+        force=True,  # the estimate is for generating
         **options,
     )
     trained: StageTraining = pipeline.stage.training_class(pipeline.model)

@@ -41,7 +41,7 @@ def test_a_process_ends_with_one_line(options, tmp_path):
     )
     assert (done.returncode, done.stdout) == (1, '')
     (line,) = done.stderr.splitlines()  # so nothing was loaded, which would have been announced
-    assert line.startswith('modelscope-i2v: 1000000 frames of 16384 x 16384 pixels need about ')
+    assert line.startswith('modelscope-i2v: 1000000 frames of 16384 x 16384 pixels would take about ')
     assert line.endswith('force=True (--force) runs the call all the same.')
     assert list(tmp_path.iterdir()) == []
 
@@ -59,25 +59,27 @@ def test_a_process_ends_with_one_line(options, tmp_path):
 def test_every_verb_refuses_within_seconds(verb, options, said, clip, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     source = clip if verb == 'video-to-video' else str(IMAGE)
-    start = time.process_time()
-    assert main([verb, source, '-o', 'out.mp4', *options, '--device', 'cpu']) == 1
-    assert time.process_time() - start < 4
+    call = [verb, source, '-o', 'out.mp4', *options, '--device', 'cpu']
+    assert main(call) == 1
     printed = capsys.readouterr()
     assert said in printed.err
     assert printed.err.count('\n') == 1
     assert printed.out == ''
     assert list(tmp_path.iterdir()) == []
+    start = time.process_time()  # everything is imported now
+    assert main(call) == 1
+    assert time.process_time() - start < 2
 
 
 def test_refused_when_a_model_is_loaded_and_when_it_is_called(stage_1, stage_1_folder, capfd):
-    with pytest.raises(DeviceError, match=r'need about .* of memory, .* of it for the weights'):
+    with pytest.raises(DeviceError, match=r'would take about .* of memory, .* of it for the weights'):
         modelscope_i2v.load(modelscope_i2v.embedded_model(), device='cpu', **ENORMOUS)
     with pytest.raises(DeviceError, match='of it for the weights'):
         build(stage_1_folder, **ENORMOUS)
     assert 'Loading weights' not in capfd.readouterr().err
-    with pytest.raises(DeviceError, match=r'need about \S+ GiB of memory, but'):
+    with pytest.raises(DeviceError, match=r'would take about \S+ GiB of memory, but'):
         stage_1(str(IMAGE), **ENORMOUS)
-    with pytest.raises(DeviceError, match=r'need about \S+ GiB of memory, but'):
+    with pytest.raises(DeviceError, match=r'would take about \S+ GiB of memory, but'):
         stage_1([str(IMAGE)] * 2, **ENORMOUS)
 
 

@@ -96,7 +96,7 @@ def test_an_absurd_size_ends_in_a_typed_error(stage_1):
     from modelscope_i2v.errors import DeviceError
 
     with pytest.raises(DeviceError, match='Out of memory.*fewer frames'):
-        stage_1(str(IMAGE), num_frames=1_000_000, height=16384, width=16384)
+        stage_1(str(IMAGE), num_frames=1_000_000, height=16384, width=16384, force=True)
 
 
 def test_defaults_of_the_contract():

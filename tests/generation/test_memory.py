@@ -186,7 +186,7 @@ def test_the_published_models_on_common_cards():
     plenty = 64 * GIB
     assert refusal(second, Room(16 * GIB, plenty), GPU, weights, window) is None
     message = refusal(second, Room(8 * GIB, plenty), GPU, weights, window)
-    assert message.startswith('32 frames of 1280 x 720 pixels need about 12.')
+    assert message.startswith('32 frames of 1280 x 720 pixels would take about 12.')
     assert "3.5 GiB of it for the weights, but 'cuda:0' has only 8.0 GiB free" in message
     assert refusal(first, Room(6 * GIB, plenty), GPU, 4 * GIB) is None
     assert refusal(first, Room(5 * GIB, plenty), GPU, 4 * GIB) is not None
@@ -197,7 +197,7 @@ def test_results_are_counted_in_main_memory():
     call = {'output_type': 'pt', 'num_frames': 32}
     assert refusal(configuration, Room(2 * GIB, 100 * MIB), GPU, **call) is None
     message = refusal(configuration, Room(2 * GIB, 80 * MIB), GPU, **call)
-    assert "need about 84 MiB of memory, but 'cpu' has only 80 MiB free" in message
+    assert "would take about 84 MiB of memory, but 'cpu' has only 80 MiB free" in message
     one = estimate(configuration, arguments_of(configuration, **call), CPU, VideoSize(32, 256, 448))
     total = one.device + one.results
     assert refusal(configuration, Room(total, total), CPU, **call) is None
