@@ -24,7 +24,8 @@ def documented(folder):
 
 def table(folder):
     """A Markdown table with a row for each documented test of ``folder``."""
-    return '\n'.join(['| file | what happens |', '|---|---|', *(f'| {a} | {b} |' for a, b in documented(folder))])
+    rows = (f'| {kind[0].upper()}{kind[1:]} | {outcome} |' for kind, outcome in documented(folder))
+    return '\n'.join(['| file | what happens |', '|---|---|', *rows])
 
 
 def with_tables(text):

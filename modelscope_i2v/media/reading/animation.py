@@ -74,7 +74,7 @@ def open_animation(reopen: Reopen, name: str, background: Background) -> Animate
         count = int(getattr(picture, 'n_frames', 1))
         durations = [_show(picture, index, name) for index in range(count)]
         picture.seek(0)
-        width, height = upright_rgb(picture, name).size
+        width, height = upright_rgb(picture, name, background).size
     return AnimatedPicture(
         name=name,
         width=width,

@@ -46,7 +46,7 @@ def test_a_given_side_keeps_the_shape_or_is_refused(side):
 
 def test_a_ribbon_that_would_vanish_is_refused():
     grid, area = SMALL
-    with pytest.raises(InputError, match='would become 2 x 40 pixels, which distorts it. Crop it first'):
+    with pytest.raises(InputError, match='would become 1 x 40 pixels, which distorts it. Crop it first'):
         keep_aspect(1 / 100, grid, area=area, height=40)
 
 
