@@ -9,6 +9,7 @@ from typing import BinaryIO
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.images.jpeg_xl import jpeg_xl_size
 from modelscope_i2v.media.images.size import check_decoding, check_size
+from modelscope_i2v.version import INSTALL
 
 #: Brands of the HEIF container (ISO/IEC 23008-12), by what its pictures are coded with.
 _HEIC_BRANDS = frozenset((b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'hevm', b'hevs'))
@@ -65,7 +66,7 @@ def prepare_opening(file: BinaryIO, name: str) -> None:
     except ImportError as error:
         raise InputError(
             f"{name} is {found.name}, which takes the package '{found.package}'. Install it with the extra 'formats' "
-            f"(pip install 'modelscope_i2v[formats]'), or save the picture as PNG or JPEG."
+            f'({INSTALL.format(extra="formats")}), or save the picture as PNG or JPEG.'
         ) from error
     if found is HEIC:
         module.register_heif_opener()

@@ -23,7 +23,8 @@ MAX_PIXELS = 178_956_970
 LARGE = 2**26
 #: What decoding may take, in bytes. The rest of the gigabyte is for what follows.
 DECODING_BYTES = 920_000_000
-#: Bytes that a decoder takes for each pixel, at most. JPEG, TIFF and PPM depend on the file: see ``_decoding_bytes``.
+#: Bytes that a decoder takes for each pixel, at most. JPEG, TIFF, PPM and HEIF depend on the file: see
+#: ``_decoding_bytes``.
 BYTES_PER_PIXEL: Mapping[str, float] = MappingProxyType(
     {
         'PNG': 4.1,
@@ -35,13 +36,14 @@ BYTES_PER_PIXEL: Mapping[str, float] = MappingProxyType(
         'DDS': 8.2,
         'QOI': 8.2,
         'JXL': 16,  # also a copy of the file, and floating point buffers
-        'AVIF': 16,
-        'HEIF': 16,
+        'AVIF': 18,  # of 10 or 12 bits
+        'HEIF': 11,
         'WEBP': 20,  # two canvases, the frame, and a copy of it
         'JPEG2000': 25,  # 32 bits for each value, twice
     }
 )
 _OTHER = 12.0
+_DEEP_HEIF = 22.0  # more than 8 bits a value
 #: Pillow's mode has at most four bytes a pixel.
 _DECODED = 4.2
 
@@ -126,6 +128,8 @@ def _decoding_bytes(image: Image.Image) -> float:
         return _tiff_bytes(image)
     if image.format == 'PPM' and decoder == 'raw':
         return _DECODED * pixels
+    if image.format == 'HEIF' and image.info.get('bit_depth') != 8:
+        return _DEEP_HEIF * pixels
     return BYTES_PER_PIXEL.get(image.format or '', _OTHER) * pixels
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background
 from modelscope_i2v.media.images.decoding import BROKEN, upright_rgb
+from modelscope_i2v.media.images.size import prepare_decoding
 from modelscope_i2v.media.reading.encoded import Reopen
 from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
 
@@ -111,4 +112,5 @@ def _opened(reopen: Reopen, name: str) -> Iterator[Image.Image]:
         except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise InputError(f'{name} cannot be read as an animated picture ({error}).') from error
         with picture:
+            prepare_decoding(picture, name)
             yield picture

@@ -135,11 +135,11 @@ DEPTH = [
         '16-bit RGB PNG', 'the upper 8 bits', lambda: depth16(2, 3)[0], lambda: twin(2, 3), 1,
     ),
     Case(
-        '16-bit grey PNG with alpha', 'the upper 8 bits, over the background',
+        '16-bit grey PNG with alpha', 'the upper 8 bits, shown over `background`',
         lambda: depth16(4, 2)[0], lambda: twin(4, 2), 2,  # colour and alpha may be off by one each
     ),
     Case(
-        '16-bit RGB PNG with alpha', 'the upper 8 bits, over the background',
+        '16-bit RGB PNG with alpha', 'the upper 8 bits, shown over `background`',
         lambda: depth16(6, 4)[0], lambda: twin(6, 4), 2,
     ),
     Case(
@@ -284,7 +284,7 @@ COLOUR = [
          lambda: (117, 251, 76), 4),
     Case('PNG with a profile of Adobe RGB', 'converted to sRGB',
          lambda: encoded(image(), icc_profile=files.ADOBE_RGB), lambda: managed(image(), files.ADOBE_RGB), 1),
-    Case('RGB picture with alpha and a profile', 'converted to sRGB, over the background',
+    Case('RGB picture with alpha and a profile', 'converted to sRGB, shown over `background`',
          lambda: encoded(rgba(), icc_profile=files.DISPLAY_P3),
          lambda: over(managed(image(), files.DISPLAY_P3), alpha()), 1),
     Case('palette picture with a profile', 'converted to sRGB',
@@ -305,7 +305,7 @@ COLOUR = [
     Case('16-bit grey picture with a profile of linear light', 'converted to sRGB before it is scaled to 8 bits',
          lambda: encoded(Image.fromarray(RAMP16), icc_profile=files.grey_profile(files.power_curve(1))),
          lambda: grey(srgb_of_light(RAMP16 / 65535)), 1),
-    Case('grey picture with alpha and a profile', 'converted to sRGB, over the background',
+    Case('grey picture with alpha and a profile', 'converted to sRGB, shown over `background`',
          lambda: encoded(Image.merge('LA', (grey_image(), Image.fromarray(alpha()))),
                          icc_profile=files.grey_profile(files.power_curve(1.8))),
          lambda: over(light_grey(1.8), alpha()), 1),
@@ -364,6 +364,12 @@ def palette_bytes():
     return picture, alphas, np.frombuffer(alphas, np.uint8)[np.asarray(picture)]
 
 
+def palette_with_alpha():
+    picture = Image.merge('PA', (palette_picture(), Image.fromarray(alpha())))
+    picture.putpalette(palette_picture().getpalette())
+    return picture
+
+
 def indexed():
     picture, opaque = with_transparent_index(3)
     return encoded(picture, transparency=3), over(np.asarray(picture.convert('RGB')), opaque)
@@ -381,7 +387,7 @@ def keyed(values, bits, colour, key):
 
 STEPS = np.array([[0, 1], [2, 3]])
 PINK = np.array([[[255, 0, 128], [10, 20, 30]]])
-HIDDEN = 'over the background'
+HIDDEN = 'shown over `background`'
 
 ALPHA = [
     Case('RGB picture with alpha', HIDDEN, lambda: encoded(rgba()), lambda: over(photo(), alpha())),
@@ -399,8 +405,8 @@ ALPHA = [
     Case('GIF with a transparent colour', HIDDEN, lambda: gif()[0], lambda: gif()[1]),
     Case('WebP with alpha', HIDDEN, lambda: encoded(rgba(), 'WEBP', lossless=True, exact=True),
          lambda: over(photo(), alpha())),
-    Case('Pillow image of mode PA', HIDDEN, lambda: palette_picture().convert('RGBA').convert('PA'),
-         lambda: np.asarray(palette_picture().convert('RGB')), 48),
+    Case('Pillow image of mode PA', HIDDEN, palette_with_alpha,
+         lambda: over(np.asarray(palette_picture().convert('RGB')), alpha())),
     Case('Pillow image with alpha already multiplied', HIDDEN, lambda: rgba().convert('RGBa'),
          lambda: over(photo(), alpha()), 1),
     Case('RGB PNG with a transparent colour', HIDDEN, lambda: keyed(PINK, 8, 2, (255, 0, 128)),
@@ -459,3 +465,15 @@ FORMATS = [
 ]  # fmt: skip
 
 CASES = [*DEPTH, *COLOUR, *ALPHA, *FORMATS]
+
+#: What stands for all files that end in the same way, where a list would be long.
+SUMMARIES = {
+    'scaled to 8 bits: value / 257, rounded': '16-bit grey PNG or TIFF; 32-bit integer TIFF, all values in 0..65535; '
+    'uint16 array or tensor',
+    'converted to sRGB': 'picture with a colour profile (Display P3, Adobe RGB, grey, CMYK and any other), in any '
+    'mode; CIE Lab; PNG with gAMA, cHRM or cICP',
+    'left as it is, bit for bit': 'picture of 8 bits without a profile, or with one that is sRGB; PNG with gAMA 1/2.2 '
+    'or with cHRM of sRGB',
+    HIDDEN: 'transparent picture: with alpha, with a palette, with one transparent colour, of any depth; GIF; WebP; '
+    'BGRA array; RGBA tensor',
+}

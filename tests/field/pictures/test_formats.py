@@ -36,7 +36,7 @@ def test_without_the_plug_in_the_message_names_the_format_and_the_extra(tmp_path
     done = subprocess.run(
         [sys.executable, '-c', WITHOUT, module, str(tmp_path / 'photo.jpg')], capture_output=True, text=True, check=True
     )
-    for words in (f'is {name}, ', f"'{package}'", "pip install 'modelscope_i2v[formats]'"):
+    for words in (f'is {name}, ', f"'{package}'", "pip install '.[formats]' in a clone"):
         assert words in done.stdout
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -23,16 +24,16 @@ import json, sys, warnings
 warnings.simplefilter('ignore')
 import numpy, PIL.ImageCms
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media import load_image
+from modelscope_i2v import media
 
 def memory(name):
     lines = open('/proc/self/status').read().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
-load_image(sys.argv[2])
+media.load_image(sys.argv[2])
 before = memory('VmRSS')
 try:
-    image = load_image(sys.argv[1])
+    image = getattr(media, sys.argv[3])(sys.argv[1])
     found = {'size': image.size, 'pixel': image.getpixel((1, 1))}
 except InputError as error:
     found = {'refused': str(error)}
@@ -40,11 +41,11 @@ print(json.dumps({**found, 'grew': memory('VmHWM') - before}))
 """
 
 
-def measured(path):
+def measured(path, load='load_image'):
     small = path.with_name('small.png')
     Image.new('RGB', (8, 8)).save(small)
     done = subprocess.run(
-        [sys.executable, '-c', MEASURE, str(path), str(small)], capture_output=True, text=True, check=False
+        [sys.executable, '-c', MEASURE, str(path), str(small), load], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -70,18 +71,40 @@ def bits(*fields):
     'of similar size, anything of more than 178,956,970',
     'refused; the message says how many pixels fit',
 )
-def test_a_webp_of_28_bytes_is_refused(tmp_path):
-    # VP8L: size, no alpha, version 0, no transforms, no cache, no groups, five codes of one symbol each: all black.
+def chunk(kind, content):
+    return kind + struct.pack('<I', len(content)) + content + b'\0' * (len(content) % 2)
+
+
+def black_webp():
+    """The chunk of 16000 x 11000 black pixels."""
+    # VP8L: size, no alpha, version 0, no transforms, no cache, no groups, five codes of one symbol each.
     head = [(0x2F, 8), (16000 - 1, 14), (11000 - 1, 14), (0, 1), (0, 3), (0, 3)]
-    content = bits(*head, *[(0b0001, 4)] * 5)
+    return chunk(b'VP8L', bits(*head, *[(0b0001, 4)] * 5))
+
+
+def riff(*chunks):
+    content = b'WEBP' + b''.join(chunks)
+    return b'RIFF' + struct.pack('<I', len(content)) + content
+
+
+def test_a_webp_of_28_bytes_is_refused(tmp_path):
     path = tmp_path / 'large.webp'
-    path.write_bytes(
-        b'RIFF' + struct.pack('<I', 12 + len(content)) + b'WEBPVP8L' + struct.pack('<I', len(content)) + content
-    )
+    path.write_bytes(riff(black_webp()))
     assert path.stat().st_size == 28
     found = measured(path)
     assert '176,000,000 pixels (16000 x 11000)' in found['refused']
     assert 'at most 46,000,000 pixels' in found['refused']
+
+
+def test_an_animated_webp_of_the_same_size_is_refused(tmp_path):
+    size_fields = [(16000 - 1, 24), (11000 - 1, 24)]
+    frame = chunk(b'ANMF', bits((0, 48), *size_fields, (100, 24), (0, 8)) + black_webp())
+    canvas = chunk(b'VP8X', bits((0b10, 8), (0, 24), *size_fields))
+    path = tmp_path / 'large.webp'
+    path.write_bytes(riff(canvas, chunk(b'ANIM', bytes(6)), frame, frame))
+    with Image.open(path) as opened:
+        assert (opened.n_frames, opened.size) == (2, (16000, 11000))
+    assert 'refused' in measured(path, load='open_video')
 
 
 @pytest.mark.parametrize(
@@ -125,16 +148,19 @@ def test_a_png_of_100_megapixels_is_reduced(tmp_path):
     [
         ('WEBP', 45_000_000, {'lossless': True, 'quality': 0}),
         ('JPEG2000', 36_000_000, {}),
-        ('AVIF', 56_000_000, {'speed': 10}),
+        ('AVIF', 50_000_000, {'speed': 10}),
+        ('HEIF', 48_000_000, {}),  # as large as those of telephones
         ('TIFF', 64_000_000, {'compression': 'tiff_deflate', 'tiffinfo': {278: 8000}}),
         ('GIF', 170_000_000, {}),
         ('BMP', 64_000_000, {}),
-        ('DDS', 110_000_000, {}),
+        ('SGI', 140_000_000, {}),
     ],
 )
 @pytest.mark.slow
 def test_the_largest_picture_of_each_format(tmp_path, kind, pixels, options):
     side = int(pixels**0.5) // 8 * 8
+    if kind == 'HEIF':
+        pillow_heif.register_heif_opener()
     flat('P' if kind == 'GIF' else 'RGB', side, side, 1).save(tmp_path / 'large', kind, **options)
     found = measured(tmp_path / 'large')
     assert found['size'] == [side // size.reduction(side, side)] * 2

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from modelscope_i2v.media import load_image
-from tests.field.pictures.cases import CASES
+from tests.field.pictures.cases import CASES, SUMMARIES
 
-#: Rows of docs/formats.md: all kinds of files that end in the same way.
+#: Rows of docs/formats.md.
 DOCUMENTED = [
-    ('; '.join(case.title for case in CASES if case.how == how), how)
+    (SUMMARIES.get(how, '; '.join(case.title for case in CASES if case.how == how)), how)
     for how in dict.fromkeys(case.how for case in CASES)
 ]
 
