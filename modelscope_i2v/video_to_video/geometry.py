@@ -95,7 +95,9 @@ def keep_aspect(
         placed = Placement(min(size for size in grid.heights(content[0]) if size >= content[0]), width, *content)
     else:
         canvases = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
-        placed = min((_largest(aspect, *canvas) for canvas in canvases), key=lambda placement: _cost(placement, area))
+        fitted = [_largest(aspect, *canvas) for canvas in canvases]
+        kept = [placement for placement in fitted if _distortion(placement, aspect) <= TOLERANCE]
+        placed = min(kept or fitted, key=lambda placement: _cost(placement, area))
     if _distortion(placed, aspect) > TOLERANCE:
         raise InputError(
             f'A video of the aspect ratio {aspect:.4g}:1 would become {placed.width} x {placed.height} pixels, which '
@@ -105,20 +107,22 @@ def keep_aspect(
 
 
 def _largest(aspect: float, canvas_height: int, canvas_width: int) -> Placement:
-    """The largest content of ``aspect`` on a canvas."""
+    """The largest content on a canvas that keeps ``aspect``, as far as even sizes allow."""
     if canvas_width / canvas_height > aspect:
         height, width = canvas_height, min(canvas_width, _even(canvas_height * aspect))
     else:
         height, width = min(canvas_height, _even(canvas_width / aspect)), canvas_width
-    placed = Placement(canvas_height, canvas_width, height, width)
-    if _distortion(placed, aspect) <= TOLERANCE:
-        return placed
-    # The shorter side is so short that rounding it to an even number changes the shape: let the longer side follow.
-    if aspect > 1:
-        height = max(2, 2 * math.floor(canvas_width / aspect / 2))
-        return Placement(canvas_height, canvas_width, height, min(canvas_width, _even(height * aspect)))
-    width = max(2, 2 * math.floor(canvas_height * aspect / 2))
-    return Placement(canvas_height, canvas_width, min(canvas_height, _even(width / aspect)), width)
+    largest = Placement(canvas_height, canvas_width, height, width)
+    if _distortion(largest, aspect) <= TOLERANCE:
+        return largest
+    # A side is so short that rounding it changes the shape. A smaller content may fit better.
+    for shorter in (*range(min(height, width) // 2 * 2, 0, -2), 1):
+        longer = min(_even(shorter * max(aspect, 1 / aspect)), canvas_width if aspect > 1 else canvas_height)
+        height, width = (shorter, longer) if aspect > 1 else (longer, shorter)
+        smaller = Placement(canvas_height, canvas_width, height, width)
+        if height <= canvas_height and width <= canvas_width and _distortion(smaller, aspect) <= TOLERANCE:
+            return smaller
+    return largest
 
 
 def _distortion(placement: Placement, aspect: float) -> float:
