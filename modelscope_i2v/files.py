@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and reading only what a file can be."""
 
 from __future__ import annotations
 
@@ -10,12 +10,90 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 from modelscope_i2v.errors import OutputError
 
 # File systems that cannot sync report one of these errors; that is not a failure to write.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+#: The largest JSON file that is read, in bytes. A configuration has a few thousand.
+MAX_JSON = 2**20
+#: Lengths of names that every file system takes: a part in bytes, and a path, with room for the folder in front.
+_MAX_NAME, _MAX_PATH = 255, 1024
+_KINDS = (
+    (stat.S_ISDIR, 'a folder'),
+    (stat.S_ISFIFO, 'a named pipe'),
+    (stat.S_ISSOCK, 'a socket'),
+    (stat.S_ISCHR, 'a device'),
+    (stat.S_ISBLK, 'a device'),
+)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading. Anything else could make the reader wait or read for ever.
+
+    Raises:
+        OSError: if there is no such file, or for a folder, a named pipe, a socket or a device. ValueError: for an
+            impossible name.
+    """
+    file = Path(path)
+    mode = file.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((name for check, name in _KINDS if check(mode)), 'something else')
+        raise OSError(errno.EINVAL, f'it is {kind}, not a regular file')
+    return file.open('rb')
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything at ``path``. Names that the system cannot look up, such as very long ones, are not."""
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def can_be_path(name: str) -> bool:
+    """Whether a file system can look up ``name``: no part is too long, and every character can be encoded."""
+    try:
+        parts = os.fsencode(name).split(b'/')
+    except UnicodeEncodeError:
+        return False
+    return '\0' not in name and len(name) <= _MAX_PATH and max(map(len, parts)) <= _MAX_NAME
+
+
+def read_json(path: str | os.PathLike[str], limit: int = MAX_JSON) -> Any:
+    """The content of a JSON file in UTF-8.
+
+    NaN and infinity, which are not JSON, are refused. A byte order mark is skipped, because ModelScope skips it, too.
+
+    Args:
+        limit: the largest accepted size in bytes.
+
+    Raises:
+        OSError: as :func:`open_regular`. ValueError: if it is too large, or is not JSON.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f'it has more than {limit:,} bytes')
+    return parse_json(content.decode('utf-8-sig'))
+
+
+def parse_json(text: str) -> Any:
+    """The value that a JSON text stands for; NaN and infinity are refused.
+
+    Raises:
+        ValueError: if it is not JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError('it is nested too deeply') from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f'{name} is not a valid JSON number')
 
 
 def output_target(path: str | os.PathLike[str]) -> Path:

@@ -15,6 +15,7 @@ from modelscope.outputs import OutputKeys
 
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
+from modelscope_i2v.files import output_target
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.callbacks import after_step
@@ -130,7 +131,7 @@ class GenerationPipeline(Pipeline):
             outputs = [None] * len(input)
         elif not isinstance(outputs, Sequence) or isinstance(outputs, str) or len(outputs) != len(input):
             raise InputError(f"For {len(input)} inputs 'output_video' must be a list of {len(input)} paths or None.")
-        named = [os.path.realpath(path) for path in outputs if isinstance(path, (str, os.PathLike))]
+        named = [output_target(path) for path in outputs if isinstance(path, (str, os.PathLike))]
         if len(set(named)) < len(named):
             raise InputError("'output_video' names the same file twice. Give each input its own.")
         # All of them before the first one is generated.

@@ -11,11 +11,15 @@ import safetensors
 import torch
 
 from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.files import open_regular
+from modelscope_i2v.tensors import FLOATS, kind_problem
 from modelscope_i2v.weights.pickle.builders import Stub
 from modelscope_i2v.weights.pickle.reader import ZIP_MAGIC, read_pickle
 
 # torch.save's legacy format starts with a pickled magic number, which protocol 1 writes in decimal digits.
 _PICKLE_STARTS = (ZIP_MAGIC, b'\x80', b'L119547037146038801333356')
+#: The floating-point types that torch can convert to others.
+READABLE = (*FLOATS, torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz)
 _WEB_PAGE_STARTS = (b'<!doctype', b'<html', b'<?xml')
 
 
@@ -40,18 +44,21 @@ def read_state_dict(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[
 
 
 def _read_file(path: Path) -> Any:
-    if path.is_dir():
-        raise CheckpointError(f'{path} is a folder, not a weight file. Name the file inside it.')
     try:
-        size = path.stat().st_size
-        with path.open('rb') as stream:
+        if path.is_dir():
+            raise CheckpointError(f'{path} is a folder, not a weight file. Name the file inside it.')
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             head = stream.read(512)
+    except CheckpointError:
+        raise
     except FileNotFoundError as error:
         raise CheckpointError(
             f'weight file {path} does not exist. Check the name in configuration.json and that the download finished.'
         ) from error
     except (OSError, ValueError) as error:
-        raise CheckpointError(f'weight file {path} cannot be read: {error}. Check its permissions.') from error
+        reason = getattr(error, 'strerror', None) or error
+        raise CheckpointError(f'weight file {path} cannot be read: {reason}. Check its permissions.') from error
     if not head:
         raise CheckpointError(f'weight file {path} is empty (0 bytes). Download it again.')
     _refuse_text(path, head)
@@ -143,12 +150,8 @@ def _refuse_unusable(name: Any, value: Any, origin: str) -> None:
     if isinstance(value, Stub) and value.name.startswith(('torch._utils._rebuild_', 'torch.Q')):
         kind = value.name
     elif isinstance(value, torch.Tensor):
-        if value.is_quantized:
-            kind = 'quantised'
-        elif value.layout is not torch.strided or value.is_nested:
-            kind = 'sparse or nested'
-        elif value.is_meta:
-            kind = 'meta'
+        odd = value.is_floating_point() and value.dtype not in READABLE
+        kind = str(value.dtype).removeprefix('torch.') if odd else kind_problem(value)
     if kind:
         raise CheckpointError(
             f"'{name}' in {origin} is a {kind} tensor; only dense ones with values can be used. Convert it with "

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.tensors import check_floats
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,8 @@ def image_from_tensor(tensor: torch.Tensor) -> Image.Image:
     """
     import torch
 
+    if tensor.is_floating_point():
+        check_floats('An image tensor', tensor, InputError)
     pixels = tensor.detach()
     if not pixels.is_floating_point():
         raise InputError(

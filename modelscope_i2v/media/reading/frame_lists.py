@@ -12,6 +12,7 @@ from PIL import Image
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.images.decoding import orientation, upright_rgb
 from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
+from modelscope_i2v.tensors import kind_problem
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +61,8 @@ def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
     """
     kind = 'array' if isinstance(array, np.ndarray) else 'tensor'
     name = f'The video {kind}'
+    if kind == 'tensor' and (problem := kind_problem(array)):  # type: ignore[arg-type]
+        raise InputError(f'{name} must be dense and hold data, found a {problem} tensor.')
     dtype = str(array.dtype).removeprefix('torch.')
     if dtype != 'uint8':
         raise InputError(
