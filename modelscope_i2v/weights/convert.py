@@ -14,7 +14,7 @@ from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputErr
 from modelscope_i2v.files import exists, output_errors, probe_target, read_json, write_json
 from modelscope_i2v.model_folder import FILE_NAME, ModelFolder
 from modelscope_i2v.weights.load import load_weights
-from modelscope_i2v.weights.reader import read_state_dict
+from modelscope_i2v.weights.reader import open_state_dict, read_state_dict
 from modelscope_i2v.weights.save import (
     WEIGHT_FILES,
     abandoned_drafts,
@@ -80,7 +80,7 @@ def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> Non
     """Reserve ``output`` for this conversion, unless it holds something else."""
     for path in sources.values():
         if not exists(path) or not path.is_file():
-            read_state_dict(path)  # raises an error that says what is wrong with the file
+            open_state_dict(path)  # raises an error that says what is wrong with the file
     states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources.values()}
     identity = {'sources': states, 'dtype': str(dtype)}
     note = output / NOTE

@@ -18,7 +18,7 @@ from modelscope_i2v.errors import CheckpointError, ConfigurationError, ModelScop
 from modelscope_i2v.files import exists
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
 from modelscope_i2v.weights.lora.layers import LAYER_GROUPS
-from modelscope_i2v.weights.reader import read_state_dict
+from modelscope_i2v.weights.reader import open_state_dict
 
 FORMAT = 'modelscope_i2v.lora'
 FORMAT_VERSION = 1
@@ -92,8 +92,8 @@ def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[
     """
     if not exists(path):
         raise CheckpointError(f"There is no LoRA file '{os.fspath(path)}'. Check the path.")
-    tensors = read_state_dict(path)  # before checking the metadata: its errors say what is wrong with a file
-    metadata = _metadata(path)
+    opened = open_state_dict(path)  # before checking the metadata: its errors say what is wrong with a file
+    tensors, metadata = opened.tensors, _metadata(path)
     if metadata.get('format') != FORMAT:
         raise CheckpointError(
             f"'{os.fspath(path)}' holds {len(tensors)} tensors, but is not a LoRA of this package: its metadata lacks "
@@ -101,12 +101,14 @@ def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[
             "model's folder."
         )
     try:
-        return _description(metadata), tensors
+        description = _description(metadata)
     except (CheckpointError, ValueError, LookupError, RecursionError) as error:
         raise CheckpointError(
             f"The metadata of the LoRA file '{os.fspath(path)}' cannot be used: {error} Save it again, or update "
             'modelscope_i2v if the file was written by a newer version.'
         ) from error
+    opened.fill(None)
+    return description, tensors
 
 
 def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
