@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -137,13 +139,15 @@ def probe_target(target: Path) -> None:
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a new empty file beside ``target``, which replaces ``target`` at the end of the ``with`` block.
 
-    If anything is raised inside, even KeyboardInterrupt, the new file is removed and ``target`` is unchanged. Several
-    writers of the same target do not disturb each other: the last one wins.
+    If anything is raised inside, even KeyboardInterrupt, the new file is removed and ``target`` is unchanged. If the
+    process is killed, the next writer of the same target removes it. Several writers of the same target do not disturb
+    each other: the last one wins.
 
     Raises:
         OutputError: if the folder cannot be written to, or the disk is full.
     """
     with output_errors(target):
+        _remove_abandoned(target)
         temporary = _create_beside(target)
     try:
         yield temporary
@@ -184,10 +188,45 @@ def output_errors(path: str | os.PathLike[str], *more: type[Exception]) -> Itera
 
 def _create_beside(target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f'.{secrets.token_hex(8)}.partial')
+    temporary = target.with_name(f'{_draft_prefix(target)}{os.getpid()}-{secrets.token_hex(8)}.partial')
     # Not tempfile: it creates private files, but ours should have the permissions that the umask allows.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return temporary
+
+
+def _draft_prefix(target: Path) -> str:
+    """The beginning of the names of drafts of ``target`` that processes beside this one write; their number follows."""
+    try:
+        processes = os.stat('/proc/self/ns/pid').st_ino  # noqa: PTH116  numbers of processes count inside containers
+    except OSError:
+        processes = 0
+    names = f'{socket.gethostname()} {processes}', target.name
+    here, name = (hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8] for text in names)
+    return f'.{name}-{here}-'
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove the drafts of ``target`` whose writers were killed. Those of other machines may still be written."""
+    prefix = _draft_prefix(target)
+    with suppress(OSError):
+        for name in os.listdir(target.parent):  # noqa: PTH208  a folder may hold many files
+            number = name.removeprefix(prefix).partition('-')[0]
+            if name.startswith(prefix) and name.endswith('.partial') and number.isdecimal() and not _runs(int(number)):
+                with suppress(OSError):
+                    (target.parent / name).unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether a process exists; True if that is not known."""
+    if os.name != 'posix':
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:
