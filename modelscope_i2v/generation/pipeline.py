@@ -25,6 +25,7 @@ from modelscope_i2v.generation.modelscope_bases import Pipeline
 from modelscope_i2v.generation.output import output_of
 from modelscope_i2v.generation.recipe import model_identity, recipe_entry
 from modelscope_i2v.generation.seeds import draw_seed, seeds_of
+from modelscope_i2v.generation.untrusted import callers_are_untrusted, untrusted_call
 from modelscope_i2v.media.writing.write import check_output
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.device import resolve_device
@@ -62,6 +63,7 @@ class GenerationPipeline(Pipeline):
         device: str | int | torch.device | None = 'gpu',
         **options: Any,
     ) -> None:
+        self._untrusted = callers_are_untrusted()
         self._call_defaults = {name: options[name] for name in call_options(self.stage, options)}
         model_class, preprocessor_class = self.stage.model_class, self.stage.preprocessor_class
         built: Any = model
@@ -120,6 +122,8 @@ class GenerationPipeline(Pipeline):
         if input is NO_INPUT:
             self.resolve_arguments(arguments)  # says what an unknown name, such as image=, should have been
             raise TypeError('Give the input as the first argument.')
+        if self._untrusted or callers_are_untrusted():
+            input = untrusted_call(input, arguments)  # noqa: A001
         arguments.pop('batch_size', None)  # ModelScope's own argument; videos are made one at a time anyway
         if isinstance(input, MsDataset):
             return (self._generate(item, self._prepare(item, arguments)) for item in input)
