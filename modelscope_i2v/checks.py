@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from modelscope_i2v.errors import ConfigurationError, InputError, ModelScopeI2VError, nearest
+from modelscope_i2v.errors import ConfigurationError, InputError, ModelScopeI2VError, nearest, shown
 
 logger = logging.getLogger(__name__)
 
@@ -20,18 +20,34 @@ Parameters = TypeVar('Parameters')
 
 #: The largest seed that every torch generator accepts.
 MAX_SEED = 2**63 - 1
+#: The largest whole number that torch and NumPy can hold.
+MAX_INTEGER = 2**63 - 1
+#: How many warnings about one section are worth reading.
+MAX_WARNINGS = 8
 
 
 def integer(
-    key: str, value: Any, low: int = 1, high: int | None = None, *, error: ErrorType = ConfigurationError
+    key: str,
+    value: Any,
+    low: int = 1,
+    high: int | None = None,
+    *,
+    sane: int = MAX_INTEGER,
+    error: ErrorType = ConfigurationError,
 ) -> int:
-    """Return ``value`` as a Python int within ``low..high``; booleans and fractions are refused."""
+    """Return ``value`` as a Python int within ``low..high``; booleans and fractions are refused.
+
+    Args:
+        sane: the limit if there is no ``high``. Messages name it only if it is exceeded.
+    """
     allowed = f'a whole number of at least {low}' if high is None else f'a whole number from {low} to {high}'
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
+        raise error(f"'{key}' must be {allowed}, found {shown(value)} ({type(value).__name__}).")
     whole = int(value)
+    if high is None and whole > sane:
+        high, allowed = sane, f'a whole number from {low} to {sane}'
     if whole < low or (high is not None and whole > high):
-        raise error(f"'{key}' must be {allowed}, found {value}.")
+        raise error(f"'{key}' must be {allowed}, found {shown(whole)}.")
     return whole
 
 
@@ -42,24 +58,27 @@ def number(
     bound = f'above {low:g}' if open_low else f'of at least {low:g}'
     allowed = f'a number {bound}' + ('' if math.isinf(high) else f' and at most {high:g}')
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise error(f"'{key}' must be {allowed}, found {value!r} ({type(value).__name__}).")
-    real = float(value)
+        raise error(f"'{key}' must be {allowed}, found {shown(value)} ({type(value).__name__}).")
+    try:
+        real = float(value)
+    except OverflowError:
+        real = math.inf
     if not (math.isfinite(real) and low <= real <= high) or (open_low and real == low):
-        raise error(f"'{key}' must be {allowed}, found {value}.")
+        raise error(f"'{key}' must be {allowed}, found {shown(value) if math.isinf(real) else value}.")
     return real
 
 
 def integers(key: str, value: Any, low: int = 1, high: int | None = None) -> tuple[int, ...]:
     """Return a list or tuple of integers within ``low..high`` as a tuple; it must not be empty."""
     if not isinstance(value, (list, tuple)) or not value:
-        raise ConfigurationError(f"'{key}' must be a non-empty list of whole numbers, found {value!r}.")
+        raise ConfigurationError(f"'{key}' must be a non-empty list of whole numbers, found {shown(value)}.")
     return tuple(integer(f'{key}[{index}]', item, low, high) for index, item in enumerate(value))
 
 
 def text(key: str, value: Any, *, error: ErrorType = ConfigurationError) -> str:
     """Return ``value`` if it is a string."""
     if not isinstance(value, str):
-        raise error(f"'{key}' must be a string, found {value!r} ({type(value).__name__}).")
+        raise error(f"'{key}' must be a string, found {shown(value)} ({type(value).__name__}).")
     return value
 
 
@@ -68,7 +87,7 @@ def choice(key: str, value: Any, allowed: Iterable[str], *, error: ErrorType = C
     names = list(allowed)
     if not isinstance(value, str) or value not in names:
         hint = nearest(value, names) if isinstance(value, str) else ''
-        raise error(f"'{key}' must be one of {', '.join(map(repr, names))}, found {value!r}.{hint}")
+        raise error(f"'{key}' must be one of {', '.join(map(repr, names))}, found {shown(value)}.{hint}")
     return value
 
 
@@ -96,7 +115,7 @@ def as_mapping(section: Any, file: str | os.PathLike[str], place: str) -> dict[s
     if section is None:
         return {}
     if not isinstance(section, Mapping):
-        raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {section!r}.")
+        raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {shown(section)}.")
     return dict(section)
 
 
@@ -108,9 +127,13 @@ def parse_section(kind: type[Parameters], section: Any, file: str | os.PathLike[
     """
     fields = as_mapping(section, file, place)
     known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in [key for key in fields if key not in known]:
-        # Not an error: files on the hub may have keys that we have never seen.
+    unknown = [key for key in fields if key not in known]
+    # Not an error: files on the hub may have keys that we have never seen.
+    for key in unknown[:MAX_WARNINGS]:
         logger.warning("Ignoring the unknown key '%s' of '%s' in '%s'.%s", key, place, file, nearest(key, known))
+    if len(unknown) > MAX_WARNINGS:
+        logger.warning("Ignoring %d more unknown keys of '%s' in '%s'.", len(unknown) - MAX_WARNINGS, place, file)
+    for key in unknown:
         del fields[key]
     required = [
         name

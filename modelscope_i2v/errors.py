@@ -8,7 +8,9 @@ was found and what to do next.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ModelScopeI2VError(Exception):
@@ -41,5 +43,32 @@ class Interrupted(ModelScopeI2VError, RuntimeError):  # noqa: N818  the name is 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a misspelt ``name``: ``" Did you mean 'x'?"`` or an empty string."""
+    if len(name) > 200:  # no misspelling, and slow to compare
+        return ''
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean '{matches[0]}'?" if matches else ''
+
+
+class _Shown(reprlib.Repr):
+    """Short forms of values. A value may be huge or hostile, but naming it in a message must not fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 10
+        self.maxstring = self.maxother = self.maxlong = 200
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:  # Python limits the conversion of integers to text, because it is slow
+            return f'an integer of {x.bit_length()} bits'
+
+
+_SHOWN, _MAX_SHOWN = _Shown(), 500
+
+
+def shown(value: Any) -> str:
+    """``value`` as messages show it: like ``repr``, but short, and without an error whatever it is."""
+    text = _SHOWN.repr(value)
+    return text if len(text) <= _MAX_SHOWN else f'{text[:_MAX_SHOWN]}...'

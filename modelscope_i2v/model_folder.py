@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.checks import MAX_SEED, as_mapping, error_context, integer, parse_section, text
-from modelscope_i2v.errors import ConfigurationError, nearest
+from modelscope_i2v.errors import ConfigurationError, nearest, shown
+from modelscope_i2v.files import read_json
 from modelscope_i2v.stage import Stage, stages
 
 if TYPE_CHECKING:
@@ -156,22 +156,23 @@ def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
         ConfigurationError: if the folder or the file is missing, or if the file does not hold a JSON object.
     """
     path = Path(model_dir) / FILE_NAME
-    if not Path(model_dir).is_dir():
-        raise ConfigurationError(
-            f"There is no model folder '{model_dir}'. Check the path, or give a hub id owner/name."
-        )
     try:
-        # A byte order mark is not part of JSON, but ModelScope skips it too.
-        content = json.loads(path.read_text(encoding='utf-8-sig'), parse_constant=_refuse_constant)
+        if not Path(model_dir).is_dir():
+            raise ConfigurationError(
+                f"There is no model folder '{model_dir}'. Check the path, or give a hub id owner/name."
+            )
+        content = read_json(path)
+    except ConfigurationError:
+        raise
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"The model folder '{model_dir}' has no {FILE_NAME}, so it is not a ModelScope model. Download it again, "
             'or check the path.'
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigurationError(f"'{path}' is not valid JSON: {error}. Repair it or download it again.") from error
     except OSError as error:
-        raise ConfigurationError(f"'{path}' cannot be read: {error}.") from error
+        raise ConfigurationError(f"'{path}' cannot be read: {error.strerror}.") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"'{path}' must hold a JSON object, found a {type(content).__name__}.")
     return content
@@ -190,7 +191,7 @@ def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: 
         found = found.get(key) if isinstance(found, Mapping) else None
     if not isinstance(found, str) or found not in allowed:
         wanted = ' or '.join(map(repr, allowed))
-        raise ConfigurationError(f"'{place}' in '{file}' must be {wanted}, found {found!r}. Correct it.")
+        raise ConfigurationError(f"'{place}' in '{file}' must be {wanted}, found {shown(found)}. Correct it.")
     return found
 
 
@@ -200,8 +201,8 @@ def find_stage(content: Mapping[str, Any], file: str | os.PathLike[str]) -> Stag
     found = {stage.model: stage for stage in known if stage.task == task}
     if not found:
         tasks = list(dict.fromkeys(stage.task for stage in known))
-        allowed, hint = ', '.join(map(repr, tasks)), nearest(str(task), tasks)
-        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {task!r}.{hint}")
+        allowed, hint = ', '.join(map(repr, tasks)), nearest(task, tasks) if isinstance(task, str) else ''
+        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {shown(task)}.{hint}")
     check_name(content, file, 'framework', 'pytorch')
     return found[check_name(content, file, 'model.type', *found)]
 
@@ -217,7 +218,3 @@ def _seed_spelt(section: Any) -> Any:
     if not isinstance(section, Mapping) or 'Seed' not in section:
         return section
     return {'seed': section['Seed'], **{key: value for key, value in section.items() if key != 'Seed'}}
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f'{name} is not a valid JSON number')

@@ -10,7 +10,8 @@ from typing import Any
 
 from modelscope_i2v.cli import autoload, chain, convert, evaluate, info, stage_verb, train
 from modelscope_i2v.cli.parser import VerbParser
-from modelscope_i2v.cli.terminal import complain
+from modelscope_i2v.cli.signals import Stopped, signals_stop
+from modelscope_i2v.cli.terminal import complain, flush_output, messages_shown
 from modelscope_i2v.errors import Interrupted, ModelScopeI2VError
 from modelscope_i2v.stage import stages, stages_of
 from modelscope_i2v.version import __version__
@@ -29,22 +30,29 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 
 def run_verb(arguments: argparse.Namespace) -> int:
-    """Run the parsed verb. Returns 0 for success, 1 for an error that has a message, 130 when interrupted."""
+    """Run the parsed verb.
+
+    Returns:
+        0 for success, 1 for an error that has a message, 130 when interrupted, 143 or 129 when stopped by SIGTERM or
+        SIGHUP.
+    """
     for handler in logging.getLogger('modelscope').handlers:  # not on the logger: ModelScope keeps resetting its level
         handler.setLevel(logging.WARNING)
     # Our errors already say what the hub's client logs about failed downloads. It adds a handler only if there is none.
     client = logging.getLogger('modelscope_hub')
     client.handlers, client.propagate = [logging.NullHandler()], False
     try:
-        return int(arguments.run(arguments))
+        with messages_shown(), signals_stop():
+            code = int(arguments.run(arguments))
     except (KeyboardInterrupt, Interrupted) as error:
         complain(f'interrupted. {error}'.rstrip())
-        return 130
+        code = error.code if isinstance(error, Stopped) else 130
     except ModelScopeI2VError as error:
         complain(str(error))
-        return 1
+        code = 1
     except BrokenPipeError:
-        return 1
+        code = 1
+    return code if flush_output() or code else 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
 
-from modelscope_i2v.errors import nearest
+from modelscope_i2v.cli.terminal import printable, write_error, write_output
+from modelscope_i2v.errors import OutputError, nearest
 from modelscope_i2v.generation.argument_names import hint
 
 
@@ -38,7 +39,23 @@ class VerbParser(argparse.ArgumentParser):
         """Exit with code 2, saying what was wrong and where to find help."""
         verb = re.search(r"invalid choice: '([^']+)' \(choose from (.*)\)", message)
         said = nearest(verb[1], re.findall(r'[\w-]+', verb[2])) if verb else ''
-        self.exit(2, f"{self.prog}: {message}{said}\nRun '{self.prog} --help' for usage and examples.\n")
+        said = printable(message) + said
+        self.exit(2, f"{self.prog}: {said}\nRun '{self.prog} --help' for usage and examples.\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Exit, with ``message`` on standard error."""
+        if message:
+            write_error(message)
+        raise SystemExit(status)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version. The base class would take a failure to do so for success."""
+        try:
+            write_output(message)
+        except OutputError as error:
+            self.exit(1, f'{self.prog}: {error}\n')
+        except BrokenPipeError:
+            self.exit(1)
 
     def _refuse_unknown(self, words: Iterable[str]) -> None:
         """Exit at the first word that looks like an option and is none; values of options may look like anything."""

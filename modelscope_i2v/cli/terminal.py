@@ -1,23 +1,139 @@
-"""Output to the terminal: results go to standard output, everything else to standard error."""
+"""Output to the terminal: results go to standard output, everything else to standard error.
+
+What is printed may come from a file or from a name that somebody else chose. So characters that a terminal would obey,
+and those that cannot be encoded, are printed as escapes.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
-from typing import Any
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+from modelscope_i2v.errors import OutputError
+
+#: Invisible, but parts of words and of emoji.
+_JOINERS = '\u200c\u200d'
 
 
 def say(line: str) -> None:
-    """Write one line to standard output."""
-    sys.stdout.write(f'{line}\n')
-    sys.stdout.flush()
+    """Write one line to standard output.
+
+    Raises:
+        OutputError: if it is closed or full. BrokenPipeError: if nobody reads it any more.
+    """
+    write_output(f'{printable(line)}\n')
 
 
 def say_json(value: Any) -> None:
-    """Write ``value`` to standard output as one line of JSON, for scripts."""
-    say(json.dumps(value, ensure_ascii=False))
+    """Write ``value`` to standard output as one line of JSON, for scripts. Errors as :func:`say`."""
+    text = json.dumps(value, ensure_ascii=False)
+    if _encoded(text, sys.stdout) != text:
+        text = json.dumps(value)
+    # Escapes of JSON, not of Python.
+    escaped = (letter if _is_shown(letter) else json.dumps(letter)[1:-1] for letter in text)
+    write_output(f'{"".join(escaped)}\n')
 
 
 def complain(line: str) -> None:
-    """Write one line to standard error."""
-    sys.stderr.write(f'modelscope-i2v: {line}\n')
+    """Write one line to standard error. If that is closed or full, there is nothing more to say."""
+    write_error(f'modelscope-i2v: {printable(line)}\n')
+
+
+def write_error(text: str) -> None:
+    """Write ``text``, which is printable, to standard error, if that is possible."""
+    try:
+        sys.stderr.write(_encoded(text, sys.stderr))
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        _give_up(sys.stderr)
+
+
+def write_output(text: str) -> None:
+    """Write ``text``, which is printable, to standard output. Errors as :func:`say`."""
+    if sys.stdout is None:
+        raise OutputError('Cannot write the result: standard output is closed. Send it to a terminal or a file.')
+    try:
+        sys.stdout.write(_encoded(text, sys.stdout))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up(sys.stdout)
+        raise
+    except (OSError, ValueError) as error:
+        _give_up(sys.stdout)
+        reason = getattr(error, 'strerror', None) or error
+        raise OutputError(f'Cannot write the result to standard output: {reason}. Send it elsewhere.') from error
+
+
+def printable(text: str) -> str:
+    r"""``text`` with escapes for control characters, ``\n`` among them, and for parts that are not valid text."""
+    return ''.join(letter if _is_shown(letter) else _escape(letter) for letter in text)
+
+
+def flush_output() -> bool:
+    """Write what is still in memory. Returns False, without a word at exit, if standard output is closed or full."""
+    try:
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):
+        _give_up(sys.stdout)
+        return False
+    return True
+
+
+@contextmanager
+def messages_shown() -> Iterator[None]:
+    """Show this package's warnings on standard error, unless the program has its own way of showing messages."""
+    ours = logging.getLogger('modelscope_i2v')
+    if logging.getLogger().handlers or ours.handlers:
+        yield
+        return
+    handler = message_handler()
+    ours.addHandler(handler)
+    ours.propagate = False
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        ours.propagate = True
+
+
+def message_handler() -> logging.Handler:
+    """A handler that writes messages to standard error, with escapes where :func:`printable` has them."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable())
+    return handler
+
+
+class _Printable(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
+        return printable(super().formatMessage(record))
+
+
+def _give_up(stream: TextIO | None) -> None:
+    """Drop what is still in memory: Python would try to write it again at exit, and fail again, with a traceback."""
+    with suppress(AttributeError, OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
+
+
+def _encoded(text: str, stream: TextIO) -> str:
+    """``text`` with escapes for what the encoding of ``stream`` lacks."""
+    encoding = getattr(stream, 'encoding', None) or 'utf-8'
+    return text.encode(encoding, 'backslashreplace').decode(encoding)
+
+
+def _is_shown(letter: str) -> bool:
+    category = unicodedata.category(letter)
+    return letter in _JOINERS or not (category.startswith('C') or category in ('Zl', 'Zp'))
+
+
+def _escape(letter: str) -> str:
+    if '\udc80' <= letter <= '\udcff':  # how Python represents a byte of a name that is not UTF-8
+        return f'\\x{ord(letter) - 0xDC00:02x}'
+    return letter.encode('unicode_escape').decode('ascii')

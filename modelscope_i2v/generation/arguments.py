@@ -15,11 +15,12 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 
 from modelscope_i2v.checks import MAX_SEED, choice, integer, number
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.errors import InputError, shown
 from modelscope_i2v.generation.argument_names import unknown_argument
 from modelscope_i2v.generation.sampler import Sampler
 from modelscope_i2v.media.background import checked_background
 from modelscope_i2v.media.limits import MAX_FPS, MAX_FRAMES, MAX_SIDE, MIN_FPS
+from modelscope_i2v.tensors import check_floats, kind_problem
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
 SPACINGS = ('leading', 'trailing')
@@ -156,12 +157,12 @@ class GenerationArguments:
         if self.output_fps is not None:
             self.put('output_fps', number('output_fps', self.output_fps, MIN_FPS, MAX_FPS, error=InputError))
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
-            raise InputError(f"'callback_on_step_end' must be callable, found {self.callback_on_step_end!r}.")
+            raise InputError(f"'callback_on_step_end' must be callable, found {shown(self.callback_on_step_end)}.")
         if self.latents is not None:
             self.put('latents', _checked_latents(self.latents))
         for name in ('show_progress', 'force'):
             if not isinstance(getattr(self, name), bool):
-                raise InputError(f"'{name}' must be True or False, found {getattr(self, name)!r}.")
+                raise InputError(f"'{name}' must be True or False, found {shown(getattr(self, name))}.")
 
     @property
     def sampler(self) -> Sampler:
@@ -215,9 +216,12 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
 
 
 def _checked_latents(latents: Any) -> torch.Tensor:
-    if not isinstance(latents, torch.Tensor) or not latents.is_floating_point() or latents.ndim != 5:
-        found = list(latents.shape) if isinstance(latents, torch.Tensor) else type(latents).__name__
-        raise InputError(f"'latents' must be a float tensor [1, 4, F, h, w], found {found}.")
+    if not isinstance(latents, torch.Tensor):
+        raise InputError(f"'latents' must be a float tensor [1, 4, F, h, w], found {type(latents).__name__}.")
+    if latents.is_floating_point() or kind_problem(latents):
+        check_floats("'latents'", latents, InputError)
+    if not latents.is_floating_point() or latents.ndim != 5:
+        raise InputError(f"'latents' must be a float tensor [1, 4, F, h, w], found {list(latents.shape)}.")
     if not torch.isfinite(latents).all():
         raise InputError("'latents' holds NaN or infinite values.")
     return latents.detach().to('cpu', torch.float32)

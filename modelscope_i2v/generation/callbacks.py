@@ -12,6 +12,7 @@ from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.tensors import check_floats
 
 
 def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSchedule, bar: Any) -> Callback:
@@ -34,6 +35,8 @@ def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSch
         replaced = (answer or {}).get('latents')
         if replaced is None:
             return None
+        if isinstance(replaced, torch.Tensor):
+            check_floats("The latents from 'callback_on_step_end'", replaced, InputError)
         if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape or not replaced.isfinite().all():
             raise InputError(f"'callback_on_step_end' must return finite latents of shape {list(x.shape)}.")
         return replaced.to(x) / scale

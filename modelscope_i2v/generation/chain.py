@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from modelscope_i2v.checks import text as check_text
 from modelscope_i2v.embedded import embedded_model
-from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.errors import ConfigurationError, InputError, shown
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
 from modelscope_i2v.generation.early_checks import check_arguments, check_call, check_room
@@ -191,7 +191,7 @@ class Link:
         revision = self.loading.get('revision')
         if self.model is None and revision is not None:
             raise InputError(
-                f'The revision {revision!r} for {self.stage.task} needs a model from the hub: '
+                f'The revision {shown(revision)} for {self.stage.task} needs a model from the hub: '
                 'the embedded model has no revisions.'
             )
         model = embedded_model(self.stage.task) if self.model is None else self.model

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from modelscope_i2v.checks import as_mapping, choice, integer, number, parse_section
-from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.errors import ConfigurationError, shown
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.media.limits import MAX_FPS, MAX_FRAMES, MIN_FPS
 from modelscope_i2v.networks.parameters import AutoencoderParameters, UNetParameters
@@ -65,7 +65,9 @@ class StageConfiguration:
         if self.steps is not None:
             integer('steps', self.steps, 1, 1000)
         if not isinstance(self.clip, (str, Mapping)):
-            raise ConfigurationError(f"'clip' must be an architecture name or a configuration, found {self.clip!r}.")
+            raise ConfigurationError(
+                f"'clip' must be an architecture name or a configuration, found {shown(self.clip)}."
+            )
         if not self.unet.in_channels == self.unet.out_channels == self.autoencoder.embed_dim:
             raise ConfigurationError(
                 f"'unet.in_channels' ({self.unet.in_channels}), 'unet.out_channels' ({self.unet.out_channels}) and "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
-from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.errors import ConfigurationError, InputError, shown
 from modelscope_i2v.generation.early_checks import call_options, check_arguments, check_call, check_room
 from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.hub.download import find_snapshot
@@ -202,13 +202,12 @@ def find_model(model: str | os.PathLike[str], revision: str | None = None, *, of
         ConfigurationError, CheckpointError: if there is no such model.
     """
     if not isinstance(model, (str, os.PathLike)):
-        found = (
-            repr(model) if isinstance(model, (int, bytes, type(None))) else f'an object of type {type(model).__name__}'
-        )
+        plain = isinstance(model, (int, bytes, type(None)))
+        found = shown(model) if plain else f'an object of type {type(model).__name__}'
         raise InputError(f"'model' must be a folder or a hub id owner/name, found {found}.")
     local = is_folder(model)
     if local and revision is not None:
-        raise InputError(f"'{model}' is a folder, which has no revisions; leave out {revision!r}.")
+        raise InputError(f"'{model}' is a folder, which has no revisions; leave out {shown(revision)}.")
     if local:
         return Snapshot.whole(ModelFolder.read(model))
     name = os.fspath(model)

@@ -15,6 +15,7 @@ from modelscope.outputs import OutputKeys
 
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
+from modelscope_i2v.files import output_target
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.callbacks import after_step
@@ -25,6 +26,7 @@ from modelscope_i2v.generation.modelscope_bases import Pipeline
 from modelscope_i2v.generation.output import output_of
 from modelscope_i2v.generation.recipe import model_identity, recipe_entry
 from modelscope_i2v.generation.seeds import draw_seed, seeds_of
+from modelscope_i2v.generation.untrusted import callers_are_untrusted, untrusted_call
 from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.media.writing.write import check_output
 from modelscope_i2v.model_folder import ModelFolder
@@ -64,6 +66,7 @@ class GenerationPipeline(Pipeline):
         device: str | int | torch.device | None = 'gpu',
         **options: Any,
     ) -> None:
+        self._untrusted = callers_are_untrusted()
         self._call_defaults = {name: options[name] for name in call_options(self.stage, options)}
         model_class, preprocessor_class = self.stage.model_class, self.stage.preprocessor_class
         built: Any = model
@@ -125,6 +128,8 @@ class GenerationPipeline(Pipeline):
         if input is NO_INPUT:
             self.resolve_arguments(arguments)  # says what an unknown name, such as image=, should have been
             raise TypeError('Give the input as the first argument.')
+        if self._untrusted or callers_are_untrusted():
+            input = untrusted_call(input, arguments)  # noqa: A001
         arguments.pop('batch_size', None)  # ModelScope's own argument; videos are made one at a time anyway
         if isinstance(input, MsDataset):
             return (self._generate(item, self._prepare(item, arguments)) for item in input)
@@ -136,7 +141,7 @@ class GenerationPipeline(Pipeline):
             outputs = [None] * len(input)
         elif not isinstance(outputs, Sequence) or isinstance(outputs, str) or len(outputs) != len(input):
             raise InputError(f"For {len(input)} inputs 'output_video' must be a list of {len(input)} paths or None.")
-        named = [os.path.realpath(path) for path in outputs if isinstance(path, (str, os.PathLike))]
+        named = [output_target(path) for path in outputs if isinstance(path, (str, os.PathLike))]
         if len(set(named)) < len(named):
             raise InputError("'output_video' names the same file twice. Give each input its own.")
         # All of them before the first one is generated.

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, InputError, shown
+from modelscope_i2v.files import can_be_path
 from modelscope_i2v.hub.verified import changed_since_verified, has_changed_since, has_record, verified_hash
 from modelscope_i2v.model_folder import FILE_NAME, ModelFolder, read_configuration
 
@@ -48,11 +49,14 @@ def snapshot_folder(model: str, revision: str | None) -> Path:
     """The folder where a revision of ``owner/name`` is, or will be.
 
     Raises:
-        InputError: if ``revision`` cannot be the name of a revision.
+        InputError: if ``revision`` cannot be the name of a revision, or ``model`` that of a model.
     """
     name = DEFAULT_REVISION if revision is None else revision
-    if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or {'.', '..'} & set(name.split('/')):
-        raise InputError(f"'revision' must be a tag or a branch such as 'v1.1.0', or None, found {revision!r}.")
+    possible = isinstance(name, str) and name and can_be_path(name) and not PurePosixPath(name).is_absolute()
+    if not possible or {'.', '..'} & set(name.split('/')):
+        raise InputError(f"'revision' must be a tag or a branch such as 'v1.1.0', or None, found {shown(revision)}.")
+    if not can_be_path(model.replace('/', '--', 1)):
+        raise InputError(f"'model' must be a folder or a hub id owner/name, found {shown(model)}.")
     return cache_root() / 'models' / model.replace('/', '--', 1) / 'snapshots' / name
 
 
@@ -149,11 +153,15 @@ def needed_files(folder: ModelFolder) -> list[str]:
     """The configuration of a snapshot, then the weights that it names, relative to its folder.
 
     Raises:
-        ConfigurationError: if it names files outside its folder.
+        ConfigurationError: if it names impossible files, or files outside its folder.
     """
     names = {getattr(folder.arguments, key) for key in folder.files}
     for name in names:
         path = PurePosixPath(name)
+        if not can_be_path(name):
+            raise ConfigurationError(
+                f"'model.model_args' in '{folder.file}' names {shown(name)}, which cannot be a file. Correct it."
+            )
         if path.is_absolute() or '..' in path.parts:
             raise ConfigurationError(
                 f"'model.model_args' in '{folder.file}' names '{name}', which is outside its folder."

@@ -7,15 +7,15 @@ a copy, is hashed once more.
 
 from __future__ import annotations
 
-import json
 import logging
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from modelscope_i2v.errors import OutputError
-from modelscope_i2v.files import write_json
+from modelscope_i2v.files import read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ def record_verified(
 
 
 def has_record(folder: Path) -> bool:
-    """Whether files of ``folder`` have ever been verified."""
-    return (folder / RECORD).exists()
+    """Whether files of ``folder`` have ever been verified. A damaged record counts as none."""
+    return bool(_read(folder))
 
 
 def changed_since_verified(folder: Path, names: Collection[str]) -> list[str]:
@@ -93,7 +93,7 @@ def _unchanged(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     unchanged, hashed = {}, False
     for name in names:
         entry, state = known.get(name), _state(folder / name)
-        if entry is None or state is None or entry['state'][0] != state[0]:
+        if entry is None or state is None or entry['state'] is None or entry['state'][0] != state[0]:
             continue
         if entry['state'] != state:
             if not _has_hash(folder / name, entry['sha256']):
@@ -126,25 +126,34 @@ def _write(folder: Path, branch: bool, files: Mapping[str, Any]) -> None:
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
     """The state and hash of the verified files."""
-    try:
-        files = _read(folder)['files']
-        return {str(name): {'state': [*entry['state']], 'sha256': entry['sha256']} for name, entry in files.items()}
-    except (LookupError, TypeError, AttributeError):
-        return {}
+    files: dict[str, dict[str, Any]] = _read(folder).get('files', {})
+    return files
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The record; empty if it is missing or unreadable, so that everything is verified again."""
+    """The record; empty if it is missing or damaged, so that everything is verified again."""
     try:
-        content = json.loads((folder / RECORD).read_text(encoding='utf-8'))
-        return dict(content) if content['version'] == VERSION else {}
-    except (OSError, ValueError, LookupError, TypeError):
+        content = read_json(folder / RECORD)
+    except (OSError, ValueError):
         return {}
+    whole = isinstance(content, dict) and content.get('version') == VERSION and isinstance(content.get('branch'), bool)
+    files = content.get('files') if whole else None
+    return content if isinstance(files, dict) and all(map(_is_entry, files.values())) else {}
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether ``entry`` is what :func:`record_verified` writes for a file."""
+    if not isinstance(entry, dict) or entry.keys() != {'state', 'sha256'}:
+        return False
+    state, sha256 = entry['state'], entry['sha256']
+    numbers = state is None or (isinstance(state, list) and [type(number) for number in state] == [int, int])
+    return numbers and (sha256 is None or isinstance(sha256, str))
 
 
 def _state(path: Path) -> list[int] | None:
+    """The size and modification time of a regular file, else None."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns] if stat.S_ISREG(found.st_mode) else None

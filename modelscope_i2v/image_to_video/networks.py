@@ -28,7 +28,8 @@ NETWORKS = {'ckpt_clip': image_tower, 'ckpt_unet': unet, 'ckpt_autoencoder': aut
 
 
 def check_networks(networks: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError unless CLIP's embeddings fit the UNet."""
+    """Raise ConfigurationError unless CLIP works, and its embeddings fit the UNet."""
+    networks['ckpt_clip'].check_forward()
     embedding, wanted = networks['ckpt_clip'].embed_dim, networks['ckpt_unet'].image_embed_dim
     if embedding != wanted:
         raise ConfigurationError(

@@ -11,7 +11,7 @@ import torch
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.errors import InputError, nearest
+from modelscope_i2v.errors import InputError, nearest, shown
 from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.media.images.conditioning import pixel_values
@@ -55,12 +55,12 @@ class ImageToVideoPreprocessor(Preprocessor):
         """
         if isinstance(data, Mapping):
             if 'image' not in data:
-                raise InputError(f"A dict input needs the key 'image', found {sorted(map(str, data))}.")
+                raise InputError(f"A dict input needs the key 'image', found {shown(list(data))}.")
             for name in set(data) - {'image'}:
                 if name in TEXTS and data[name] is not None and not (isinstance(data[name], str) and data[name] == ''):
                     raise InputError(f"This model takes no text, found '{name}' beside 'image'. Leave it out.")
                 if name not in TEXTS:
-                    logger.warning("Ignoring '%s' of the input.%s", name, nearest(str(name), ('image',)))
+                    logger.warning('Ignoring %s of the input.%s', shown(name), nearest(shown(name), ('image',)))
             data = data['image']
         image = load_image(data, background)
         return {'pixel_values': pixel_values(image, self.image_size, fit, IMAGE_MEAN, IMAGE_STD)}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.files import parse_json
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,7 +30,7 @@ def dump_recipe(entries: Sequence[Mapping[str, Any]]) -> str:
     versioned = [{'version': RECIPE_VERSION, **entry} for entry in entries]
     try:
         return json.dumps(versioned, default=_plain, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f'The recipe cannot be written as JSON: {error}. Use finite numbers, strings, booleans, None, lists and '
             f'dicts with string keys.'
@@ -37,14 +38,22 @@ def dump_recipe(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def recipe_in(container: InputContainer) -> list[dict[str, Any]]:
-    """The recipe of an opened video, one dict per stage. Empty without a comment, or if another program wrote it."""
+    """The recipe of an opened video, one dict per stage. Empty without a comment, or if another program wrote it.
+
+    A recipe that :func:`dump_recipe` could not write again, for example because of NaN, is none of ours.
+    """
     comment = container.metadata.get('comment', '')
     try:
-        entries = json.loads(comment)
-    except (ValueError, RecursionError):
+        entries = parse_json(comment)
+    except ValueError:
         return []
-    ours = isinstance(entries, list) and all(isinstance(entry, dict) and 'version' in entry for entry in entries)
-    return entries if ours else []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and 'version' in entry for entry in entries):
+        return []
+    try:
+        dump_recipe(entries)  # 1e999 is valid JSON, but infinite
+    except InputError:
+        return []
+    return entries
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.tensors import check_floats, kind_problem
 
 Frames = torch.Tensor | np.ndarray
 
@@ -25,8 +26,10 @@ def as_frames(frames: Frames) -> torch.Tensor:
     """
     if not isinstance(frames, (torch.Tensor, np.ndarray)):
         raise InputError(f'Frames must be a tensor or an array, found a {type(frames).__name__}.')
-    tensor = torch.as_tensor(frames)
+    tensor = frames if isinstance(frames, torch.Tensor) else _as_tensor(frames)
     floating = tensor.is_floating_point()
+    if floating or kind_problem(tensor):
+        check_floats('Frames in a tensor', tensor, InputError)
     axis = 1 if floating else 3
     if not (floating or tensor.dtype == torch.uint8) or tensor.ndim != 4 or tensor.shape[axis] != 3 or not len(tensor):
         raise InputError(
@@ -41,6 +44,13 @@ def as_frames(frames: Frames) -> torch.Tensor:
     if not (low >= 0 and high <= 1):  # also true for NaN
         raise InputError(f'Frames must lie in 0..1, found values from {low:g} to {high:g}. Clamp or rescale them.')
     return tensor.detach().float()
+
+
+def _as_tensor(array: np.ndarray) -> torch.Tensor:
+    if array.dtype.name not in ('uint8', 'float16', 'float32', 'float64'):
+        raise InputError(f'Frames must be floating point or uint8, found {array.dtype}. Convert them.')
+    # torch takes neither negative strides nor another byte order.
+    return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder('=')))
 
 
 def luma(frames: torch.Tensor) -> torch.Tensor:

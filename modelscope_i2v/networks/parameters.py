@@ -12,6 +12,15 @@ from modelscope_i2v.errors import ConfigurationError
 
 #: No network is wider or deeper than this; beyond it, torch cannot even count the weights.
 MAX_WIDTH = 100_000
+#: No network has more residual blocks and transformers than this; the real ones have 20 to 60. It is checked before
+#: the first of them is built, so that no configuration keeps a machine busy.
+MAX_BLOCKS = 1000
+
+
+def check_blocks(count: int, keys: str) -> None:
+    """Raise ConfigurationError, naming the ``keys`` that give it, if ``count`` is more than :data:`MAX_BLOCKS`."""
+    if count > MAX_BLOCKS:
+        raise ConfigurationError(f'{keys} give {count} blocks; a network has at most {MAX_BLOCKS}. Lower them.')
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,10 @@ class UNetParameters:
             integer(key, getattr(self, key), 1, MAX_WIDTH)
         for key in ('num_head_channels', 'context_dim', 'norm_num_groups'):
             integer(key, getattr(self, key), 1, MAX_WIDTH)
+        # At most three per place: a residual block and two transformers. Down, and with one more of each up.
+        check_blocks(3 * len(self.channel_mult) * (2 * self.num_res_blocks + 1), "'channel_mult' and 'num_res_blocks'")
+        for key, width in (('channel_mult', max(self.widths)), ('num_heads', self.num_heads * self.num_head_channels)):
+            integer(f"width that '{key}' gives", width, 1, MAX_WIDTH)
         if self.model_channels % 2:
             raise ConfigurationError(f"'model_channels' must be even (sine and cosine), found {self.model_channels}.")
         factors = [2**level for level in range(len(self.channel_mult))]
@@ -130,6 +143,8 @@ class AutoencoderParameters:
         object.__setattr__(self, 'channel_mult', integers('channel_mult', self.channel_mult, 1, MAX_WIDTH))
         for key in ('z_channels', 'embed_dim', 'channels', 'num_res_blocks', 'norm_num_groups'):
             integer(key, getattr(self, key), 1, MAX_WIDTH)
+        check_blocks(len(self.channel_mult) * (2 * self.num_res_blocks + 1), "'channel_mult' and 'num_res_blocks'")
+        integer("width that 'channel_mult' gives", self.channels * max(self.channel_mult), 1, MAX_WIDTH)
         number('scale_factor', self.scale_factor, 0.0, float('inf'), open_low=True)
         if self.channels % self.norm_num_groups:
             raise ConfigurationError(

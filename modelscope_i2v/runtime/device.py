@@ -9,7 +9,7 @@ import re
 import torch
 
 from modelscope_i2v.checks import choice
-from modelscope_i2v.errors import DeviceError, InputError
+from modelscope_i2v.errors import DeviceError, InputError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +33,14 @@ def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) 
         return torch.device('cpu')
     if isinstance(name, torch.dtype):
         raise DeviceError(f"{name} is a dtype, not a device. Give it as 'dtype' when you load the model.")
-    whole = isinstance(name, numbers.Integral) and not isinstance(name, bool)
-    text = 'gpu' if name is None else f'cuda:{name}' if whole else str(name).lower()
-    match = re.fullmatch(r'(gpu|cuda)(?::(\d+))?|cpu|mps', text)
+    if isinstance(name, numbers.Integral) and not isinstance(name, bool):
+        text = f'cuda:{shown(int(name))}'
+    else:
+        text = 'gpu' if name is None else str(name).lower() if isinstance(name, (str, torch.device)) else ''
+    # No machine has more GPUs than five digits can count, and Python converts only a few thousand of them.
+    match = re.fullmatch(r'(gpu|cuda)(?::([0-9]{1,5}))?|cpu|mps', text)
     if match is None:
-        raise DeviceError(f"Unknown device {name!r}; use 'cuda:N', 'gpu', 'cpu' or 'mps'. {_available()}")
+        raise DeviceError(f"Unknown device {shown(name)}; use 'cuda:N', 'gpu', 'cpu' or 'mps'. {_available()}")
     if text == 'cpu':
         return torch.device('cpu')
     if text == 'mps':

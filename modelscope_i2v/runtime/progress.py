@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -17,6 +18,7 @@ def progress_bar(description: str, total: int, *, show: bool = True) -> Any:
     show = show and sys.stderr is not None  # services may have none
     watched = show and (sys.stderr.isatty() or 'ipykernel' in sys.modules)
     if show and not watched:
-        sys.stderr.write(f'{description} ({total})\n')
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):  # closed or full: no reason to stop
+            sys.stderr.write(f'{description} ({total})\n')
+            sys.stderr.flush()
     return tqdm(total=total, desc=description, disable=not watched, leave=False)

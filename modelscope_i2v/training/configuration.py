@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modelscope_i2v.checks import choice, error_context, integer, number, text
-from modelscope_i2v.errors import ConfigurationError, nearest
+from modelscope_i2v.errors import ConfigurationError, nearest, shown
+from modelscope_i2v.files import exists, read_json
 from modelscope_i2v.runtime.device import DTYPES
 from modelscope_i2v.training.data.datasets import ClipSettings
 from modelscope_i2v.training.data.mixture import MixtureSettings
@@ -99,7 +99,7 @@ class TrainingConfiguration:
         integer('variants', self.variants)
         for key in ('activation_checkpointing', 'cpu'):
             if not isinstance(getattr(self, key), bool):
-                raise ConfigurationError(f"'{key}' must be true or false, found {getattr(self, key)!r}.")
+                raise ConfigurationError(f"'{key}' must be true or false, found {shown(getattr(self, key))}.")
         if self.lora is None and self.dtype not in ('auto', 'fp32'):
             raise ConfigurationError(
                 f"'dtype' is {self.dtype!r}, but trained weights must be 'fp32': small steps would be lost in "
@@ -125,19 +125,21 @@ def read_training_configuration(path: str | os.PathLike[str]) -> TrainingConfigu
     """
     file = Path(path)
     try:
-        content = json.loads(file.read_text(encoding='utf-8-sig'))
+        content = read_json(file)
     except FileNotFoundError as error:
         raise ConfigurationError(f"There is no training configuration '{file}'.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The training configuration '{file}' cannot be read as JSON: {error}.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise ConfigurationError(f"The training configuration '{file}' cannot be read as JSON: {reason}.") from error
     if isinstance(content, dict):
         sections = [(content, ('data', 'output', 'cache')), (content.get('validation'), ('data',))]
         for section, keys in sections:
             for key in keys:
                 if isinstance(section, dict) and isinstance(section.get(key), str):
                     section[key] = str(file.parent / section[key])
-        if isinstance(content.get('model'), str) and (file.parent / content['model']).is_dir():
-            content['model'] = str(file.parent / content['model'])
+        model = content.get('model')
+        if isinstance(model, str) and exists(file.parent / model) and (file.parent / model).is_dir():
+            content['model'] = str(file.parent / model)
     return parse_training_configuration(content, file)
 
 
@@ -156,7 +158,7 @@ def parse_training_configuration(content: Any, file: str | os.PathLike[str]) -> 
 def _parse(kind: type[Settings], section: Any, file: str | os.PathLike[str], place: str) -> Settings:
     """Build one section. Unlike in a model's configuration, an unknown key is an error: it is probably a typo."""
     if not isinstance(section, Mapping):
-        raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {section!r}.")
+        raise ConfigurationError(f"'{place}' in '{file}' must be a JSON object, found {shown(section)}.")
     items = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in section:
         if key not in items:

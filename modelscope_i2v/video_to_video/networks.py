@@ -28,7 +28,8 @@ NETWORKS = {'ckpt_clip': text_tower, 'ckpt_unet': unet, 'ckpt_autoencoder': auto
 
 
 def check_networks(networks: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError unless CLIP's text features fit the UNet."""
+    """Raise ConfigurationError unless CLIP works, and its text features fit the UNet."""
+    networks['ckpt_clip'].check_forward()
     width, wanted = networks['ckpt_clip'].width, networks['ckpt_unet'].config.context_dim
     if width != wanted:
         raise ConfigurationError(

@@ -14,7 +14,7 @@ import torch
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.errors import InputError, nearest
+from modelscope_i2v.errors import InputError, nearest, shown
 from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.media.reading.open import VideoSource, open_video
 from modelscope_i2v.model_folder import ModelFolder
@@ -104,9 +104,9 @@ class VideoToVideoPreprocessor(Preprocessor):
         """
         if isinstance(data, Mapping):
             if 'video_path' not in data:
-                raise InputError(f"A dict input needs the key 'video_path', found {sorted(map(str, data))}.")
+                raise InputError(f"A dict input needs the key 'video_path', found {shown(list(data))}.")
             for name in set(data) - {'video_path', 'text'}:
-                logger.warning("Ignoring '%s' in the input.%s", name, nearest(str(name), ('video_path', 'text')))
+                logger.warning('Ignoring %s in the input.%s', shown(name), nearest(shown(name), ('video_path', 'text')))
             data = data['video_path']
         source = data if isinstance(data, VideoSource) else open_video(data, background)
         placement = self.configuration.placement(source.aspect, height=height, width=width, fit=fit)

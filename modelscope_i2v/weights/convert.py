@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import torch
 from torch import nn
 
 from modelscope_i2v.errors import CheckpointError, ModelScopeI2VError, OutputError
-from modelscope_i2v.files import output_errors, probe_target, write_json
+from modelscope_i2v.files import exists, output_errors, probe_target, read_json, write_json
 from modelscope_i2v.model_folder import FILE_NAME, ModelFolder
 from modelscope_i2v.weights.load import load_weights
-from modelscope_i2v.weights.reader import read_state_dict
+from modelscope_i2v.weights.reader import open_state_dict, read_state_dict
 from modelscope_i2v.weights.save import (
     WEIGHT_FILES,
     abandoned_drafts,
@@ -80,15 +79,15 @@ def check_new(output: Path) -> None:
 def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> None:
     """Reserve ``output`` for this conversion, unless it holds something else."""
     for path in sources.values():
-        if not path.is_file():
-            read_state_dict(path)  # raises an error that says what is wrong with the file
+        if not exists(path) or not path.is_file():
+            open_state_dict(path)  # raises an error that says what is wrong with the file
     states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources.values()}
     identity = {'sources': states, 'dtype': str(dtype)}
     note = output / NOTE
     check_new(output)
     with output_errors(output):
         try:
-            found = json.loads(note.read_text(encoding='utf-8')) if note.exists() else identity
+            found = read_json(note) if note.exists() else identity
         except ValueError:
             found = None
         if found != identity:

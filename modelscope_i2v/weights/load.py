@@ -11,7 +11,7 @@ from torch import nn
 
 from modelscope_i2v.errors import CheckpointError
 from modelscope_i2v.weights.key_maps import key_map
-from modelscope_i2v.weights.reader import read_state_dict
+from modelscope_i2v.weights.reader import open_state_dict
 
 Module = TypeVar('Module', bound=nn.Module)
 Source = str | os.PathLike[str] | Mapping[str, torch.Tensor]
@@ -38,7 +38,8 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
             cannot be rebuilt.
     """
     origin = f"'{os.fspath(source)}'" if isinstance(source, (str, os.PathLike)) else 'the given state dict'
-    tensors = read_state_dict(source)
+    opened = open_state_dict(source)
+    tensors = opened.tensors
     to_own = key_map(module, tensors)
     mapped: dict[str, torch.Tensor] = {}
     file_keys: dict[str, str] = {}
@@ -52,6 +53,7 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
             mapped[own_key], file_keys[own_key] = tensor, key
     _check(module, mapped, file_keys, origin)
     expected = module.state_dict()
+    opened.fill([mapped[key] for key in expected])
     module.load_state_dict({key: _cast(mapped[key], expected[key], dtype) for key in expected}, assign=True)
     _rebuild_buffers(module)
     return module

@@ -10,6 +10,7 @@ from PIL import Image
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background, over
 from modelscope_i2v.media.images.depth import RANGE_SLACK, eight_bits
+from modelscope_i2v.tensors import check_floats, kind_problem
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +57,8 @@ def image_from_tensor(tensor: torch.Tensor, background: Background) -> Image.Ima
     """
     import torch
 
+    if tensor.is_floating_point() or kind_problem(tensor):
+        check_floats('An image tensor', tensor, InputError)
     pixels = tensor.detach()
     if not pixels.is_floating_point() and pixels.dtype not in (torch.uint8, torch.uint16):
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -132,14 +133,13 @@ def declared_end(container: InputContainer, stream: VideoStream) -> float | None
         return float(stream.frames / stream.average_rate)
     if 'matroska' not in container.format.name:
         return None
-    hours, _, rest = stream.metadata.get('DURATION', '').partition(':')
-    minutes, _, seconds = rest.partition(':')
-    try:
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    except ValueError:
-        # The duration of the whole file may be the duration of the sound.
-        alone = len(container.streams) == 1
-        return container.duration / av.time_base if alone and container.duration else None
+    # A tag may hold anything. A year is shorter than four digits of hours.
+    tag = re.fullmatch(r'([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]*)?)', stream.metadata.get('DURATION', ''))
+    if tag:
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+    # The duration of the whole file may be the duration of the sound.
+    alone = len(container.streams) == 1
+    return container.duration / av.time_base if alone and container.duration else None
 
 
 def _end(frame: av.VideoFrame) -> Fraction:

@@ -13,6 +13,7 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background
 from modelscope_i2v.media.images.decoding import upright_rgb, upright_size
 from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
+from modelscope_i2v.tensors import kind_problem
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +67,8 @@ def array_as_video(array: np.ndarray | torch.Tensor) -> FrameList:
     """
     kind = 'array' if isinstance(array, np.ndarray) else 'tensor'
     name = f'The video {kind}'
+    if kind == 'tensor' and (problem := kind_problem(array)):  # type: ignore[arg-type]
+        raise InputError(f'{name} must be dense and hold data, found a {problem} tensor.')
     dtype = str(array.dtype).removeprefix('torch.')
     if dtype not in ('uint8', 'uint16'):
         raise InputError(

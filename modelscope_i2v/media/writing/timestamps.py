@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.errors import InputError, shown
 from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
 
 #: Time unit of a written MP4 of variable rate, in seconds.
@@ -94,7 +94,7 @@ def checked_rate(fps: float) -> Fraction:
         InputError: ``fps`` is not a number from 0.001 to 1000.
     """
     if not _is_number(fps) or not MIN_FPS <= fps <= MAX_FPS:
-        raise InputError(f'fps must be a number of frames per second from {MIN_FPS} to {MAX_FPS}, found {fps!r}.')
+        raise InputError(f'fps must be a number of frames per second from {MIN_FPS} to {MAX_FPS}, found {shown(fps)}.')
     exact = fps if isinstance(fps, Fraction) else Fraction(float(fps))
     return exact.limit_denominator(_MAX_DENOMINATOR)
 
@@ -109,10 +109,13 @@ def _duration(seconds: Any) -> Fraction:
 
 def _seconds(index: int, time: Any) -> Fraction:
     if not _is_number(time):
-        raise InputError(f'times must be finite numbers of seconds, found {time!r} for frame {index}.')
+        raise InputError(f'times must be finite numbers of seconds, found {shown(time)} for frame {index}.')
     return time if isinstance(time, Fraction) else Fraction(float(time))
 
 
 def _is_number(value: Any) -> bool:
     valid = isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_, np.complexfloating))
-    return valid and math.isfinite(value)
+    try:
+        return valid and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False

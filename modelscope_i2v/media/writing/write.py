@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelscope_i2v.errors import InputError, OutputError
+from modelscope_i2v.errors import InputError, OutputError, shown
 from modelscope_i2v.files import output_errors, output_target, probe_target, replacing
 from modelscope_i2v.media.reading.source import VideoSource
 from modelscope_i2v.media.recipe import dump_recipe
@@ -66,7 +66,7 @@ def write_video(
     """
     timing = checked_timing(fps, times, last_duration)
     if isinstance(crf, bool) or not isinstance(crf, (int, np.integer)) or not 1 <= crf <= 51:
-        raise InputError(f'crf must be a whole number from 1 (best) to 51 (smallest file), found {crf!r}.')
+        raise InputError(f'crf must be a whole number from 1 (best) to 51 (smallest file), found {shown(crf)}.')
     if sound is not None and not isinstance(sound, VideoSource):
         raise InputError(f'sound must be a video from open_video, or None, found {type(sound).__name__}.')
     check_sound_track(sound, sound_track)

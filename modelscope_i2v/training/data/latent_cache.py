@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 from modelscope_i2v.checks import number
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.files import output_errors, replacing
+from modelscope_i2v.files import open_regular, output_errors, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,8 @@ class LatentCache:
         """
         path = self.path(key)
         try:
-            content = path.read_bytes()
+            with open_regular(path) as file:
+                content = file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -112,7 +113,7 @@ class LatentCache:
             tensors = load(content)
             fps = float(tensors.pop('fps'))
             return EncodedClip(**tensors, fps=fps)
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             logger.warning("The file '%s' of the latent cache is damaged (%s). The clip is encoded again.", path, error)
             return None
 

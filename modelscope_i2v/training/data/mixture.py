@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelscope_i2v.checks import integer
-from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.errors import ConfigurationError, InputError, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,9 @@ class MixtureSettings:
     def __post_init__(self) -> None:
         ratio = self.video_to_image
         if not isinstance(ratio, (list, tuple)) or len(ratio) != 2:
-            raise ConfigurationError(f"'video_to_image' must be two whole numbers such as [7, 1], found {ratio!r}.")
+            raise ConfigurationError(
+                f"'video_to_image' must be two whole numbers such as [7, 1], found {shown(ratio)}."
+            )
         for index, value in enumerate(ratio):
             integer(f'video_to_image[{index}]', value, 0)
         if not any(ratio):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from modelscope_i2v.checks import choice, number, text
-from modelscope_i2v.errors import ConfigurationError, InputError, nearest
+from modelscope_i2v.errors import ConfigurationError, InputError, nearest, shown
+from modelscope_i2v.files import exists
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.webm', '.mkv', '.avi', '.gif')
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff')
@@ -63,9 +64,9 @@ def find_examples(source: str | os.PathLike[str]) -> list[Example]:
         ConfigurationError: if a line is malformed. It names the file and line, what was found and what is allowed.
     """
     path = Path(source)
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         return _in_folder(path)
-    if not path.is_file():
+    if not exists(path) or not path.is_file():
         raise InputError(
             f"There is no training data at '{path}'. Give a folder of videos and pictures, or a JSON Lines file."
         )
@@ -121,14 +122,14 @@ def _parse(line: str, file: Path, line_number: int) -> Example:
     if unknown is not None:
         allowed = ', '.join(map(repr, _KEYS))
         raise ConfigurationError(
-            f"{place} has the unknown key '{unknown}'. Allowed are {allowed}.{nearest(unknown, _KEYS)}"
+            f'{place} has the unknown key {shown(unknown)}. Allowed are {allowed}.{nearest(unknown, _KEYS)}'
         )
     kinds = [kind for kind in KINDS if kind in entry]
     if len(kinds) != 1:
         found = 'both' if kinds else 'neither'
         raise ConfigurationError(f"{place} must have either 'video' or 'image', found {found}.")
     example = _example(entry, kinds[0], file, place)
-    if not example.path.is_file():
+    if not exists(example.path) or not example.path.is_file():
         raise InputError(f"{place}: the {kinds[0]} '{example.path}' does not exist. Paths are relative to the list.")
     return example
 
@@ -137,7 +138,7 @@ def _example(entry: dict[str, Any], kind: str, file: Path, place: str) -> Exampl
     try:
         name = text(kind, entry[kind])
         if not name or '\0' in name:
-            raise ConfigurationError(f"'{kind}' must be the path of a file, found {name!r}.")
+            raise ConfigurationError(f"'{kind}' must be the path of a file, found {shown(name)}.")
         more = {key: value for key, value in entry.items() if key not in KINDS}
         return Example(file.parent / name, kind, **more)
     except ConfigurationError as error:

@@ -7,9 +7,7 @@ writing, the previous checkpoint is still there. Frozen weights are not saved.
 from __future__ import annotations
 
 import logging
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +21,10 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 
-from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.errors import CheckpointError, shown
 from modelscope_i2v.files import output_errors, replacing
 from modelscope_i2v.training.loop.ema import MovingAverage
+from modelscope_i2v.weights.pickle.reader import read_pickle
 
 #: Save full, unsharded tensors under any kind of parallelism.
 OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True, strict=False)
@@ -91,14 +90,19 @@ def load_checkpoint(
             f'{found.get(name, "absent")} in the checkpoint and {expected.get(name, "absent")} now. {ADVICE}'
         )
     before = content['extra'].get('identity', {})
-    changed = [key for key in identity if before.get(key) != identity[key]]
+    changed = [key for key in identity if not _is_equal(before.get(key), identity[key])]
     if changed:
-        differences = ', '.join(f"'{key}' was {before.get(key)!r} and is {identity[key]!r}" for key in changed)
+        differences = ', '.join(f"'{key}' was {shown(before.get(key))} and is {identity[key]!r}" for key in changed)
         raise CheckpointError(f"'{path}' belongs to a training with other settings: {differences}. {ADVICE}")
     load: dict[str, Any] = {'options': OPTIONS, 'optim_state_dict': content['optimizer']}
-    set_state_dict(model, optimizer, model_state_dict=content['average'], **load)
-    average.reset()
-    set_state_dict(model, optimizer, model_state_dict=content['model'], **load)
+    try:
+        set_state_dict(model, optimizer, model_state_dict=content['average'], **load)
+        average.reset()
+        set_state_dict(model, optimizer, model_state_dict=content['model'], **load)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+        raise CheckpointError(
+            f"'{path}' does not fit the network or its optimiser: {shown(error)}. {ADVICE}"
+        ) from error
     return int(content['step']), content['extra']
 
 
@@ -107,13 +111,36 @@ def _read_newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     damaged: Exception | None = None
     for path in reversed(_checkpoints(folder)):
         try:
-            return path, torch.load(path, map_location='cpu', weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            content = read_pickle(path)
+            if not _is_checkpoint(content):
+                raise CheckpointError(f'{path} is not a checkpoint of a training.')
+            return path, content
+        except CheckpointError as error:
             logger.warning("The checkpoint '%s' cannot be read (%s); trying the previous one.", path, error)
             damaged = error
     if damaged is not None:
         raise CheckpointError(f"No checkpoint in '{folder}' can be read: {damaged}. {ADVICE}") from damaged
     return None, {}
+
+
+def _is_checkpoint(content: Any) -> bool:
+    """Whether ``content`` has the parts that :func:`save_checkpoint` writes."""
+    names = ('model', 'average', 'optimizer', 'extra')
+    if not isinstance(content, dict) or type(content.get('step')) is not int:
+        return False
+    if not all(isinstance(content.get(name), dict) for name in names) or content['step'] < 0:
+        return False
+    weights = (*content['model'].items(), *content['average'].items())
+    plain = all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in weights)
+    return plain and isinstance(content['extra'].get('identity', {}), dict)
+
+
+def _is_equal(before: Any, now: Any) -> bool:
+    """Whether two settings are equal; a file may hold anything, even tensors, which have no truth value."""
+    try:
+        return bool(before == now)
+    except RuntimeError:
+        return False
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelscope_i2v.files import output_errors, replacing
+from modelscope_i2v.files import open_regular, output_errors, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +58,12 @@ class TrainingLog:
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The reports of a training, oldest first; unreadable lines, left by a crash, are skipped."""
     entries = []
-    for line in (folder / LOG_NAME).read_text(encoding='utf-8', errors='replace').splitlines():
+    with open_regular(folder / LOG_NAME) as file:
+        lines = file.read().decode('utf-8', 'replace').splitlines()
+    for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and isinstance(entry.get('step'), int):
             entries.append(entry)

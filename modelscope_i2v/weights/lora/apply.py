@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from modelscope_i2v.checks import number
-from modelscope_i2v.errors import CheckpointError, InputError
+from modelscope_i2v.errors import CheckpointError, InputError, shown
+from modelscope_i2v.tensors import float_problem
 from modelscope_i2v.weights.load import list_problems
 from modelscope_i2v.weights.lora.file import LoraDescription, read_lora_file, unet_parameters
 from modelscope_i2v.weights.lora.layers import factor_key, lora_layers, lora_shapes
@@ -67,7 +68,14 @@ def read_lora(unet: nn.Module, path: str | os.PathLike[str], *, key: str) -> Lor
                 if key in tensors and tensors[key].shape != shape
             ],
             'not floating-point': [key for key, tensor in tensors.items() if not tensor.is_floating_point()],
-            'NaN or infinite': [key for key, tensor in tensors.items() if not tensor.isfinite().all()],
+            'of an unusable type': [
+                f'{key} is {float_problem(tensor)}'
+                for key, tensor in tensors.items()
+                if tensor.is_floating_point() and float_problem(tensor)
+            ],
+            'NaN or infinite': [
+                key for key, tensor in tensors.items() if not float_problem(tensor) and not tensor.isfinite().all()
+            ],
         }
     )
     if problems:
@@ -121,7 +129,7 @@ def check_lora(path: Any, scale: Any) -> float:
         InputError: if ``path`` is neither a path nor None, for an impossible ``scale``, or for one without a file.
     """
     if path is not None and not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"'lora' must be the path of a file or None, found {path!r} ({type(path).__name__}).")
+        raise InputError(f"'lora' must be the path of a file or None, found {shown(path)} ({type(path).__name__}).")
     if scale is None:
         return 1.0
     checked = check_scale(scale)

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -15,10 +14,11 @@ import torch
 from torch import nn
 
 from modelscope_i2v.checks import choice, integer, number
-from modelscope_i2v.errors import CheckpointError, ConfigurationError, ModelScopeI2VError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError, ModelScopeI2VError, shown
+from modelscope_i2v.files import exists
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
 from modelscope_i2v.weights.lora.layers import LAYER_GROUPS
-from modelscope_i2v.weights.reader import read_state_dict
+from modelscope_i2v.weights.reader import open_state_dict
 
 FORMAT = 'modelscope_i2v.lora'
 FORMAT_VERSION = 1
@@ -75,8 +75,11 @@ def check_rank_alpha_layers(
 ) -> tuple[int, float, tuple[str, ...]]:
     """Return the three as their types, or raise ``error``, which says which one is wrong and what is allowed."""
     if not isinstance(layers, (list, tuple)) or not layers:
-        raise error(f"'layers' must be a non-empty list of {', '.join(map(repr, LAYER_GROUPS))}, found {layers!r}.")
+        allowed = ', '.join(map(repr, LAYER_GROUPS))
+        raise error(f"'layers' must be a non-empty list of {allowed}, found {shown(layers)}.")
     groups = tuple(choice(f'layers[{index}]', item, LAYER_GROUPS, error=error) for index, item in enumerate(layers))
+    if len(set(groups)) < len(groups):
+        raise error(f"'layers' names a group twice: {shown(layers)}. Remove one.")
     whole = integer('rank', rank, 1, MAX_RANK, error=error)
     return whole, number('alpha', alpha, 0, MAX_ALPHA, open_low=True, error=error), groups
 
@@ -87,10 +90,10 @@ def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[
     Raises:
         CheckpointError: if it is missing, damaged, another kind of file or in a newer format.
     """
-    if not Path(path).exists():
+    if not exists(path):
         raise CheckpointError(f"There is no LoRA file '{os.fspath(path)}'. Check the path.")
-    metadata = _metadata(path)
-    tensors = read_state_dict(path)  # before checking the metadata: its errors say what is wrong with a file
+    opened = open_state_dict(path)  # before checking the metadata: its errors say what is wrong with a file
+    tensors, metadata = opened.tensors, _metadata(path)
     if metadata.get('format') != FORMAT:
         raise CheckpointError(
             f"'{os.fspath(path)}' holds {len(tensors)} tensors, but is not a LoRA of this package: its metadata lacks "
@@ -98,12 +101,14 @@ def read_lora_file(path: str | os.PathLike[str]) -> tuple[LoraDescription, dict[
             "model's folder."
         )
     try:
-        return _description(metadata), tensors
+        description = _description(metadata)
     except (CheckpointError, ValueError, LookupError, RecursionError) as error:
         raise CheckpointError(
             f"The metadata of the LoRA file '{os.fspath(path)}' cannot be used: {error} Save it again, or update "
             'modelscope_i2v if the file was written by a newer version.'
         ) from error
+    opened.fill(None)
+    return description, tensors
 
 
 def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -125,5 +130,5 @@ def _description(metadata: Mapping[str, str]) -> LoraDescription:
     rank, alpha, layers, unet = (json.loads(metadata[name]) for name in ('rank', 'alpha', 'layers', 'unet'))
     rank, alpha, layers = check_rank_alpha_layers(rank, alpha, layers, CheckpointError)
     if not isinstance(unet, dict):
-        raise CheckpointError(f"'unet' must be a JSON object, found {metadata['unet']}.")
+        raise CheckpointError(f"'unet' must be a JSON object, found {shown(unet)}.")
     return LoraDescription(task=metadata['task'], rank=rank, alpha=alpha, layers=layers, unet=unet)

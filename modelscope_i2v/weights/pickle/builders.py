@@ -6,16 +6,18 @@ import math
 import pickle
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
+from modelscope_i2v.weights.pickle.program import Inert, Program
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stub:
+class Stub(Inert):
     """Stands for a class, a function or an instance that is not loaded; does nothing and is hashed by identity."""
 
     name: str
@@ -25,7 +27,7 @@ class Stub:
 
 
 @dataclass(frozen=True, slots=True)
-class StorageType:
+class StorageType(Inert):
     """The element type that a ``torch.FloatStorage`` and the like stand for in a pickle."""
 
     dtype: torch.dtype
@@ -63,11 +65,19 @@ _STORAGE_TYPES: Mapping[str, StorageType] = MappingProxyType(
 )
 
 
+#: The most dimensions that a tensor of a checkpoint has; networks have five.
+_MAX_DIMENSIONS = 16
+_MAX_NAME = 1000
+
+
 def _is_sizes(values: Any) -> bool:
-    return isinstance(values, (tuple, list)) and all(type(value) is int and value >= 0 for value in values)
+    short = isinstance(values, (tuple, list)) and len(values) <= _MAX_DIMENSIONS
+    return short and all(type(value) is int and 0 <= value <= sys.maxsize for value in values)
 
 
-def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, dtype: torch.dtype | None = None) -> Any:
+def _rebuild_tensor(
+    _program: Program, storage: Any, offset: Any, size: Any, stride: Any, dtype: torch.dtype | None = None
+) -> Any:
     """A view of ``storage``; a ``Stub`` if the storage is of an unsupported kind.
 
     torch grows a storage that is too small for the tensor, which would expose memory that the file never filled. So
@@ -92,19 +102,34 @@ def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, dtype: to
 
 
 def _rebuild_tensor_v2(
-    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, metadata: Any = None
+    program: Program,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    _grad: Any,
+    _hooks: Any,
+    metadata: Any = None,
 ) -> Any:
     """The form that torch has written since 0.4; drops gradients and hooks. Errors as ``_rebuild_tensor``."""
     _refuse_lazy_bits(metadata)
-    return _rebuild_tensor(storage, offset, size, stride)
+    return _rebuild_tensor(program, storage, offset, size, stride)
 
 
 def _rebuild_tensor_v3(
-    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, metadata: Any = None
+    program: Program,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    _grad: Any,
+    _hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
 ) -> Any:
     """As ``_rebuild_tensor_v2``, for the element types that have no storage class of their own."""
     _refuse_lazy_bits(metadata)
-    return _rebuild_tensor(storage, offset, size, stride, dtype)
+    return _rebuild_tensor(program, storage, offset, size, stride, dtype)
 
 
 def _refuse_lazy_bits(metadata: Any) -> None:
@@ -114,36 +139,49 @@ def _refuse_lazy_bits(metadata: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Allowed:
-    """The only kind of object that REDUCE, NEWOBJ, INST and OBJ may call."""
+class _Allowed(Inert):
+    """The only kind of object that REDUCE, NEWOBJ, INST and OBJ may call, with the program and the arguments."""
 
     call: Callable[..., Any]
 
 
-def _rebuild_subclass(function: Any, _kind: Any, arguments: tuple[Any, ...], _state: Any) -> Any:
-    return build(function, arguments)
+def _rebuild_subclass(program: Program, function: Any, _kind: Any, arguments: Any, _state: Any) -> Any:
+    return build(program, function, arguments)
 
 
-def plain_set(items: Iterable[Any] = ()) -> set[Any]:
-    """A set of ``items``. Errors as ``admit_key``."""
-    return set(map(admit_key, items))
+def plain_set(program: Program, items: Any = ()) -> set[Any]:
+    """A set of ``items``. Raises ``pickle.UnpicklingError`` for unusual ones, see ``Program.admit_key``."""
+    return set(map(program.admit_key, _items(items)))
 
 
-def _ordered(items: Iterable[tuple[Any, Any]] = ()) -> OrderedDict[Any, Any]:
-    return OrderedDict((admit_key(key), value) for key, value in items)
+def _ordered(program: Program, items: Any = ()) -> OrderedDict[Any, Any]:
+    return OrderedDict((program.admit_key(key), value) for key, value in map(_items, _items(items)))
 
 
-def _data_of(data: Any, *_unused: Any) -> Any:
+def _items(container: Any) -> Any:
+    # Iterating over a tensor, for example, would make a tensor of each of its numbers.
+    if not isinstance(container, (list, tuple, set, frozenset)):
+        raise pickle.UnpicklingError(f'it takes a {type(container).__name__} for a list')
+    return container
+
+
+def _size(_program: Program, sizes: Any = ()) -> torch.Size:
+    if not _is_sizes(sizes):
+        raise pickle.UnpicklingError('the size of a tensor is malformed')
+    return torch.Size(sizes)
+
+
+def _data_of(_program: Program, data: Any, *_unused: Any) -> Any:
     return data  # a parameter is its data: gradients and hooks mean nothing in a file
 
 
 _CALLS = MappingProxyType(
     {
         ('collections', 'OrderedDict'): _Allowed(_ordered),
-        ('collections', 'defaultdict'): _Allowed(lambda *_factory: {}),
+        ('collections', 'defaultdict'): _Allowed(lambda _program, *_factory: {}),
         ('builtins', 'set'): _Allowed(plain_set),
         ('__builtin__', 'set'): _Allowed(plain_set),  # protocol 2 writes Python 2 names
-        ('torch', 'Size'): _Allowed(torch.Size),
+        ('torch', 'Size'): _Allowed(_size),
         ('torch._utils', '_rebuild_tensor'): _Allowed(_rebuild_tensor),
         ('torch._utils', '_rebuild_tensor_v2'): _Allowed(_rebuild_tensor_v2),
         ('torch._utils', '_rebuild_tensor_v3'): _Allowed(_rebuild_tensor_v3),
@@ -154,35 +192,24 @@ _CALLS = MappingProxyType(
     }
 )
 _STORAGE_MODULES = frozenset({'torch', 'torch.storage', 'torch.cuda'})
-# Tensors and stubs are hashed by identity; a frozenset keeps its hash, so nesting it costs no recursion.
-_PLAIN = (str, bytes, int, float, complex, type(None), frozenset)
-_HASHABLE = (*_PLAIN, torch.Tensor, torch.dtype, Stub, StorageType, _Allowed)
+_GROWING = (list, tuple, set, frozenset, dict)
 
 
-def build(function: Any, arguments: Iterable[Any]) -> Any:
+def build(program: Program, function: Any, arguments: Any) -> Any:
     """Calls one of the functions above; a stub returns a stub. Raises ``pickle.UnpicklingError`` for anything else."""
-    if isinstance(function, _Allowed):
-        return function.call(*arguments)
+    program.spend(8)
     if isinstance(function, Stub):
         return Stub(function.name)
-    raise pickle.UnpicklingError(f'it calls a {type(function).__name__}, which no checkpoint needs')
-
-
-def admit_key(value: Any, depth: int = 4) -> Any:
-    """Accepts a value that can be hashed without deep recursion: a million nested tuples would overflow the C stack.
-
-    Raises ``pickle.UnpicklingError`` for anything else.
-    """
-    if isinstance(value, tuple) and depth:
-        for item in value:
-            admit_key(item, depth - 1)
-    elif not isinstance(value, _HASHABLE):
-        raise pickle.UnpicklingError(f'it uses a {type(value).__name__} as a key')
-    return value
+    if not isinstance(function, _Allowed):
+        raise pickle.UnpicklingError(f'it calls a {type(function).__name__}, which no checkpoint needs')
+    program.spend(sum(len(item) for item in (arguments, *_items(arguments)) if isinstance(item, _GROWING)))
+    return function.call(program, *arguments)
 
 
 def find_global(module: str, name: str) -> Any:
     """The object for ``module.name`` in a pickle. Nothing is imported, and no dotted name is followed."""
+    if len(module) > _MAX_NAME or len(name) > _MAX_NAME:  # joining them again and again would take memory
+        raise pickle.UnpicklingError('it names a class whose name is too long')
     if module in _STORAGE_MODULES and name in _STORAGE_TYPES:
         return _STORAGE_TYPES[name]
     if module == 'torch' and name in _DTYPES:

@@ -3,29 +3,34 @@
 ``torch.load(weights_only=True)`` does not run anything either, but it refuses files that name a class which is not
 installed or not on its list. Checkpoints of training frameworks name such classes: besides the weights, a Lightning
 checkpoint holds callbacks and hyperparameters. Here, such objects become inert stubs, and the tensors beside them are
-read. Both of torch's formats are simple enough to read here, with every size checked.
+read. Both of torch's formats are simple enough to read here, with every size checked before anything is unpacked.
 """
 
 from __future__ import annotations
 
 import io
-import mmap
 import os
 import pickle
 import struct
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.files import open_regular
+from modelscope_i2v.weights.pickle.archive import ZIP_MAGIC, open_archive, read_member
 from modelscope_i2v.weights.pickle.builders import Storage
+from modelscope_i2v.weights.pickle.pending import Pending
+from modelscope_i2v.weights.pickle.program import MAX_PROGRAM, Program
 from modelscope_i2v.weights.pickle.unpickler import RestrictedUnpickler
 
-ZIP_MAGIC = b'PK\x03\x04'
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 # What the standard library and torch raise for bytes that make no sense.
@@ -52,14 +57,52 @@ def read_pickle(path: str | os.PathLike[str]) -> Any:
     object or class as an inert ``Stub`` with its name; its module need not be installed and is never imported.
 
     Raises:
-        CheckpointError: if the file cannot be opened, is damaged or cut off, or is of a kind that holds more than
-            weights.
+        CheckpointError: if the file cannot be opened, is damaged or cut off, is of a kind that holds more than
+            weights, or asks for more memory or work than weights need.
     """
+    opened = open_pickle(path)
+    opened.fill()
+    return opened.contents
+
+
+@dataclass(frozen=True)
+class OpenPickle:
+    """The contents of a ``torch.save`` file, whose tensors may still lack their numbers.
+
+    Attributes:
+        contents: as :func:`read_pickle` returns them, except that numbers which cannot be mapped from the file, but
+            must be unpacked or copied, are undefined.
+    """
+
+    path: Path
+    contents: Any
+    pending: Pending
+
+    def fill(self, tensors: Iterable[torch.Tensor] | None = None) -> None:
+        """Read the numbers of ``tensors``, which come from the contents, or of all of them.
+
+        Raises:
+            CheckpointError: if they are damaged or cut off.
+        """
+        with _explained(self.path):
+            self.pending.fill(self.path, tensors)
+
+
+def open_pickle(path: str | os.PathLike[str]) -> OpenPickle:
+    """Read the structure of a ``torch.save`` file; nothing is unpacked or copied yet. Errors as :func:`read_pickle`."""
     file = Path(path)
-    try:
-        with file.open('rb') as stream:
+    with _explained(file):
+        with open_regular(file) as stream:
             is_zip = stream.read(len(ZIP_MAGIC)) == ZIP_MAGIC
-        return _read_zip(file) if is_zip else _read_legacy(file)
+        pending = Pending()
+        return OpenPickle(file, (_open_zip if is_zip else _open_legacy)(file, pending), pending)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Turn errors for bytes that make no sense into CheckpointErrors."""
+    try:
+        yield
     except CheckpointError:
         raise
     except OSError as error:
@@ -88,10 +131,10 @@ class _MappedFile:
         return view
 
 
-def _read_zip(path: Path) -> Any:
+def _open_zip(path: Path, pending: Pending) -> Any:
     file = _MappedFile(path)
     storages: dict[str, torch.UntypedStorage] = {}
-    with path.open('rb') as stream, zipfile.ZipFile(stream) as archive:
+    with open_archive(path) as (stream, archive):
         names = set(archive.namelist())
         root = min(
             (name[: -len('data.pkl')] for name in names if f'/{name}'.endswith('/data.pkl')), key=len, default=None
@@ -106,41 +149,42 @@ def _read_zip(path: Path) -> Any:
                 f'{path} is a TorchScript program, which holds code. Save the weights alone: '
                 'torch.save(module.state_dict(), path).'
             )
-        byte_order = archive.read(f'{root}byteorder').decode() if f'{root}byteorder' in names else 'little'
+        byte_order = 'little'
+        if f'{root}byteorder' in names:
+            byte_order = read_member(archive, f'{root}byteorder', 16).decode()
         _require_byte_order(path, byte_order)
 
         def open_storage(dtype: torch.dtype, key: str, count: int, *_view: Any) -> Storage:
             length = count * dtype.itemsize
             if key not in storages:
-                storages[key] = _read_record(archive, stream, file, f'{root}data/{key}', dtype.itemsize)
+                entry = archive.getinfo(f'{root}data/{key}')
+                if entry.file_size != length:
+                    raise pickle.UnpicklingError(f'storage {key} has {entry.file_size} bytes instead of {length}')
+                storages[key] = _open_record(stream, file, entry, dtype.itemsize, pending)
             if storages[key].nbytes() != length:
                 raise pickle.UnpicklingError(f'storage {key} has {storages[key].nbytes()} bytes instead of {length}')
             return Storage(storages[key], dtype)
 
-        return RestrictedUnpickler(io.BytesIO(archive.read(f'{root}data.pkl')), open_storage).load()
+        program = Program(io.BytesIO(read_member(archive, f'{root}data.pkl', MAX_PROGRAM)))
+        return RestrictedUnpickler(program, open_storage).load()
 
 
-def _read_record(
-    archive: zipfile.ZipFile, stream: Any, file: _MappedFile, name: str, alignment: int
+def _open_record(
+    stream: BinaryIO, file: _MappedFile, entry: zipfile.ZipInfo, alignment: int, pending: Pending
 ) -> torch.UntypedStorage:
-    """One member of the zip file: a view of the file, or a copy if the member is compressed or misaligned."""
-    entry = archive.getinfo(name)
-    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-        unpacked = archive.read(entry)
-        return (
-            torch.frombuffer(bytearray(unpacked), dtype=torch.uint8).untyped_storage() if unpacked else file.view(0, 0)
-        )
+    """One member of the zip file: a view of the file, or, if it is compressed or misaligned, memory to fill later."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        return pending.unpacked(entry, file.size)
     stream.seek(entry.header_offset)
     # Read the member's own header: the directory at the end of the file does not say how long it is.
     magic, name_length, extra_length = struct.unpack('<4s22xHH', stream.read(30))
     if magic != ZIP_MAGIC:
-        raise pickle.UnpicklingError(f'there is no {name} where the directory of the zip file says')
+        raise pickle.UnpicklingError(f'there is no {entry.filename} where the directory of the zip file says')
     data = file.view(entry.header_offset + 30 + name_length + extra_length, entry.file_size)
-    # torch has no type hints here.
-    return data.clone() if data.data_ptr() % alignment else data  # type: ignore[no-untyped-call]
+    return pending.copied(data, file.size) if data.data_ptr() % alignment else data
 
 
-def _read_legacy(path: Path) -> Any:
+def _open_legacy(path: Path, pending: Pending) -> Any:
     """The format before torch 1.6: five pickles, then each storage as an element count and its bytes."""
     file = _MappedFile(path)
     storages: dict[str, Storage] = {}
@@ -163,24 +207,29 @@ def _read_legacy(path: Path) -> Any:
                 return Storage(storages[key].data[start * dtype.itemsize : (start + size) * dtype.itemsize], dtype)
         raise pickle.UnpicklingError('the view of a storage is malformed')
 
-    with path.open('rb') as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as source:
-        if RestrictedUnpickler(source).load() != _LEGACY_MAGIC or RestrictedUnpickler(source).load() != _LEGACY_VERSION:
+    with open_regular(path) as stream:
+        program = Program(stream)
+        if (
+            RestrictedUnpickler(program).load() != _LEGACY_MAGIC
+            or RestrictedUnpickler(program).load() != _LEGACY_VERSION
+        ):
             raise CheckpointError(
                 f'{path} is a pickle that torch.save did not write. Write the weights with '
                 'torch.save(module.state_dict(), path) or as .safetensors.'
             )
-        system = RestrictedUnpickler(source).load()
+        system = RestrictedUnpickler(program).load()
         _require_byte_order(path, 'little' if system['little_endian'] else 'big')
-        contents = RestrictedUnpickler(source, open_storage).load()
-        keys = RestrictedUnpickler(source).load()
-        if set(keys) != storages.keys():
+        contents = RestrictedUnpickler(program, open_storage).load()
+        keys = RestrictedUnpickler(program).load()
+        if not isinstance(keys, list) or sorted(map(program.admit_key, keys)) != sorted(storages):
             raise pickle.UnpicklingError('its list of storages does not match its tensors')
-        position = source.tell()
+        position = program.tell()
         for storage in map(storages.__getitem__, keys):
-            (count,) = struct.unpack('<q', source[position : position + 8])
+            stream.seek(position)
+            (count,) = struct.unpack('<q', stream.read(8))
             if count * storage.dtype.itemsize != storage.data.nbytes():
                 raise pickle.UnpicklingError('the size of a storage does not match its tensors')
-            storage.data.copy_(file.view(position + 8, storage.data.nbytes()))
+            pending.add(storage.data, file.view(position + 8, storage.data.nbytes()))
             position += 8 + storage.data.nbytes()
     return contents
 

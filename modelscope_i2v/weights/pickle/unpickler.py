@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
-from modelscope_i2v.weights.pickle.builders import Storage, StorageType, Stub, admit_key, build, find_global, plain_set
+from modelscope_i2v.weights.pickle.builders import Storage, StorageType, Stub, build, find_global, plain_set
+from modelscope_i2v.weights.pickle.program import Program
 
 
 class OpenStorage(Protocol):
@@ -25,15 +26,16 @@ class OpenStorage(Protocol):
 
 
 class RestrictedUnpickler(pickle._Unpickler):
-    """Reads one pickle from ``file``; classes and functions it does not know become ``Stub`` objects.
+    """Reads one pickle from ``program``; classes and functions it does not know become ``Stub`` objects.
 
     Raises ``pickle.UnpicklingError`` for a program no checkpoint contains, and what ``pickle.loads`` raises for damage.
     """
 
     pop_mark: Callable[[], list[Any]]  # from the base class; its type stub does not list it
 
-    def __init__(self, file: Any, open_storage: OpenStorage | None = None) -> None:
-        super().__init__(file, fix_imports=False, encoding='utf-8', errors='replace')
+    def __init__(self, program: Program, open_storage: OpenStorage | None = None) -> None:
+        super().__init__(program, fix_imports=False, encoding='utf-8', errors='replace')
+        self._program = program
         self._open_storage = open_storage
         self.stack: list[Any] = []
 
@@ -46,6 +48,8 @@ class RestrictedUnpickler(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         """Raises ``pickle.UnpicklingError`` unless ``pid`` names a storage, or a class whose source was saved."""
+        if isinstance(pid, tuple):
+            self._program.spend(len(pid))
         match pid:
             case ('storage', StorageType(dtype), str(key), _, int(count), *view) if self._open_storage and count >= 0:
                 return self._open_storage(dtype, key, count, *view)
@@ -54,11 +58,11 @@ class RestrictedUnpickler(pickle._Unpickler):
         raise pickle.UnpicklingError('it refers to outside data in a way that torch.save never does')
 
     def _instantiate(self, kind: Any, arguments: Iterable[Any]) -> None:
-        self.stack.append(build(kind, arguments))
+        self.stack.append(build(self._program, kind, arguments))
 
     def _load_reduce(self) -> None:
         arguments = self.stack.pop()
-        self.stack[-1] = build(self.stack[-1], arguments)
+        self.stack[-1] = build(self._program, self.stack[-1], arguments)
 
     def _load_newobj_ex(self) -> None:
         self.stack.pop()  # keyword arguments: nothing allowed takes any
@@ -88,10 +92,10 @@ class RestrictedUnpickler(pickle._Unpickler):
     def _load_additems(self) -> None:
         items = self.pop_mark()
         if isinstance(self.stack[-1], set):
-            self.stack[-1].update(plain_set(items))
+            self.stack[-1].update(plain_set(self._program, items))
 
     def _load_frozenset(self) -> None:
-        self.stack.append(frozenset(plain_set(self.pop_mark())))
+        self.stack.append(frozenset(plain_set(self._program, self.pop_mark())))
 
     def _extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -103,7 +107,8 @@ class RestrictedUnpickler(pickle._Unpickler):
     def _update(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, dict):
-            target.update((admit_key(key), value) for key, value in zip(items[::2], items[1::2], strict=True))
+            admit = self._program.admit_key
+            target.update((admit(key), value) for key, value in zip(items[::2], items[1::2], strict=True))
         elif not isinstance(target, Stub):
             raise pickle.UnpicklingError(f'it stores items in a {type(target).__name__}')
 
