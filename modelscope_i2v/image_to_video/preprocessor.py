@@ -55,7 +55,8 @@ class ImageToVideoPreprocessor(Preprocessor):
         """
         if isinstance(data, Mapping):
             if 'image' not in data:
-                raise InputError(f"A dict input needs the key 'image', found {shown(list(data))}.")
+                found = ', '.join(sorted(map(shown, data)))
+                raise InputError(f"A dict input needs the key 'image', found [{found[:200]}].")
             for name in set(data) - {'image'}:
                 if name in TEXTS and data[name] is not None and not (isinstance(data[name], str) and data[name] == ''):
                     raise InputError(f"This model takes no text, found '{name}' beside 'image'. Leave it out.")
