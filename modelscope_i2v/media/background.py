@@ -32,7 +32,7 @@ def checked_background(value: Any) -> Background:
             colour = ImageColor.getrgb(value)
         except ValueError as error:
             raise InputError(f"'background' must be {_ALLOWED}, found {shown(value)}.") from error
-    if not isinstance(colour, Sequence) or len(colour) != 3 or not all(map(_is_level, colour)):
+    if not isinstance(colour, (Sequence, np.ndarray)) or len(colour) != 3 or not all(map(_is_level, colour)):
         raise InputError(f"'background' must be {_ALLOWED}, found {shown(value)}.")
     red, green, blue = map(int, colour)
     return red, green, blue

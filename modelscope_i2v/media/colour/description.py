@@ -32,6 +32,13 @@ class ColourDescription:
             rgb: whether the values are RGB already.
             height: of the coded picture in pixels. High definition is BT.709, everything smaller BT.601.
         """
+        # Cameras and editors also write codes that mean nothing, often 0.
+        if primary not in primaries.CHROMATICITIES:
+            primary = primaries.UNSPECIFIED
+        if not transfer.BT709 <= curve <= transfer.HLG or curve == transfer.RESERVED:
+            curve = transfer.UNSPECIFIED
+        if matrix in matrices.MEANINGLESS and not rgb:
+            matrix = matrices.UNSPECIFIED
         wide = primary == primaries.BT2020 or curve in transfer.HDR or matrix in (matrices.BT2020, matrices.ICTCP)
         if rgb:
             matrix, full_range = matrices.IDENTITY, True
@@ -63,8 +70,6 @@ class ColourDescription:
         known = self.matrix in matrices.KNOWN_TO_FFMPEG or self.matrix in matrices.CONVERTED
         if not known or (self.matrix == matrices.ICTCP and not self.is_hdr):
             return f'the colour matrix {self.matrix}'
-        if self.primaries not in primaries.CHROMATICITIES:
-            return f'the colour primaries {self.primaries}'
-        if self.transfer in transfer.REFUSED or not 1 <= self.transfer <= transfer.HLG:
+        if self.transfer in transfer.REFUSED:
             return f'the transfer curve {self.transfer}'
         return None

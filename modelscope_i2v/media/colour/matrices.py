@@ -21,6 +21,8 @@ LUMA_WEIGHTS: Mapping[int, tuple[float, float]] = MappingProxyType(
         BT2020: (0.2627, 0.0593),
     }
 )
+#: Codes that say nothing about luma and colour differences: that of RGB, and a reserved one.
+MEANINGLESS = (IDENTITY, 3)
 #: Matrices that FFmpeg converts itself.
 KNOWN_TO_FFMPEG = frozenset({IDENTITY, UNSPECIFIED, *LUMA_WEIGHTS})
 CONVERTED = (YCGCO, DERIVED, ICTCP)

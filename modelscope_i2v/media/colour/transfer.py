@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-UNSPECIFIED, GAMMA28, LINEAR, SRGB, PQ, ST428, HLG = 2, 5, 8, 13, 16, 17, 18
+BT709, UNSPECIFIED, RESERVED, GAMMA28, LINEAR, SRGB, PQ, ST428, HLG = 1, 2, 3, 5, 8, 13, 16, 17, 18
 HDR = (PQ, HLG)
 #: Curves that are not converted here: the logarithmic ones.
 REFUSED = (9, 10)

@@ -16,6 +16,8 @@ from modelscope_i2v.media.images.conversions import Conversion, by_table, grey_r
 logger = logging.getLogger(__name__)
 
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
+# Values of cICP: no matrix, and 0 is black.
+_RGB, _FULL_RANGE = 0, 1
 #: How far numbers may be from those of sRGB and still mean sRGB: chromaticities, and gamma as a ratio.
 _SAME_CHROMATICITY, _SAME_GAMMA = 0.003, 0.05
 #: Steps of the table that encodes light.
@@ -25,7 +27,7 @@ _Points: TypeAlias = tuple[tuple[float, float], ...]
 
 
 def read_cicp(file: BinaryIO) -> tuple[int, int] | None:
-    """Colour primaries and transfer characteristics of a PNG's chunk cICP, which Pillow skips; None without one.
+    """Colour primaries and transfer curve of a PNG's chunk cICP, which Pillow skips; None without a valid one.
 
     The position is reset to the start.
     """
@@ -36,7 +38,9 @@ def read_cicp(file: BinaryIO) -> tuple[int, int] | None:
             length = int.from_bytes(head[:4], 'big')
             if head[4:] == b'cICP':
                 data = file.read(4)
-                return (data[0], data[1]) if len(data) == 4 else None
+                # RGB in full range is all that a PNG may be; anything else is a mistake of the writer.
+                valid = length == 4 and data[2:] == bytes([_RGB, _FULL_RANGE])
+                return (data[0], data[1]) if valid else None
             file.seek(length + 4, 1)  # and the checksum
         return None
     finally:

@@ -20,6 +20,8 @@ from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
 
 # What browsers make of a frame without a duration, in milliseconds.
 _DEFAULT_DURATION = 100
+# Where the flags of a WebP end, and the one for animation.
+_HEAD, _ANIMATED = 21, 0b10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +50,15 @@ class AnimatedPicture(VideoSource):
 
 
 def is_animation(reopen: Reopen) -> bool:
-    """Whether the data is a picture of several frames that only Pillow can read."""
+    """Whether the data begins as a picture of several frames that only Pillow can read."""
     with reopen() as source:
         if isinstance(source, Path):
             with source.open('rb') as file:
-                start = file.read(12)
+                start = file.read(_HEAD)
         else:
-            start = source.read(12)
-    webp = start[:4] == b'RIFF' and start[8:] == b'WEBP'
-    if not webp and start[4:] != b'ftypavis':
-        return False
-    try:
-        with _opened(reopen, '') as picture:
-            return getattr(picture, 'n_frames', 1) > 1
-    except InputError:
-        return False  # reported when it is read as a video
+            start = source.read(_HEAD)
+    webp = start[:4] == b'RIFF' and start[8:16] == b'WEBPVP8X'
+    return start[4:12] == b'ftypavis' or (webp and len(start) == _HEAD and bool(start[20] & _ANIMATED))
 
 
 def open_animation(reopen: Reopen, name: str, background: Background) -> AnimatedPicture:
@@ -110,7 +106,10 @@ def _opened(reopen: Reopen, name: str) -> Iterator[Image.Image]:
         try:
             picture = Image.open(source)
         except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise InputError(f'{name} cannot be read as an animated picture ({error}).') from error
+            raise InputError(
+                f'{name} cannot be read as an animated picture ({error}). It may be damaged or cut off: save or '
+                f'download it again.'
+            ) from error
         with picture:
             prepare_decoding(picture, name)
             yield picture

@@ -24,13 +24,15 @@ class DecodingOrderClock:
     video whose frames depend on later ones, FFmpeg then reports times that jump back and forth.
     """
 
-    def __init__(self) -> None:
-        self._waiting: deque[int] = deque()
+    def __init__(self, container: InputContainer) -> None:
+        self._is_avi = container.format.name == 'avi'
+        self._waiting: deque[int | None] = deque()
 
     def sent(self, packet: Packet[VideoStream]) -> None:
         """Take note of a ``packet`` before it is decoded."""
-        if packet.size and packet.dts is not None:
-            self._waiting.append(packet.dts)
+        if packet.size:
+            # What is wrong in other files is that these times stand where those of showing should be.
+            self._waiting.append(packet.dts if self._is_avi else packet.pts)
 
     def lost(self) -> None:
         """Forget a packet that could not be decoded."""

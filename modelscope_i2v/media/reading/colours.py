@@ -11,7 +11,7 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background, over
 from modelscope_i2v.media.colour.convert import ColourConverter
 from modelscope_i2v.media.colour.description import ColourDescription
-from modelscope_i2v.media.colour.matrices import BT709, UNSPECIFIED
+from modelscope_i2v.media.colour.matrices import BT709, IDENTITY
 
 if TYPE_CHECKING:
     import av
@@ -68,12 +68,11 @@ def is_invisible(frame: av.VideoFrame) -> bool:
 def _ordinary(frame: av.VideoFrame, description: ColourDescription) -> np.ndarray:
     from av.video.reformatter import Interpolation
 
-    untagged = int(frame.colorspace) == UNSPECIFIED
+    tagged = description.matrix in (IDENTITY, int(frame.colorspace))
     rgb = frame.reformat(
         *_size(frame),
         format='rgb24',
-        # FFmpeg takes everything untagged for BT.601.
-        src_colorspace=description.matrix if untagged and description.matrix == BT709 else None,
+        src_colorspace=None if tagged else description.matrix,  # FFmpeg takes everything untagged for BT.601
         interpolation=Interpolation.BICUBIC,
         threads=1,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.reading.clock import DecodingOrderClock
 from modelscope_i2v.media.reading.containers import reason_of
+from modelscope_i2v.media.reading.streams import duration_tag
 
 if TYPE_CHECKING:
     import av
@@ -71,7 +71,7 @@ def decode_frames(
                     clock.stamp(frame)
                 yield frame
                 count += 1
-                end = _end(frame)
+                end = max(end, _end(frame))  # a frame without a time ends nowhere
     except av.error.FFmpegError as error:
         problem = f' ({reason_of(error)})'
         if count:
@@ -133,10 +133,9 @@ def declared_end(container: InputContainer, stream: VideoStream) -> float | None
         return float(stream.frames / stream.average_rate)
     if 'matroska' not in container.format.name:
         return None
-    # A tag may hold anything. A year is shorter than four digits of hours.
-    tag = re.fullmatch(r'([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]*)?)', stream.metadata.get('DURATION', ''))
-    if tag:
-        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+    tag = duration_tag(stream)
+    if tag is not None:
+        return tag
     # The duration of the whole file may be the duration of the sound.
     alone = len(container.streams) == 1
     return container.duration / av.time_base if alone and container.duration else None

@@ -61,7 +61,7 @@ class EncodedVideo(VideoSource):
 
     def decoded(self, container: InputContainer) -> Iterator[av.VideoFrame]:
         """The frames of the opened file, whole ones and at their own times."""
-        clock = DecodingOrderClock() if self.decoding_order else None
+        clock = DecodingOrderClock(container) if self.decoding_order else None
         return decode_frames(container, video_stream(container, self.name), self.name, clock)
 
     def frames(self) -> Iterator[TimedFrame]:
@@ -93,8 +93,8 @@ def open_encoded(reopen: Reopen, name: str, background: Background) -> EncodedVi
     """
     with _opened(reopen, name) as container:
         decoding_order = needs_decoding_order(container, video_stream(container, name))
-    clock = DecodingOrderClock() if decoding_order else None
     with _opened(reopen, name) as container:
+        clock = DecodingOrderClock(container) if decoding_order else None
         stream = video_stream(container, name)
         with closing(decode_frames(container, stream, name, clock)) as frames:  # type: ignore[type-var]
             first = next(frames)

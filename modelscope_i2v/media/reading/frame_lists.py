@@ -12,6 +12,7 @@ from PIL import Image
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background
 from modelscope_i2v.media.images.decoding import upright_rgb, upright_size
+from modelscope_i2v.media.images.depth import eight_bits
 from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
 from modelscope_i2v.tensors import kind_problem
 
@@ -103,9 +104,7 @@ def _in_memory(name: str, count: int, size: tuple[int, int], frame: Callable[[in
 
 def _pixels(frame: np.ndarray | torch.Tensor) -> np.ndarray:
     array: np.ndarray = frame if isinstance(frame, np.ndarray) else frame.detach().cpu().numpy()
-    if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.array(array)
+    return np.array(eight_bits(array))
 
 
 def _check_size(name: str, index: int, found: tuple[int, ...], expected: tuple[int, int]) -> None:

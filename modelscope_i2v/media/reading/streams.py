@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from modelscope_i2v.errors import InputError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _NOT_VIDEOS = ('image2', 'tty')
 # Still pictures in an MP4-like container: AVIF and HEIF.
 _PICTURE_BRANDS = ('avif', 'heic', 'heix', 'mif1')
+# A stream that lasts less than this share of the longest one is a thumbnail.
+_SHORT = 0.1
+_DAY = 86_400.0
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -36,8 +40,10 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     real = [stream for stream in container.streams.video if not _is_still(stream)]
     decodable = [stream for stream in real if stream.codec_context is not None]
     if decodable:
-        # A thumbnail track without a mark of its own has a single frame.
-        moving = [stream for stream in decodable if stream.frames != 1] or decodable
+        # A thumbnail track without a mark of its own has a single frame, or is over at once.
+        longest = max(map(_length, decodable))
+        moving = [stream for stream in decodable if stream.frames != 1 and _length(stream) >= _SHORT * longest]
+        moving = moving or decodable
         return max(_defaults(moving), key=_area)  # the first of several equally large ones
     if real:
         raise InputError(f'{name} uses a codec that cannot be decoded here. Convert it to H.264 in MP4.')
@@ -45,12 +51,10 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def sound_streams(container: InputContainer) -> list[AudioStream]:
-    """The sound tracks of an opened file, the most preferred one first: the default ones, then those that FFmpeg
-    prefers, then the others in their order."""
+    """The sound tracks of an opened file: the default ones, then the others, both in their order."""
     streams = list(container.streams.audio)
-    best = container.streams.best('audio')
     defaults = _defaults(streams)
-    return sorted(streams, key=lambda stream: (stream not in defaults, stream is not best))
+    return sorted(streams, key=lambda stream: stream not in defaults)
 
 
 def _defaults(streams: list[AnyStream]) -> list[AnyStream]:
@@ -64,6 +68,21 @@ def _is_still(stream: VideoStream) -> bool:
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     return bool(stream.disposition & still)
+
+
+def _length(stream: VideoStream) -> float:
+    """Seconds that the header gives a stream; a day if it gives none."""
+    tag = duration_tag(stream)
+    if tag is not None:
+        return tag
+    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else _DAY
+
+
+def duration_tag(stream: Stream) -> float | None:
+    """Seconds in the DURATION tag of a Matroska stream; None without a tag, or if it holds something else."""
+    # A year is shorter than four digits of hours.
+    tag = re.fullmatch(r'([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]*)?)', stream.metadata.get('DURATION', ''))
+    return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) if tag else None
 
 
 def _area(stream: VideoStream) -> int:

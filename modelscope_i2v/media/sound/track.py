@@ -134,10 +134,26 @@ def _track(source: EncodedVideo, index: int | None, output: OutputContainer, ope
 
 
 def _candidates(source: EncodedVideo) -> list[int]:
-    """The sound tracks, counted from 0, the most preferred one first."""
+    """The sound tracks, counted from 0, the most preferred one first. Those that cannot be decoded come last."""
     with source.opened() as container:
         places = list(container.streams.audio)
-        return [places.index(stream) for stream in sound_streams(container)]
+        preferred = [places.index(stream) for stream in sound_streams(container)]
+    return preferred if len(preferred) == 1 else sorted(preferred, key=lambda track: not _is_sound(source, track))
+
+
+def _is_sound(source: EncodedVideo, track: int) -> bool:
+    """Whether most of the first packets of a track can be decoded."""
+    decoded = failed = 0
+    with source.opened() as container:
+        audio = container.streams.audio[track]
+        if audio.codec_context is None:
+            return False
+        for packet in islice(container.demux(audio), _TRIAL_PACKETS):
+            try:
+                decoded += bool(packet.decode())
+            except _problems():
+                failed += 1
+    return decoded > failed
 
 
 def _works(source: EncodedVideo, track: int, method: Method) -> bool:

@@ -146,7 +146,7 @@ def check_sound_track(sound: VideoSource | None, track: int | None) -> None:
         raise InputError(f"'sound_track' must be a whole number from 0 or None, found {track!r}.")
     if sound is not None and track >= sound.sound_tracks:
         have = 'no sound' if not sound.has_sound else f'the sound tracks 0 to {sound.sound_tracks - 1}'
-        raise InputError(f"'sound_track' is {track}, but {sound.name} has {have}. Leave it out or choose another one.")
+        raise InputError(f"{sound.name} has {have}, found 'sound_track' {track}. Leave it out or choose another one.")
 
 
 def is_animation(path: str | os.PathLike[str]) -> bool:

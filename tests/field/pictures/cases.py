@@ -347,8 +347,8 @@ COLOUR = [
          lambda: png_of(files.cicp(1, 13), files.iccp(files.DISPLAY_P3)), photo),
     Case('PNG with cICP of HDR (PQ, BT.2020)', 'converted to sRGB, with white at 203 cd/m2; a line says so',
          lambda: png(hdr(BRIGHT), 8, 2, files.cicp(9, 16)), lambda: BRIGHT, 12, warning='is HDR'),
-    Case('PNG with cICP that is not known', 'taken as sRGB, with a warning',
-         lambda: png_of(files.cicp(99, 13)), photo, warning='cannot be converted'),
+    Case('PNG with cICP of a logarithmic curve', 'taken as sRGB, with a warning',
+         lambda: png_of(files.cicp(1, 9)), photo, warning='cannot be converted'),
     Case('PNG with a broken cHRM', 'the chunk is ignored, with a warning',
          lambda: png_of(files.chrm(*[0.3] * 8)), photo, warning=IGNORED),
 ]  # fmt: skip

@@ -191,6 +191,19 @@ def test_untagged_videos(tmp_path, size, matrix):
         np.testing.assert_allclose(seen(path), rgb, atol=2)
 
 
+def test_codes_that_mean_nothing(tmp_path):
+    """ProRes from cameras has zeros in its frame headers."""
+    path = flat_video(tmp_path / 'a.mov', [500, 600, 400], 'prores_ks', 'yuv422p10le', size=(128, 96))
+    before = seen(path)
+    data = bytearray(path.read_bytes())
+    place = data.find(b'icpf')
+    while place >= 0:
+        data[place + 18 : place + 21] = bytes(3)
+        place = data.find(b'icpf', place + 4)
+    path.write_bytes(data)
+    np.testing.assert_array_equal(seen(path), before)
+
+
 @documented('8-bit to 16-bit SDR in BT.601 or BT.709', 'as they are, bit for bit as OpenCV reads them')
 @pytest.mark.parametrize('matrix', [1, 5, 6])
 @pytest.mark.parametrize('full_range', [False, True])

@@ -45,6 +45,8 @@ NONE, DEFAULT = Disposition(0), Disposition.default
         ('a.mp4', [(32, 32), (96, 64), (64, 64)], [5, 5, 5], [NONE, NONE, DEFAULT], (64, 64)),
         ('a.mp4', [(32, 32), (96, 64)], [5, 5], [DEFAULT, DEFAULT], (96, 64)),
         ('a.mp4', [(160, 120), (96, 64)], [1, 5], [DEFAULT, DEFAULT], (96, 64)),
+        ('a.mkv', [(160, 120), (96, 64)], [1, 25], [DEFAULT, NONE], (96, 64)),
+        ('a.mkv', [(160, 120), (96, 64)], [1, 25], [NONE, NONE], (96, 64)),
     ],
 )
 def test_which_video(tmp_path, name, sizes, counts, dispositions, wanted):
@@ -132,10 +134,22 @@ def test_an_undecodable_default_costs_nothing(tmp_path):
     assert sound_packets(out)[0] == 'aac'
 
 
+@pytest.mark.parametrize('name', ['a.mkv', 'a.mp4'])
+def test_a_damaged_default_costs_nothing(tmp_path, name):
+    source = with_sounds(tmp_path / name, ['eng', 'fra'], 0)
+    with av.open(str(source)) as container:
+        first = [bytes(packet) for packet in container.demux(container.streams.audio[0]) if packet.size]
+    data = source.read_bytes()
+    for packet in first:
+        data = data.replace(packet, b'\xff' * len(packet)) if len(packet) > 8 else data
+    source.write_bytes(data)
+    assert language_of(rewritten(source, tmp_path / 'out.mp4')) == 'fra'
+
+
 @pytest.mark.parametrize(
     ('track', 'message'),
     [
-        (3, "'sound_track' is 3, but .* has the sound tracks 0 to 1"),
+        (3, "has the sound tracks 0 to 1, found 'sound_track' 3"),
         (-1, 'must be a whole number from 0 or None, found -1'),
         (True, 'found True'),
         ('fra', "found 'fra'"),
@@ -150,9 +164,9 @@ def test_a_sound_that_is_not_there(tmp_path, track, message):
 def test_stage_2_refuses_a_track_before_it_samples(stage_2, tmp_path):
     source = with_sounds(tmp_path / 'a.mp4', ['eng', 'fra'], 0)
     silent = record(tmp_path / 'b.mp4', gradient(3))
-    with pytest.raises(InputError, match="'sound_track' is 2, but .* has the sound tracks 0 to 1"):
+    with pytest.raises(InputError, match="has the sound tracks 0 to 1, found 'sound_track' 2"):
         stage_2(str(source), sound_track=2, steps=1)
-    with pytest.raises(InputError, match="'sound_track' is 0, but .* has no sound"):
+    with pytest.raises(InputError, match="has no sound, found 'sound_track' 0"):
         stage_2(str(silent), sound_track=0, steps=1)
     options = {'steps': 1, 'height': 16, 'width': 16, 'guidance_scale': 1.0, 'solver': 'dpmpp_2m', 'num_frames': 2}
     out = stage_2(str(source), sound_track=1, output_video=tmp_path / 'out.mp4', **options)['output_video']

@@ -157,7 +157,8 @@ def test_h264_copied_from_mp4_to_avi_is_steady(tmp_path):
 
 
 @documented('B-frames whose time stamps are those of decoding', 'steady, as AVI')
-def test_time_stamps_of_decoding(tmp_path):
+@pytest.mark.parametrize('name', ['b.mp4', 'b.mkv'])
+def test_time_stamps_of_decoding(tmp_path, name):
     """What comes of copying an AVI into an MP4."""
 
     def forget(packet):
@@ -165,8 +166,8 @@ def test_time_stamps_of_decoding(tmp_path):
         packet.pts = packet.dts
 
     source = record(tmp_path / 'a.mp4', gradient(30), fps=30, max_b_frames=2)
-    path = copied_to(source, tmp_path / 'b.mp4', change=forget)
-    assert steps_of(path) == pytest.approx([1 / 30] * 29, abs=1e-6)
+    path = copied_to(source, tmp_path / name, change=forget)
+    assert steps_of(path) == pytest.approx([1 / 30] * 29, abs=1e-3)
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.mkv', 'a.ts', 'a.avi'])
