@@ -3,13 +3,21 @@
 import pytest
 import torch
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder, ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.networks import (
+    AutoencoderKL,
+    ClipImageEncoder,
+    ClipTextEncoder,
+    I2VGenXLUNet,
+    ImageToVideoUNet,
+    VideoToVideoUNet,
+)
 from modelscope_i2v.weights import build_on_meta
 from modelscope_i2v.weights.key_maps import key_map
 from tests.golden import UNET_TINY, manifest
 
 NETWORKS = {
     'unet_i2v': (ImageToVideoUNet, 1_419_843_396),
+    'unet_i2vgen': (I2VGenXLUNet, 1_420_469_224),
     'unet_v2v': (VideoToVideoUNet, 1_411_233_860),
     'autoencoder': (AutoencoderKL, 83_653_863),
     'clip_full': (lambda: ClipImageEncoder('ViT-H-14'), 632_076_800),
