@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 STAGES = (
     'modelscope_i2v.image_to_video.stage:IMAGE_TO_VIDEO',
     'modelscope_i2v.video_to_video.stage:VIDEO_TO_VIDEO',
+    'modelscope_i2v.i2vgen_xl.stage:I2VGEN_XL',
 )
 
 
@@ -83,6 +84,11 @@ class Stage:
     lora_key: str
     verb: Verb
     followed_by: str | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name that no other stage has, unlike the task."""
+        return self.lora_key
 
     @property
     def modules(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import torch
 
 from modelscope_i2v.errors import ConfigurationError, InputError
-from modelscope_i2v.generation.early_checks import call_options, check_arguments, check_call
+from modelscope_i2v.generation.early_checks import call_options, check_any, check_arguments, check_call
 from modelscope_i2v.hub.download import find_snapshot
 from modelscope_i2v.hub.snapshots import Snapshot
 from modelscope_i2v.model_folder import ModelFolder, check_name
@@ -124,9 +124,8 @@ def load_on(
     **call_defaults: Any,
 ) -> GenerationPipeline:
     """Like :func:`load`, with device, precision and attention already resolved."""
-    same_task = [] if task is None else stages_of(task)
-    if len(same_task) == 1:  # if there are several, the configuration says which
-        check_arguments(same_task[0], _named(call_defaults, same_task[0]))
+    if task is not None:
+        check_any(stages_of(task), lambda stage: check_arguments(stage, _named(call_defaults, stage)))
     snapshot = find_model(model, revision, offline=offline)
     check_task(snapshot.folder, task)
     check_call(snapshot.folder, _named(call_defaults, snapshot.folder.stage), lora, lora_scale)

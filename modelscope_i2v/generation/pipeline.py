@@ -16,7 +16,7 @@ from modelscope.outputs import OutputKeys
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
-from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
+from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments, own_names
 from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import call_options
 from modelscope_i2v.generation.model import GenerationModel
@@ -61,14 +61,15 @@ class GenerationPipeline(Pipeline):
         device: str | int | torch.device | None = 'gpu',
         **options: Any,
     ) -> None:
-        self._call_defaults = {name: options[name] for name in call_options(self.stage, options)}
+        defaults = {name: options[name] for name in call_options(self.stage, options)}
+        self._call_defaults = own_names(self.stage.arguments, defaults)
         model_class, preprocessor_class = self.stage.model_class, self.stage.preprocessor_class
         built: Any = model
         if isinstance(model, (str, os.PathLike, ModelFolder)):
             # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
-            named = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
-            built = model_class(folder, device=device, **named)
+            given = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
+            built = model_class(folder, device=device, **given)
         else:
             resolve_device(device, warn=False)  # only a check: ModelScope passes this, and it may be its default
             self._refuse_model_options(options)
@@ -226,7 +227,7 @@ class GenerationPipeline(Pipeline):
 
     def _prepare(self, input: Any, call: Mapping[str, Any]) -> Any:
         """The arguments for ``input``, and its output found to be writable: now, not after minutes of sampling."""
-        arguments = self.resolve_arguments({**self.arguments_of(input), **call})
+        arguments = self.resolve_arguments({**self.arguments_of(input), **own_names(self.stage.arguments, call)})
         if arguments.output_video is not None:
             check_output(arguments.output_video)
         return arguments

@@ -96,7 +96,7 @@ class ClipTextEncoder(nn.Module):
         if not isinstance(given, Mapping) or not isinstance(layers, int) or layers < 2 or given.get('hf_model_name'):
             raise ConfigurationError(
                 "'clip.text_cfg' must describe open_clip's own text transformer, of at least 2 layers, found "
-                f'{given!r}. Stage 2 was trained with ViT-H-14.'
+                f'{given!r}. The models were trained with ViT-H-14.'
             )
         self.layers = layers - 1
         self.text: Any = _build_tower('text', configuration, {**given, 'layers': layers - 1, 'proj_type': 'none'})
@@ -106,6 +106,18 @@ class ClipTextEncoder(nn.Module):
         x = self.text.token_embedding(tokens) + self.text.positional_embedding
         out: torch.Tensor = self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask))
         return out
+
+
+class ClipEncoders(nn.Module):
+    """Both towers of one CLIP: :attr:`image` and :attr:`text`.
+
+    Takes the same ``clip`` as :class:`ClipImageEncoder` and raises the same errors.
+    """
+
+    def __init__(self, clip: str | Mapping[str, Any]) -> None:
+        super().__init__()
+        self.image = ClipImageEncoder(clip)
+        self.text = ClipTextEncoder(clip)
 
 
 def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder
+from modelscope_i2v.networks import AutoencoderKL, ClipEncoders, ClipImageEncoder, ClipTextEncoder
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
 
 KeyMap = Callable[[str], 'str | None']
@@ -136,6 +136,14 @@ def _clip_text_key(key: str, layers: int) -> str | None:
     return None if unused else f'text.{key}'
 
 
+def _clip_key(key: str, layers: int) -> str | None:
+    """Map a key of a whole CLIP file to the tower that it belongs to."""
+    if key.startswith('visual.'):
+        return f'image.{key}'
+    inside = _clip_text_key(key, layers)
+    return None if inside is None else f'text.{inside}'
+
+
 def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
     """The map for loading a file with ``keys`` into ``module`` (identity for modules of other types)."""
     own = set(module.state_dict())
@@ -150,6 +158,9 @@ def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
     if isinstance(module, ClipTextEncoder):
         layers = module.layers
         return unless_own(lambda key: _clip_text_key(key, layers))
+    if isinstance(module, ClipEncoders):
+        layers = module.text.layers
+        return unless_own(lambda key: _clip_key(key, layers))
     if isinstance(module, AutoencoderKL):
         if not any(_AUTOENCODER_PREFIX in key for key in keys):
             return unless_own(lambda key: _apply(_AUTOENCODER_RULES, key))
