@@ -9,6 +9,7 @@ from typing import Any
 from modelscope_i2v.cli.options import add_json_option, add_offline_option
 from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
+from modelscope_i2v.stage import stages
 
 
 def register(subparsers: Any) -> None:
@@ -20,7 +21,10 @@ def register(subparsers: Any) -> None:
         summary="make a model's files small and safe",
         description='Write only the weights that a model uses, as safetensors in half precision. About 15 GB per stage '
         'shrink to 4.3 GB for stage 1 and 3.7 GB for stage 2.',
-        examples=['damo/Image-to-Video --model-revision v1.1.0 -o ~/models/Image-to-Video'],
+        examples=[
+            'damo/Image-to-Video --model-revision v1.1.0 -o ~/models/Image-to-Video',
+            'downloads --stage i2vgen-xl -o ~/models/I2VGen-XL',
+        ],
     )
     parser.add_argument('model', metavar='MODEL', help='model folder or hub id')
     parser.add_argument(
@@ -30,6 +34,12 @@ def register(subparsers: Any) -> None:
         '--model-revision', help="revision on the hub, for example v1.1.0 (default: the hub's default branch)"
     )
     add_offline_option(parser)
+    parser.add_argument(
+        '--stage',
+        choices=[stage.name for stage in stages()],
+        help='take MODEL as a folder with the weight files of this stage, and write the configuration, too (default: '
+        'read configuration.json)',
+    )
     parser.add_argument(
         '--dtype', choices=('fp16', 'bf16', 'fp32'), default='fp16', help='precision of the files (default: fp16)'
     )
@@ -41,10 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, and report how much space that saved."""
     from modelscope_i2v.generation.load import find_model
     from modelscope_i2v.runtime.device import DTYPES
+    from modelscope_i2v.weights.bare_files import model_of_files
     from modelscope_i2v.weights.convert import check_new, convert_model
 
     check_new(Path(arguments.output))
-    source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()
+    if arguments.stage is None:
+        source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()
+    else:
+        stage = next(stage for stage in stages() if stage.name == arguments.stage)
+        source = model_of_files(Path(arguments.model), stage)
     files = []
     for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype]):
         files.append(file)

@@ -15,6 +15,7 @@ I2VGEN_XL = Stage(
     class_prefix='I2VGenXL',
     lora_key='i2vgen-xl',
     followed_by='video-to-video',
+    unet_file='i2vgen_xl_00854500.pth',
     verb=Verb(
         summary='turn a picture into a video',
         description='Turn a picture into a video that keeps it, guided by text.',
