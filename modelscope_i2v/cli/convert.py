@@ -37,8 +37,8 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         '--stage',
         choices=[stage.name for stage in stages()],
-        help='take MODEL as a folder with the weight files of this stage, and write the configuration, too (default: '
-        'read configuration.json)',
+        help="take MODEL as a folder with the weights of this stage, in the original's files or in diffusers' folders, "
+        'and write the configuration, too (default: read configuration.json)',
     )
     parser.add_argument(
         '--dtype', choices=('fp16', 'bf16', 'fp32'), default='fp16', help='precision of the files (default: fp16)'
@@ -57,11 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_new(Path(arguments.output))
     if arguments.stage is None:
         source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()
+        sources = None
     else:
         stage = next(stage for stage in stages() if stage.name == arguments.stage)
-        source = model_of_files(Path(arguments.model), stage)
+        source, sources = model_of_files(Path(arguments.model), stage)
     files = []
-    for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype]):
+    for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype], sources):
         files.append(file)
         if not arguments.json:
             say(f'{file.path.name}: {_size(file.size)}, was {_size(file.source_size)} ({file.source.name}); verified')

@@ -52,7 +52,7 @@ _RESIDUAL_RULES: Rules = (
     (r'^temopral_conv\.conv([1-4])\.[23]\.', lambda match: f'temporal.{int(match[1]) - 1}.conv.'),
 )
 
-_TRANSFORMER_RULES: Rules = (
+TRANSFORMER_RULES: Rules = (
     (r'\btransformer_blocks\.0\.', r'block.'),
     (r'\.attn([12])\.', r'.attention_\1.'),
     (r'\.to_out\.0\.', r'.to_out.'),
@@ -91,7 +91,8 @@ _CLIP_HEAD = re.compile(r'^(text_projection(\.weight|\.bias)?|logit_scale|logit_
 _AUTOENCODER_PREFIX = 'first_stage_model.'
 
 
-def _apply(rules: Rules, key: str) -> str:
+def rewritten(rules: Rules, key: str) -> str:
+    """``key`` after all ``rules``, one after the other."""
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
     return key
@@ -103,18 +104,20 @@ def _unet_layer(layer: str, rest: str) -> str:
         return f'resample.{rest}'
     if rest.startswith(('norm.', 'proj_', 'transformer_blocks.')):
         kind = {'1': 'spatial_transformer', '2': 'temporal_transformer'}.get(layer, layer)
-        return f'{kind}.{_apply(_TRANSFORMER_RULES, rest)}'
-    return f'residual.{_apply(_RESIDUAL_RULES, rest)}'
+        return f'{kind}.{rewritten(TRANSFORMER_RULES, rest)}'
+    return f'residual.{rewritten(_RESIDUAL_RULES, rest)}'
 
 
 def _unet_key(key: str) -> str:
-    end = _apply(_UNET_END_RULES, key)
+    end = rewritten(_UNET_END_RULES, key)
     if end != key:
-        return _apply(_TRANSFORMER_RULES, end)
+        return rewritten(TRANSFORMER_RULES, end)
     if middle := _UNET_MIDDLE.fullmatch(key):
         layer, rest = middle.groups()
         last = layer == '3'
-        return f'middle.residual_out.{_apply(_RESIDUAL_RULES, rest)}' if last else f'middle.{_unet_layer(layer, rest)}'
+        return (
+            f'middle.residual_out.{rewritten(_RESIDUAL_RULES, rest)}' if last else f'middle.{_unet_layer(layer, rest)}'
+        )
     if block := _UNET_BLOCK.fullmatch(key):
         part, index, layer, rest = block.groups()
         # The checkpoint counts the input convolution as block 0 of the encoder.
@@ -163,12 +166,12 @@ def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
         return unless_own(lambda key: _clip_key(key, layers))
     if isinstance(module, AutoencoderKL):
         if not any(_AUTOENCODER_PREFIX in key for key in keys):
-            return unless_own(lambda key: _apply(_AUTOENCODER_RULES, key))
+            return unless_own(lambda key: rewritten(_AUTOENCODER_RULES, key))
 
         # A whole Stable Diffusion checkpoint: its UNet and text encoder are skipped.
         def inside_stable_diffusion(key: str) -> str | None:
             _, prefix, rest = key.rpartition(_AUTOENCODER_PREFIX)
-            return _apply(_AUTOENCODER_RULES, rest) if prefix else None
+            return rewritten(_AUTOENCODER_RULES, rest) if prefix else None
 
         return inside_stable_diffusion
     return lambda key: key

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.weights.diffusers_names import from_diffusers
 from modelscope_i2v.weights.key_maps import key_map
 from modelscope_i2v.weights.owners import owners
 from modelscope_i2v.weights.reader import read_state_dict
@@ -30,7 +31,8 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
     Args:
         module: one of this package's networks.
         source: a path (``.pth``, ``.ckpt``, ``.bin``, ``.safetensors``) or a state dict, with the key names,
-            wrappers and prefixes of the original implementation or with this package's own.
+            wrappers and prefixes of the original implementation, with those of diffusers and transformers, or with
+            this package's own.
         dtype: the dtype of floating-point weights, whatever the file holds; None keeps the module's.
 
     Raises:
@@ -39,7 +41,7 @@ def load_weights(module: Module, source: Source, *, dtype: torch.dtype | None = 
             cannot be rebuilt.
     """
     origin = f"'{os.fspath(source)}'" if isinstance(source, (str, os.PathLike)) else 'the given state dict'
-    tensors = read_state_dict(source)
+    tensors = from_diffusers(module, read_state_dict(source))
     to_own = key_map(module, tensors)
     mapped: dict[str, torch.Tensor] = {}
     file_keys: dict[str, str] = {}

@@ -109,12 +109,13 @@ def test_a_configuration_of_another_shape_is_refused_with_what_was_found(changes
 
 def test_three_weight_files_make_a_model(golden_model_i2vgen, tmp_path):
     downloads = variant(golden_model_i2vgen, tmp_path / 'downloads', text='{}')
-    source = model_of_files(downloads, I2VGEN_XL)
-    assert source.files == {
-        'ckpt_unet': downloads / 'i2vgen_xl_00854500.pth',
-        'ckpt_clip': downloads / 'open_clip_pytorch_model.bin',
-        'ckpt_autoencoder': downloads / 'v2-1_512-ema-pruned.ckpt',
+    source, files = model_of_files(downloads, I2VGEN_XL)
+    assert files == {
+        'ckpt_unet': (downloads / 'i2vgen_xl_00854500.pth',),
+        'ckpt_clip': (downloads / 'open_clip_pytorch_model.bin',),
+        'ckpt_autoencoder': (downloads / 'v2-1_512-ema-pruned.ckpt',),
     }
+    assert source.configuration == I2VGEN_XL.configuration()
     # The small networks need their sizes, which no weight file holds.
     sizes = json.loads((golden_model_i2vgen / 'configuration.json').read_text())['model']['model_cfg']
     small = ModelFolder.parse(downloads, I2VGEN_XL, configuration_of(I2VGEN_XL, I2VGEN_XL.weight_files, sizes))
@@ -147,4 +148,5 @@ def test_the_command_needs_the_stages_own_files(golden_model_i2vgen, golden_mode
 
 def test_every_stage_can_be_made_of_files(golden_model, golden_model_2):
     for stage, folder in ((IMAGE_TO_VIDEO, golden_model), (VIDEO_TO_VIDEO, golden_model_2)):
-        assert model_of_files(folder, stage).files.keys() == {'ckpt_unet', 'ckpt_clip', 'ckpt_autoencoder'}
+        source, files = model_of_files(folder, stage)
+        assert {key: (path,) for key, path in source.files.items()} == files
