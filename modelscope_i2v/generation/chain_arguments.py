@@ -10,13 +10,13 @@ from modelscope_i2v.generation.argument_names import PREFIXES, unknown_argument
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
-BOTH = ('steps', 'show_progress', 'callback_on_step_end')
+BOTH = ('steps', 'show_progress', 'callback_on_step_end', 'text', 'negative_prompt')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
 #: Names that a prefix can send to one stage; prefixed names win over bare ones.
 PREFIXED = (
     'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
-    'height', 'width', 'callback_on_step_end',
+    'height', 'width', 'negative_prompt', 'callback_on_step_end',
 )  # fmt: skip
 #: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
 LOADING_BOTH = ('device', 'dtype', 'attention')
@@ -37,7 +37,7 @@ class StageShare:
 def stage_names(first: Stage, second: Stage) -> tuple[frozenset[str], frozenset[str]]:
     """The bare names that go to each stage: those that it alone takes, and its share of those that both take."""
     one, other = _fields(first), _fields(second)
-    return frozenset({*(one - other), *BOTH, *FIRST}), frozenset({*(other - one), *BOTH, *SECOND} - {'text'})
+    return frozenset((one - other) | one & {*BOTH, *FIRST}), frozenset((other - one) | other & {*BOTH, *SECOND})
 
 
 def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -> tuple[StageShare, StageShare]:
