@@ -9,6 +9,7 @@ from typing import Any
 from modelscope_i2v.cli.options import add_json_option, add_offline_option
 from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.stage import stages
 
 
@@ -54,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     from modelscope_i2v.weights.bare_files import model_of_files
     from modelscope_i2v.weights.convert import check_new, convert_model
 
+    if arguments.stage is not None and arguments.model_revision is not None:
+        raise InputError(
+            "'--stage' takes a folder of weight files, which has no revisions; leave '--model-revision' out."
+        )
     check_new(Path(arguments.output))
     if arguments.stage is None:
         source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()

@@ -141,6 +141,8 @@ def test_the_command_needs_the_stages_own_files(golden_model_i2vgen, golden_mode
     assert 'There is no folder' in capsys.readouterr().err
     assert main(['convert', str(golden_model_i2vgen), '--stage', 'i2vgen-xl', '-o', new]) == 1
     assert 'with the wrong shape' in capsys.readouterr().err
+    assert main(['convert', str(golden_model_i2vgen), '--stage', 'i2vgen-xl', '-o', new, '--model-revision', 'v1']) == 1
+    assert 'which has no revisions' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(['convert', str(golden_model_i2vgen), '--stage', 'x', '-o', new])
     assert "choose from 'image-to-video', 'video-to-video', 'i2vgen-xl'" in capsys.readouterr().err.replace('(', '')
