@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import torch
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.generation.picture_input import picture_of
-from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.i2vgen_xl.configuration import I2VGenXLConfiguration
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.media.images.conditioning import frame_values, pixel_values
@@ -47,7 +47,7 @@ class I2VGenXLPreprocessor(Preprocessor):
         height: int | None = None,
         width: int | None = None,
         background: Any = 'white',
-    ) -> dict[str, Any]:
+    ) -> dict[str, torch.Tensor]:
         """What the networks see of a picture of any kind that :func:`load_image` takes.
 
         Args:
@@ -57,8 +57,8 @@ class I2VGenXLPreprocessor(Preprocessor):
             background: the colour behind transparent parts; None shows the colours hidden there.
 
         Returns:
-            ``{'pixel_values': [1, 3, S, S], 'frame': [1, 3, height, width], 'size': InputSize}``: float32, normalised
-            for CLIP, and in [-1, 1] for the autoencoder; and what the picture decides about the video's size.
+            ``{'pixel_values': [1, 3, S, S], 'frame': [1, 3, height, width]}``, float32: normalised for CLIP, and in
+            [-1, 1] for the autoencoder.
 
         Raises:
             InputError: if the picture cannot be read, or if its sides are too different for a video.
@@ -71,4 +71,4 @@ class I2VGenXLPreprocessor(Preprocessor):
                 f"{max(height, width)} pixels on a side; at most {MAX_SIDE} can be written. Give 'height' and 'width'."
             )
         seen = pixel_values(image, self.image_size, fit, IMAGE_MEAN, IMAGE_STD, cropped=width)
-        return {'pixel_values': seen, 'frame': frame_values(image, height, width, fit), 'size': InputSize.of(image)}
+        return {'pixel_values': seen, 'frame': frame_values(image, height, width, fit)}
