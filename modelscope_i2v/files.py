@@ -32,7 +32,7 @@ _KINDS = (
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file for reading. Anything else could make the reader wait or read for ever.
+    """Open a regular file for reading. Anything else could make the reader wait or read forever.
 
     Raises:
         OSError: if there is no such file, or for a folder, a named pipe, a socket or a device. ValueError: for an

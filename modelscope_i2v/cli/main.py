@@ -11,7 +11,7 @@ from typing import Any
 from modelscope_i2v.cli import autoload, chain, convert, evaluate, info, stage_verb, train
 from modelscope_i2v.cli.parser import VerbParser
 from modelscope_i2v.cli.signals import Stopped, signals_stop
-from modelscope_i2v.cli.terminal import complain, flush_output, messages_shown
+from modelscope_i2v.cli.terminal import complain, flush_output, printable_messages
 from modelscope_i2v.errors import Interrupted, ModelScopeI2VError
 from modelscope_i2v.stage import stages, stages_of
 from modelscope_i2v.version import __version__
@@ -42,7 +42,7 @@ def run_verb(arguments: argparse.Namespace) -> int:
     client = logging.getLogger('modelscope_hub')
     client.handlers, client.propagate = [logging.NullHandler()], False
     try:
-        with messages_shown(), signals_stop():
+        with printable_messages(), signals_stop():
             code = int(arguments.run(arguments))
     except (KeyboardInterrupt, Interrupted) as error:
         complain(f'interrupted. {error}'.rstrip())

@@ -86,32 +86,22 @@ def flush_output() -> bool:
 
 
 @contextmanager
-def messages_shown() -> Iterator[None]:
-    """Show this package's warnings on standard error, unless the program has its own way of showing messages."""
-    ours = logging.getLogger('modelscope_i2v')
-    if logging.getLogger().handlers or ours.handlers:
-        yield
-        return
-    handler = message_handler()
-    ours.addHandler(handler)
-    ours.propagate = False
+def printable_messages() -> Iterator[None]:
+    """Inside the ``with`` block, log messages are :func:`printable`, wherever the program shows them."""
+    shown_by = [handler for handler in (*logging.getLogger().handlers, logging.lastResort) if handler is not None]
+    for handler in shown_by:
+        handler.addFilter(make_printable)
     try:
         yield
     finally:
-        ours.removeHandler(handler)
-        ours.propagate = True
+        for handler in shown_by:
+            handler.removeFilter(make_printable)
 
 
-def message_handler() -> logging.Handler:
-    """A handler that writes messages to standard error, with escapes where :func:`printable` has them."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Printable())
-    return handler
-
-
-class _Printable(logging.Formatter):
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
-        return printable(super().formatMessage(record))
+def make_printable(record: logging.LogRecord) -> bool:
+    """A filter of a log handler that lets everything through, with escapes where :func:`printable` has them."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def _give_up(stream: TextIO | None) -> None:

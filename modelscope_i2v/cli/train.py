@@ -10,7 +10,7 @@ from typing import Any
 
 from modelscope_i2v.cli.options import add_json_option
 from modelscope_i2v.cli.parser import add_verb
-from modelscope_i2v.cli.terminal import message_handler, say, say_json
+from modelscope_i2v.cli.terminal import make_printable, say, say_json
 
 
 def register(subparsers: Any) -> None:
@@ -55,11 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _progress_shown() -> Iterator[None]:
     """Show reports of the training on standard error."""
-    logger, handler = logging.getLogger('modelscope_i2v.training'), message_handler()
+    logger, handler = logging.getLogger('modelscope_i2v.training'), logging.StreamHandler()
+    handler.addFilter(make_printable)
     level = logger.level
     logger.setLevel(logging.INFO)
-    if not logging.getLogger('modelscope_i2v').handlers:
-        logger.addHandler(handler)
+    logger.addHandler(handler)
     try:
         yield
     finally:

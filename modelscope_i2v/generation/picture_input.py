@@ -25,7 +25,8 @@ def picture_of(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
     if 'image' not in data:
-        raise InputError(f"A dict input needs the key 'image', found {shown(list(data))}.")
+        found = ', '.join(sorted(map(shown, data)))
+        raise InputError(f"A dict input needs the key 'image', found [{found[:200]}].")
     for name in set(data) - {'image', *TEXTS}:
         logger.warning('Ignoring %s of the input.%s', shown(name), nearest(shown(name), ('image',)))
     return data['image']

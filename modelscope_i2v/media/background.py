@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.errors import InputError, shown
 
 #: Red, green and blue, 0..255; None drops transparency, so that the colours hidden under it appear.
 Background: TypeAlias = tuple[int, int, int] | None
@@ -31,9 +31,9 @@ def checked_background(value: Any) -> Background:
         try:
             colour = ImageColor.getrgb(value)
         except ValueError as error:
-            raise InputError(f"'background' must be {_ALLOWED}, found {value!r:.80}.") from error
+            raise InputError(f"'background' must be {_ALLOWED}, found {shown(value)}.") from error
     if not isinstance(colour, Sequence) or len(colour) != 3 or not all(map(_is_level, colour)):
-        raise InputError(f"'background' must be {_ALLOWED}, found {value!r:.80}.")
+        raise InputError(f"'background' must be {_ALLOWED}, found {shown(value)}.")
     red, green, blue = map(int, colour)
     return red, green, blue
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from typing import BinaryIO
 
@@ -64,5 +65,6 @@ def download_to(url: str, file: BinaryIO, *, limit: int, timeout: float = 30.0, 
             f'{url!r} is larger than the {limit:,} bytes allowed for a download. Download the file yourself and give '
             f'its path.'
         )
-    if announced is not None and announced.isdigit() and size != int(announced):
+    # A header may say anything, also in digits that are not ASCII or too many to convert.
+    if announced is not None and re.fullmatch('[0-9]{1,18}', announced) and size != int(announced):
         raise InputError(f'{url!r} was cut off: {size:,} of {int(announced):,} bytes arrived. Try again.')

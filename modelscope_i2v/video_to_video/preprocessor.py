@@ -104,7 +104,8 @@ class VideoToVideoPreprocessor(Preprocessor):
         """
         if isinstance(data, Mapping):
             if 'video_path' not in data:
-                raise InputError(f"A dict input needs the key 'video_path', found {shown(list(data))}.")
+                found = ', '.join(sorted(map(shown, data)))
+                raise InputError(f"A dict input needs the key 'video_path', found [{found[:200]}].")
             for name in set(data) - {'video_path', 'text'}:
                 logger.warning('Ignoring %s in the input.%s', shown(name), nearest(shown(name), ('video_path', 'text')))
             data = data['video_path']

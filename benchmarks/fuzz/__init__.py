@@ -1,0 +1,1 @@
+"""Hostile inputs for every surface, drawn from a seed: ``python -m benchmarks.fuzz`` runs them and prints a table."""
