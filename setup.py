@@ -80,7 +80,7 @@ EXTRAS_REQUIRE = {
 setup(
     name='modelscope_i2v',
     version=VERSION,
-    description='Image-to-video and video-to-video (I2VGen-XL, first generation) for ModelScope',
+    description='Image-to-video and video-to-video (I2VGen-XL, both generations) for ModelScope',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

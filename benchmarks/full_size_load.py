@@ -1,10 +1,11 @@
-"""Load a synthetic full-size stage-1 checkpoint set: true names, wrappers and layout, random values.
+"""Load a synthetic full-size checkpoint set: true names, wrappers and layout, random values.
 
     python -m benchmarks.full_size_load FOLDER
 
-writes about 5 GB (float16) into FOLDER (once), loads it through ModelScope's pipeline() in a fresh process and reports
-seconds and peak resident memory there. With --generate it also makes one tiny video with the full networks. With
---as-on-the-hub the files are float32 and have what no stage uses, 15 GB in all; with --convert they are then converted.
+takes those of stage 1; with --stage i2vgen-xl, those of the second generation. It writes about 5 GB (float16) into
+FOLDER (once), loads it through ModelScope's pipeline() in a fresh process and reports seconds and peak resident memory
+there. With --generate it also makes one tiny video with the full networks. With --as-on-the-hub the files are float32
+and have what no stage uses, 15 GB in all; with --convert they are then converted.
 """
 
 import argparse
@@ -21,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 MANIFESTS = ROOT / 'tests' / 'data' / 'manifests.json'
 
 
+#: The UNet's manifest and the page of each stage.
+STAGES = {'image-to-video': ('unet_i2v', 'Image-to-Video'), 'i2vgen-xl': ('unet_i2vgen', 'I2VGen-XL')}
 #: Parameters in Stable Diffusion 2.1's file besides the autoencoder: its own UNet and text encoder.
 OTHER_PARAMETERS = 1_220_000_000
 
@@ -40,26 +43,29 @@ def random_weights(shapes: dict[str, list[int]], prefix: str, dtype: torch.dtype
     return weights
 
 
-def write(folder: Path, as_on_the_hub: bool) -> None:
+def write(folder: Path, stage: str, as_on_the_hub: bool) -> None:
     dtype = torch.float32 if as_on_the_hub else torch.float16
     manifests = json.loads(MANIFESTS.read_text())
+    manifest, page = STAGES[stage]
+    published = json.loads((ROOT / 'model_card' / page / 'configuration.json').read_text())
+    del published['allow_remote']  # refers to the code on the model's page, which is not here
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': random_weights(manifests['unet_i2v'], '', dtype)}, folder / 'unet.pth')
+    unet = {'state_dict': random_weights(manifests[manifest], '', dtype), 'step': 0}
+    torch.save(unet, folder / published['model']['model_args']['ckpt_unet'])
+    del unet
     torch.save(random_weights(manifests['clip_full'], '', dtype), folder / 'open_clip_pytorch_model.bin')
     autoencoder = random_weights(manifests['autoencoder'], 'first_stage_model.', dtype)
     if as_on_the_hub:
         autoencoder['model.diffusion_model.and_the_rest'] = torch.zeros(OTHER_PARAMETERS)
     torch.save({'state_dict': autoencoder, 'global_step': 0}, folder / 'v2-1_512-ema-pruned.ckpt')
-    published = json.loads((ROOT / 'model_card' / 'Image-to-Video' / 'configuration.json').read_text())
-    del published['allow_remote']  # refers to the code on the model's page, which is not here
     (folder / 'configuration.json').write_text(json.dumps(published))
 
 
-def convert(folder: Path) -> None:
+def convert(folder: Path, stage: str) -> None:
     from modelscope_i2v.cli.main import main
 
     start = time.perf_counter()
-    code = main(['convert', str(folder), '-o', f'{folder}-fp16'])
+    code = main(['convert', str(folder), '--stage', stage, '-o', f'{folder}-fp16'])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f'exit code {code}, converted in {time.perf_counter() - start:.1f} s, peak resident {peak:.2f} GiB')
 
@@ -70,15 +76,15 @@ def load(folder: Path, generate: bool) -> None:
     import modelscope_i2v  # noqa: F401
 
     start = time.perf_counter()
-    stage1 = pipeline('image-to-video', model=str(folder.resolve()), device='cpu', show_progress=False)
+    made = pipeline('image-to-video', model=str(folder.resolve()), device='cpu', show_progress=False)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    weights = sum(t.numel() * t.element_size() for t in stage1.model.state_dict().values()) / 2**30
+    weights = sum(t.numel() * t.element_size() for t in made.model.state_dict().values()) / 2**30
     print(f'loaded in {seconds:.1f} s, peak resident {peak:.2f} GiB, float32 weights {weights:.2f} GiB')
     if generate:
         start = time.perf_counter()
         image = str(ROOT / 'examples' / 'cat.jpg')
-        frames = stage1(image, steps=1, num_frames=2, height=128, width=128, output_type='np')['output_video']
+        frames = made(image, steps=1, num_frames=2, height=128, width=128, output_type='np')['output_video']
         print(f'one step, {frames.shape} in {time.perf_counter() - start:.1f} s, std {frames.std():.1f}')
         print(f'peak resident {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')
 
@@ -86,16 +92,17 @@ def load(folder: Path, generate: bool) -> None:
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path)
+    parser.add_argument('--stage', choices=STAGES, default='image-to-video')
     parser.add_argument('--generate', action='store_true')
     parser.add_argument('--as-on-the-hub', action='store_true')
     parser.add_argument('--convert', action='store_true')
     parser.add_argument('--in-process', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.in_process and arguments.convert:
-        convert(arguments.folder)
+        convert(arguments.folder, arguments.stage)
     elif arguments.in_process:
         load(arguments.folder, arguments.generate)
     else:
         if not (arguments.folder / 'configuration.json').exists():
-            write(arguments.folder, arguments.as_on_the_hub)
+            write(arguments.folder, arguments.stage, arguments.as_on_the_hub)
         subprocess.run([sys.executable, '-m', 'benchmarks.full_size_load', '--in-process', *sys.argv[1:]], check=True)

@@ -1,4 +1,4 @@
-"""The first generation of I2VGen-XL for ModelScope: turn a picture into a video, and a video into a sharper one.
+"""I2VGen-XL for ModelScope: turn a picture into a video, and a video into a sharper one.
 
 Importing this package registers its classes with ModelScope (if it is installed) under the names of the built-in
 tasks. Heavy modules are imported on first use.
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from modelscope_i2v.embedded import embedded_model
     from modelscope_i2v.generation.chain import chain
     from modelscope_i2v.generation.load import load
+    from modelscope_i2v.i2vgen_xl.model import I2VGenXLModel
+    from modelscope_i2v.i2vgen_xl.pipeline import I2VGenXLPipeline
+    from modelscope_i2v.i2vgen_xl.preprocessor import I2VGenXLPreprocessor
     from modelscope_i2v.image_to_video.model import ImageToVideoModel
     from modelscope_i2v.image_to_video.pipeline import ImageToVideoPipeline
     from modelscope_i2v.image_to_video.preprocessor import ImageToVideoPreprocessor
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from modelscope_i2v.video_to_video.preprocessor import VideoToVideoPreprocessor
 
 _LAZY = {
+    'I2VGenXLModel': 'modelscope_i2v.i2vgen_xl.model',
+    'I2VGenXLPipeline': 'modelscope_i2v.i2vgen_xl.pipeline',
+    'I2VGenXLPreprocessor': 'modelscope_i2v.i2vgen_xl.preprocessor',
     'ImageToVideoModel': 'modelscope_i2v.image_to_video.model',
     'ImageToVideoPipeline': 'modelscope_i2v.image_to_video.pipeline',
     'ImageToVideoPreprocessor': 'modelscope_i2v.image_to_video.preprocessor',
@@ -48,6 +54,9 @@ __all__ = [
     'CheckpointError',
     'ConfigurationError',
     'DeviceError',
+    'I2VGenXLModel',
+    'I2VGenXLPipeline',
+    'I2VGenXLPreprocessor',
     'ImageToVideoModel',
     'ImageToVideoPipeline',
     'ImageToVideoPreprocessor',

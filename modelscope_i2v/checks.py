@@ -142,6 +142,9 @@ def parse_section(kind: type[Parameters], section: Any, file: str | os.PathLike[
     ]
     missing = [name for name in required if name not in fields]
     if missing:
-        raise ConfigurationError(f"'{file}' lacks the required {', '.join(map(repr, missing))} in '{place}'.")
+        given = ', '.join(map(repr, as_mapping(section, file, place))) or 'nothing'
+        raise ConfigurationError(
+            f"'{file}' lacks the required {', '.join(map(repr, missing))} in '{place}', found {given}."
+        )
     with error_context(file, place):
         return kind(**fields)

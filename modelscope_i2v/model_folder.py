@@ -25,6 +25,7 @@ FILE_NAME = 'configuration.json'
 #: The keys of ``model.model_args`` that name weight files.
 WEIGHT_KEYS = ('ckpt_unet', 'ckpt_clip', 'ckpt_autoencoder')
 _ARGS, _CFG = 'model.model_args', 'model.model_cfg'
+_REMEDY = "Correct it, or make a new folder of the weight files: 'modelscope-i2v convert FOLDER --stage STAGE -o NEW'."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +179,9 @@ def read_configuration(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: str, *allowed: str) -> str:
+def check_name(
+    content: Mapping[str, Any], file: str | os.PathLike[str], place: str, *allowed: str, remedy: str = 'Correct it.'
+) -> str:
     """Return the name at ``place`` (keys joined by dots) in ``content`` of ``file``; it must be one of ``allowed``.
 
     ModelScope finds our classes by these names; the errors that it raises for unknown names do not help a user.
@@ -191,7 +194,7 @@ def check_name(content: Mapping[str, Any], file: str | os.PathLike[str], place: 
         found = found.get(key) if isinstance(found, Mapping) else None
     if not isinstance(found, str) or found not in allowed:
         wanted = ' or '.join(map(repr, allowed))
-        raise ConfigurationError(f"'{place}' in '{file}' must be {wanted}, found {shown(found)}. Correct it.")
+        raise ConfigurationError(f"'{place}' in '{file}' must be {wanted}, found {shown(found)}. {remedy}")
     return found
 
 
@@ -202,9 +205,9 @@ def find_stage(content: Mapping[str, Any], file: str | os.PathLike[str]) -> Stag
     if not found:
         tasks = list(dict.fromkeys(stage.task for stage in known))
         allowed, hint = ', '.join(map(repr, tasks)), nearest(task, tasks) if isinstance(task, str) else ''
-        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {shown(task)}.{hint}")
+        raise ConfigurationError(f"'task' in '{file}' must be one of {allowed}, found {shown(task)}.{hint} {_REMEDY}")
     check_name(content, file, 'framework', 'pytorch')
-    return found[check_name(content, file, 'model.type', *found)]
+    return found[check_name(content, file, 'model.type', *found, remedy=_REMEDY)]
 
 
 def check_stage(content: Mapping[str, Any], file: str | os.PathLike[str], stage: Stage) -> None:

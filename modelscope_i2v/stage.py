@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 STAGES = (
     'modelscope_i2v.image_to_video.stage:IMAGE_TO_VIDEO',
     'modelscope_i2v.video_to_video.stage:VIDEO_TO_VIDEO',
+    'modelscope_i2v.i2vgen_xl.stage:I2VGEN_XL',
 )
 
 
@@ -70,6 +71,7 @@ class Stage:
         lora_key: the key in its LoRA files, by which other stages know to refuse them.
         verb: how it appears on the command line.
         followed_by: the task of the stage that makes its videos sharper, if there is one.
+        unet_file: the name under which the original publishes the weights of its UNet.
     """
 
     task: str
@@ -83,6 +85,21 @@ class Stage:
     lora_key: str
     verb: Verb
     followed_by: str | None = None
+    unet_file: str = 'unet.pth'
+
+    @property
+    def name(self) -> str:
+        """A short name that no other stage has, unlike the task."""
+        return self.lora_key
+
+    @property
+    def weight_files(self) -> Mapping[str, str]:
+        """The names under which the original publishes its weights, by the key of configuration.json."""
+        return {
+            'ckpt_unet': self.unet_file,
+            'ckpt_clip': 'open_clip_pytorch_model.bin',
+            'ckpt_autoencoder': 'v2-1_512-ema-pruned.ckpt',
+        }
 
     @property
     def modules(self) -> Mapping[str, str]:

@@ -121,6 +121,77 @@ def golden_model_2(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def golden_model_i2vgen(tmp_path_factory):
+    """A folder of the second generation, with the original's three weight files and the golden nets."""
+    from modelscope_i2v.networks import AutoencoderKL, ClipEncoders, I2VGenXLUNet
+    from modelscope_i2v.weights import build_on_meta
+    from modelscope_i2v.weights.synthetic import synthetic_state_dict
+
+    folder = tmp_path_factory.mktemp('hub') / 'I2VGen-XL'
+    folder.mkdir()
+    content = {
+        'framework': 'pytorch',
+        'task': 'image-to-video',
+        'model': {
+            'type': 'i2vgen-xl-model',
+            'model_args': {
+                'ckpt_unet': 'i2vgen_xl_00854500.pth',
+                'ckpt_clip': 'open_clip_pytorch_model.bin',
+                'ckpt_autoencoder': 'v2-1_512-ema-pruned.ckpt',
+            },
+            'model_cfg': {
+                'max_frames': 4,
+                'width': 96,
+                'height': 64,
+                'unet': UNET_MICRO,
+                'autoencoder': AUTOENCODER_TINY,
+                'clip': CLIP_TINY_1024,
+            },
+        },
+        'preprocessor': {'type': 'i2vgen-xl-preprocessor'},
+        'pipeline': {'type': 'i2v_gen_xl'},
+    }
+    (folder / 'configuration.json').write_text(json.dumps(content))
+    unet = build_on_meta(lambda: I2VGenXLUNet(**UNET_MICRO))
+    weights = checkpoint_like(unet, 'unet_i2vgen_micro')
+    torch.save({'state_dict': weights, 'step': 854500}, folder / 'i2vgen_xl_00854500.pth')
+    autoencoder = build_on_meta(lambda: AutoencoderKL(**AUTOENCODER_TINY))
+    weights = checkpoint_like(autoencoder, 'autoencoder')
+    stable_diffusion = {f'first_stage_model.{key}': tensor for key, tensor in weights.items()}
+    torch.save({'state_dict': stable_diffusion}, folder / 'v2-1_512-ema-pruned.ckpt')
+    clip = build_on_meta(lambda: ClipEncoders(CLIP_TINY_1024))
+    shapes = {
+        key.removeprefix('image.').removeprefix('text.text.'): tensor.shape for key, tensor in clip.state_dict().items()
+    }
+    rest = {'text_projection': torch.ones(1024, 64), 'transformer.resblocks.1.ln_1.weight': torch.ones(1024)}
+    torch.save({**synthetic_state_dict(shapes), **rest}, folder / 'open_clip_pytorch_model.bin')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def i2vgen_folder(tmp_path_factory):
+    """A small model of the second generation with synthetic weights."""
+    from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
+    from tests.small_models import write_model
+
+    folder = tmp_path_factory.mktemp('second') / 'I2VGen-XL'
+    write_model(I2VGEN_XL, folder)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def i2vgen(i2vgen_folder):
+    """The pipeline of the small model of the second generation, with fast settings."""
+    from modelscope.pipelines import pipeline
+
+    import modelscope_i2v  # noqa: F401
+
+    return pipeline(
+        'image-to-video', model=str(i2vgen_folder), device='cpu', show_progress=False, steps=2, num_frames=3
+    )
+
+
+@pytest.fixture(scope='session')
 def stage_1_folder(tmp_path_factory):
     from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
     from tests.small_models import write_model

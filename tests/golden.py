@@ -7,7 +7,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder, ImageToVideoUNet, VideoToVideoUNet
+from modelscope_i2v.networks import (
+    AutoencoderKL,
+    ClipImageEncoder,
+    ClipTextEncoder,
+    I2VGenXLUNet,
+    ImageToVideoUNet,
+    VideoToVideoUNet,
+)
 from modelscope_i2v.weights import build_on_meta, load_weights
 from modelscope_i2v.weights.synthetic import synthetic_state_dict
 
@@ -81,6 +88,14 @@ def unet_tiny() -> ImageToVideoUNet:
 
 def unet_micro() -> ImageToVideoUNet:
     return with_recipe_weights(lambda: ImageToVideoUNet(**UNET_MICRO), 'unet_i2v_micro')
+
+
+def unet_i2vgen_tiny() -> I2VGenXLUNet:
+    return with_recipe_weights(lambda: I2VGenXLUNet(**UNET_TINY), 'unet_i2vgen')
+
+
+def unet_i2vgen_micro() -> I2VGenXLUNet:
+    return with_recipe_weights(lambda: I2VGenXLUNet(**UNET_MICRO), 'unet_i2vgen_micro')
 
 
 def _without_image(unet: dict) -> dict:

@@ -1,6 +1,7 @@
-"""Small models of both stages with synthetic weights: they run, but have learnt nothing."""
+"""Small models of every stage with synthetic weights: they run, but have learnt nothing."""
 
 from modelscope_i2v import networks
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from modelscope_i2v.weights import build_on_meta
@@ -25,11 +26,13 @@ CLIP = {
 SHARED = {'target_fps': 8, 'max_frames': 16, 'autoencoder': AUTOENCODER, 'clip': CLIP}
 MODEL_CFG = {
     IMAGE_TO_VIDEO: {**SHARED, 'latent_hei': 8, 'latent_wid': 8, 'steps': 20, 'unet': {**UNET, 'image_embed_dim': 64}},
+    I2VGEN_XL: {**SHARED, 'height': 64, 'width': 64, 'steps': 20, 'unet': {**UNET, 'image_embed_dim': 64}},
     VIDEO_TO_VIDEO: {**SHARED, 'height': 128, 'width': 128, 'solver': 'dpmpp_2m_sde', 'steps': 8, 'unet': UNET},
 }
 #: UNet and CLIP tower of each stage.
 NETWORKS = {
     IMAGE_TO_VIDEO: (networks.ImageToVideoUNet, networks.ClipImageEncoder),
+    I2VGEN_XL: (networks.I2VGenXLUNet, networks.ClipEncoders),
     VIDEO_TO_VIDEO: (networks.VideoToVideoUNet, networks.ClipTextEncoder),
 }
 

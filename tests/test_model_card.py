@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 PAGES = Path(__file__).parent.parent / 'model_card'
-STAGES = {PAGES / 'Image-to-Video': IMAGE_TO_VIDEO, PAGES / 'Video-to-Video': VIDEO_TO_VIDEO}
+STAGES = {
+    PAGES / 'Image-to-Video': IMAGE_TO_VIDEO,
+    PAGES / 'Video-to-Video': VIDEO_TO_VIDEO,
+    PAGES / 'I2VGen-XL': I2VGEN_XL,
+}
 
 
 @pytest.mark.parametrize('path', STAGES, ids=lambda path: path.name)
@@ -22,6 +27,6 @@ def test_published_configurations_are_the_defaults(path, caplog):
     assert folder.arguments.seed == 8888
     default = stage.configuration()
     assert (folder.configuration.unet, folder.configuration.autoencoder) == (default.unet, default.autoencoder)
-    steps = stage.samplers['ddim'].steps if stage is IMAGE_TO_VIDEO else None
+    steps = stage.samplers['ddim'].steps if stage is not VIDEO_TO_VIDEO else None
     assert folder.configuration == dataclasses.replace(default, steps=steps)
     assert caplog.records == []

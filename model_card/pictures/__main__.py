@@ -1,4 +1,4 @@
-"""All pictures of both model pages, and the README's: ``python -m model_card.pictures``.
+"""All pictures of the model pages, and the README's: ``python -m model_card.pictures``.
 
 It needs the extras ``test`` and ``train``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from model_card.pictures.figures import draw_framework, draw_unet
+from model_card.pictures.figures import draw_framework, draw_second_generation, draw_unet
 from model_card.pictures.strips import save_readme_strip, save_samples, save_strips
 
 HERE = Path(__file__).parent.parent
@@ -19,6 +19,7 @@ def main() -> None:
     first, second = HERE / 'Image-to-Video' / 'assets', HERE / 'Video-to-Video' / 'assets'
     draw_framework(first / 'framework.png')
     draw_unet(first / 'unet.png')
+    draw_second_generation(HERE / 'I2VGen-XL' / 'assets' / 'framework.png')
     save_strips(first / 'strips.jpg', second / 'strips.jpg')
     save_samples(first / 'sample.gif', second / 'sample.gif')
     save_readme_strip(HERE.parent / 'docs' / 'assets' / 'strip.png')

@@ -1,4 +1,4 @@
-"""The two figures of the model pages: both stages together, and the UNet of the first."""
+"""The figures of the model pages: both stages together, the UNet of the first, and the second generation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from model_card.pictures.drawing import Box, Sheet
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.networks.build import build_networks
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
@@ -71,6 +72,41 @@ def draw_framework(path: Path) -> None:
     sheet.arrow(low.bottom, (low.x, 2.55))
     sheet.axes.plot([low.x, low.x, resize.x], [2.6, 2.5, 2.5], color='#2b2b33', linewidth=0.9)
     sheet.arrow((resize.x, 2.5), resize.top)
+    sheet.save(path)
+
+
+def draw_second_generation(path: Path) -> None:
+    """From a picture and a text to a video that keeps the picture."""
+    configuration = I2VGEN_XL.configuration()
+    networks = build_networks(I2VGEN_XL.networks, configuration)
+    clip = networks['ckpt_clip']
+    sheet = Sheet(11, 4.4)
+    text = sheet.box('text', 0.8, 4.0, 1.0, 0.4, 'data')
+    text_tower = sheet.box(f'CLIP ViT-H/14, text\n{billions(clip.text)}', 2.7, 4.0, 1.7, 0.6, 'network')
+    picture = sheet.box('picture', 0.8, 2.5, 1.0, 0.6, 'data')
+    image_tower = sheet.box(f'CLIP ViT-H/14, image\n{billions(clip.image)}', 2.7, 2.9, 1.7, 0.6, 'network')
+    encoder = sheet.box('autoencoder\nencoder', 2.7, 1.7, 1.7, 0.6, 'network')
+    noise = sheet.box('noise', 4.9, 0.65, 1.5, 0.4, 'data')
+    words = sheet.box('77 tokens', 4.9, 4.0, 1.5, 0.4, 'data')
+    whole = sheet.box('4 tokens', 4.9, 2.9, 1.5, 0.4, 'data')
+    places = sheet.box('64 tokens', 4.9, 2.05, 1.5, 0.4, 'data')
+    channels = sheet.box('4 channels a frame', 4.9, 1.35, 1.7, 0.4, 'data')
+    fps = sheet.box(f'fps {configuration.target_fps:g}', 7.1, 4.0, 0.9, 0.4, 'data')
+    label = f'spatio-temporal UNet\n{billions(networks["ckpt_unet"])}\nDDIM, 50 steps\nguidance 9.0'
+    unet = sheet.box(label, 7.1, 2.2, 1.9, 1.6, 'sampler')
+    decoder = sheet.box('autoencoder\ndecoder', 8.9, 2.2, 1.2, 0.7, 'network')
+    size = f'{configuration.width}x{configuration.height}'
+    video = sheet.box(f'{configuration.max_frames} frames\n{size}', 10.3, 2.2, 1.1, 0.7, 'data')
+    pairs = ((text, text_tower), (text_tower, words), (image_tower, whole), (unet, decoder), (decoder, video))
+    for start, end in pairs:
+        sheet.arrow(start.right, end.left)
+    for tower in (image_tower, encoder):
+        sheet.arrow(picture.right, tower.left)
+    for made in (places, channels):
+        sheet.arrow(encoder.right, made.left)
+    for made, height in ((words, 2.8), (whole, 2.5), (places, 2.15), (channels, 1.85), (noise, 1.55)):
+        sheet.arrow(made.right, (unet.left[0], height))
+    sheet.arrow(fps.bottom, unet.top)
     sheet.save(path)
 
 

@@ -50,7 +50,7 @@ def register(subparsers: Any) -> None:
     add_loading_options(both)
     add_call_options(both, first.arguments, SHARED)
     _add_stage(parser, 1, first, '', stage_names(first, second)[0])
-    _add_stage(parser, 2, second, 'stage2-', {*stage_names(first, second)[1], 'text'})
+    _add_stage(parser, 2, second, 'stage2-', stage_names(first, second)[1])
     parser.set_defaults(run=run)
 
 
@@ -91,7 +91,6 @@ def run(arguments: argparse.Namespace) -> int:
         call.update(given(arguments, 'seed', *PREFIXED, *LOADING, prefix=prefix))
     result = chain(
         arguments.image,
-        text=arguments.text or '',
         stage1=arguments.model,
         stage2=arguments.stage2_model,
         output_video=arguments.output,

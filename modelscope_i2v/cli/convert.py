@@ -9,6 +9,8 @@ from typing import Any
 from modelscope_i2v.cli.options import add_json_option, add_offline_option
 from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.stage import stages
 
 
 def register(subparsers: Any) -> None:
@@ -20,7 +22,10 @@ def register(subparsers: Any) -> None:
         summary="make a model's files small and safe",
         description='Write only the weights that a model uses, as safetensors in half precision. About 15 GB per stage '
         'shrink to 4.3 GB for stage 1 and 3.7 GB for stage 2.',
-        examples=['damo/Image-to-Video --model-revision v1.1.0 -o ~/models/Image-to-Video'],
+        examples=[
+            'damo/Image-to-Video --model-revision v1.1.0 -o ~/models/Image-to-Video',
+            'downloads --stage i2vgen-xl -o ~/models/I2VGen-XL',
+        ],
     )
     parser.add_argument('model', metavar='MODEL', help='model folder or hub id')
     parser.add_argument(
@@ -30,6 +35,12 @@ def register(subparsers: Any) -> None:
         '--model-revision', help="revision on the hub, for example v1.1.0 (default: the hub's default branch)"
     )
     add_offline_option(parser)
+    parser.add_argument(
+        '--stage',
+        choices=[stage.name for stage in stages()],
+        help="take MODEL as a folder with the weights of this stage, in the original's files or in diffusers' folders, "
+        'and write the configuration, too (default: read configuration.json)',
+    )
     parser.add_argument(
         '--dtype', choices=('fp16', 'bf16', 'fp32'), default='fp16', help='precision of the files (default: fp16)'
     )
@@ -41,12 +52,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, and report how much space that saved."""
     from modelscope_i2v.generation.load import find_model
     from modelscope_i2v.runtime.device import DTYPES
+    from modelscope_i2v.weights.bare_files import model_of_files
     from modelscope_i2v.weights.convert import check_new, convert_model
 
+    if arguments.stage is not None and arguments.model_revision is not None:
+        raise InputError(
+            "'--stage' takes a folder of weight files, which has no revisions; leave '--model-revision' out."
+        )
     check_new(Path(arguments.output))
-    source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()
+    if arguments.stage is None:
+        source = find_model(arguments.model, arguments.model_revision, offline=arguments.offline).complete()
+        sources = None
+    else:
+        stage = next(stage for stage in stages() if stage.name == arguments.stage)
+        source, sources = model_of_files(Path(arguments.model), stage)
     files = []
-    for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype]):
+    for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype], sources):
         files.append(file)
         if not arguments.json:
             say(f'{file.path.name}: {_size(file.size)}, was {_size(file.source_size)} ({file.source.name}); verified')

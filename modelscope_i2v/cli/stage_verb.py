@@ -46,7 +46,7 @@ def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
 def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
     from modelscope_i2v.embedded import embedded_model
-    from modelscope_i2v.generation.early_checks import check_arguments
+    from modelscope_i2v.generation.early_checks import check_any, check_arguments
     from modelscope_i2v.generation.load import load_on
     from modelscope_i2v.media.writing.write import check_output
     from modelscope_i2v.runtime.execution import Execution
@@ -56,8 +56,11 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
     call = given(arguments, *names, 'show_progress')
     check_output(arguments.output)
     execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention'))
-    if len(stages_of(stage.task)) == 1:
-        check_arguments(stage, call)
+    candidates = [stage] if arguments.model is None else stages_of(stage.task)
+    try:
+        check_any(candidates, lambda candidate: check_arguments(candidate, call))
+    except TypeError as error:  # an option of another stage of this task
+        raise InputError(str(error)) from error
     opened = stage.verb.open_input(arguments.input, **given(arguments, 'background'))
     try:
         pipeline: Any = load_on(

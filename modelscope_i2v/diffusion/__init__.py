@@ -1,9 +1,10 @@
 """Diffusion as functions: noise schedules, guidance, denoisers and samplers. Torch only.
 
 The conventions, after Karras et al. 2022 (arXiv 2206.00364): a sampler walks down a list of ``sigmas`` and carries
-``x = x0 + sigma * noise`` ("variance exploding"). A denoiser maps ``(x, sigma)`` to an estimate of ``x0``. A network
-works on ``latents = x / sqrt(1 + sigma^2)``, whose variance stays about one ("variance preserving"), and on integer
-timesteps; :class:`~modelscope_i2v.diffusion.schedules.NoiseSchedule` converts between the two.
+``x = x0 + sigma * noise`` ("variance exploding"). At an infinite sigma, ``x`` is the noise itself. A denoiser maps
+``(x, sigma)`` to an estimate of ``x0``. A network works on ``latents = x / sqrt(1 + sigma^2)``, whose variance stays
+about one ("variance preserving"), and on integer timesteps;
+:class:`~modelscope_i2v.diffusion.schedules.NoiseSchedule` converts between the two.
 """
 
 from modelscope_i2v.diffusion.brownian import brownian_noise
@@ -17,7 +18,12 @@ from modelscope_i2v.diffusion.samplers import (
     sample_heun,
     sample_unipc,
 )
-from modelscope_i2v.diffusion.schedules import NoiseSchedule, logsnr_cosine_interp_schedule, scaled_linear_schedule
+from modelscope_i2v.diffusion.schedules import (
+    NoiseSchedule,
+    logsnr_cosine_interp_schedule,
+    scaled_linear_schedule,
+    zero_snr_cosine_schedule,
+)
 from modelscope_i2v.diffusion.timesteps import leading_timesteps, sdedit_timesteps, trailing_timesteps
 from modelscope_i2v.diffusion.windows import temporal_windows
 
@@ -38,4 +44,5 @@ __all__ = [
     'temporal_windows',
     'trailing_timesteps',
     'v_prediction_denoiser',
+    'zero_snr_cosine_schedule',
 ]

@@ -27,14 +27,14 @@ def brownian_noise(
 
     Args:
         shape: the shape of the noise.
-        sigmas: the levels of the sampler; the motion runs from the smallest positive one to the largest.
+        sigmas: the levels of the sampler; the motion runs from the smallest positive one to the largest finite one.
         entropy: the seed of the tree, 0 .. 2**63 - 1.
         device: the device that the noise is moved to.
     """
     import torchsde
 
     # Round as the tree does internally; otherwise its ends would not match the levels, and it would warn.
-    levels = [_rounded(float(sigma)) for sigma in sigmas]
+    levels = [_rounded(float(sigma)) for sigma in sigmas if math.isfinite(sigma)]
     low, high = min(level for level in levels if level > 0), max(levels)
     if low == high:
         # One step straight to sigma 0 needs no noise.

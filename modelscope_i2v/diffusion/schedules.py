@@ -78,6 +78,24 @@ def logsnr_cosine_interp_schedule(
     return NoiseSchedule(sigmas.min() + stretch * (sigmas - sigmas.min()))
 
 
+def zero_snr_cosine_schedule(offset: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:
+    """The second generation of image-to-video: a cosine whose noisiest timestep has no signal at all, float64.
+
+    The squared share of signal follows ``cos^2((t + offset) / (1 + offset) pi / 2)``, with betas of at most
+    ``max_beta`` (Nichol and Dhariwal 2021, arXiv 2102.09672, equation 17). Then the shares of signal are shifted and
+    stretched, so that the last one is 0 and the first one stays (Lin et al. 2023, arXiv 2305.08891, algorithm 1).
+    """
+    t = torch.arange(NUM_TRAIN_TIMESTEPS + 1, dtype=torch.float64) / NUM_TRAIN_TIMESTEPS
+    cosine = ((t + offset) / (1 + offset) * (math.pi / 2)).cos() ** 2
+    alphas = (cosine[1:] / cosine[:-1]).clamp(min=1 - max_beta).cumprod(dim=0).sqrt()
+    stretched = (alphas - alphas[-1]) * (alphas[0] / (alphas[0] - alphas[-1]))
+    return NoiseSchedule((1 - stretched**2).sqrt())
+
+
 def signal_scale(sigma: torch.Tensor | float) -> torch.Tensor:
-    """``1 / sqrt(1 + sigma^2)``: multiplies ``x = x0 + sigma noise`` into latents of unit variance; float64 scalar."""
-    return torch.as_tensor(sigma, dtype=torch.float64).square().add(1).rsqrt()
+    """``1 / sqrt(1 + sigma^2)``: multiplies ``x = x0 + sigma noise`` into latents of unit variance; float64 scalar.
+
+    1 for an infinite sigma, where samplers carry the noise itself, of unit variance.
+    """
+    levels = torch.as_tensor(sigma, dtype=torch.float64)
+    return levels.square().add(1).rsqrt().where(levels.isfinite(), 1.0)

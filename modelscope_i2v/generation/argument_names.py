@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from modelscope_i2v.errors import nearest
+from modelscope_i2v.stage import stages
 
 #: Names from diffusers and other video libraries -> our arguments; the first one that the call takes is suggested.
 OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -54,10 +56,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         'return_dict': 'Leave it out: the result is always a dict.',
         'resolution': "Give 'height' and 'width'.",
         'compile': 'Leave it out: nothing would be compiled.',
-        'text': 'This model takes no text.',
-        'negative_prompt': 'This model takes no text.',
     }
 )
+#: Names of texts, which some models do not take.
+TEXTS = ('text', 'negative_prompt')
 #: Arguments of a pipeline's constructor that belong to the model.
 MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.
@@ -77,11 +79,19 @@ def hint(name: str, known: Collection[str]) -> str:
         return f" Did you mean '{taken[0]}'?"
     if name in LOADING or set(ours) & set(LOADING):
         return ' Give it when you load the model, to load(...) or pipeline(...).'
-    if 'text' in ours:
-        return f' {ADVICE["text"]}'
+    if name in TEXTS or 'text' in ours:
+        return f' This model takes no text. {models_with_text()}'
     if name in ADVICE:
         return f' {ADVICE[name]}'
     return '' if ours else nearest(name, known)
+
+
+def models_with_text() -> str:
+    """Which models take a text, as a sentence."""
+    models = [
+        stage.model for stage in stages() if 'text' in {item.name for item in dataclasses.fields(stage.arguments)}
+    ]
+    return f'Models of type {" and ".join(map(repr, models))} take one.'
 
 
 def unknown_argument(name: str, known: Collection[str], where: str = '') -> TypeError:

@@ -128,6 +128,8 @@ class GenerationArguments:
     most_permissive: ClassVar[Mapping[str, Any]] = {}
     #: Argument -> the argument that it decides. It overrides one from an earlier source, not one from the same.
     decides: ClassVar[Mapping[str, str]] = {}
+    #: Other names of arguments -> our names.
+    aliases: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         if self.output_video is not None and not isinstance(self.output_video, (str, os.PathLike)):
@@ -203,7 +205,7 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
     known = {item.name for item in dataclasses.fields(kind)}
     with_none = take_none(kind)
     merged: dict[str, Any] = {}
-    for source in sources:
+    for source in (own_names(kind, given) for given in sources):
         for name, decided in kind.decides.items():
             if source.get(name) is not None:
                 merged.pop(decided, None)
@@ -213,6 +215,21 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
             if value is not None or name in with_none:
                 merged[name] = value
     return kind(**merged)
+
+
+def own_names(kind: type[GenerationArguments], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` with our names instead of aliases. None means "not given".
+
+    Raises:
+        TypeError: for an argument that is given under both of its names.
+    """
+    renamed = {name: value for name, value in given.items() if name not in kind.aliases}
+    for alias, name in kind.aliases.items():
+        if given.get(alias) is not None:
+            if renamed.get(name) is not None:
+                raise TypeError(f"'{alias}' is another name of '{name}', and both are given. Leave one of them out.")
+            renamed[name] = given[alias]
+    return renamed
 
 
 def _checked_latents(latents: Any) -> torch.Tensor:

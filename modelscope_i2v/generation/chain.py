@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -54,7 +55,7 @@ def chain(
 
     Args:
         image: any picture that stage 1 takes.
-        text: what the video shows, for stage 2.
+        text: what the video shows, for the stages that take a text.
         stage1, stage2: a model's folder, a hub id, or a loaded pipeline, which stays unchanged. None means the embedded
             model, or for ``stage2`` the counterpart of ``stage1``.
         stage1_seed, stage2_seed: the seed of each stage; ``seed`` sets both.
@@ -63,10 +64,11 @@ def chain(
         offline: use the cache only, never the network.
         **arguments: arguments of the two stages. A name that only one stage takes goes to that stage. ``num_frames``
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
-            ``seed``, ``show_progress``, ``force``, ``background`` and ``callback_on_step_end`` go to both. A prefix,
-            ``stage1_`` or ``stage2_`` (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and
-            ``attention`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a
-            prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
+            ``seed``, ``text``, ``negative_prompt``, ``show_progress``, ``force``, ``background`` and
+            ``callback_on_step_end`` go to both, as far as both take them. A prefix, ``stage1_`` or ``stage2_``
+            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply to both models;
+            ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them applies to one
+            model. Stage 2 uses the revision of stage 1 unless it gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
@@ -74,20 +76,19 @@ def chain(
 
     Raises:
         TypeError: for an unknown argument. InputError, ConfigurationError, CheckpointError, DeviceError, OutputError:
-            as in the stages. What can be checked early is checked before anything is downloaded or generated.
+            as in the stages. What can be checked early is checked before weights are downloaded or loaded.
     """
     check_text('text', text, error=InputError)
     _check_model('stage1', stage1)
     _check_model('stage2', stage2)
-    one_stage = stage1.stage if isinstance(stage1, GenerationPipeline) else first_stage()
+    one_stage, one_found = _first_stage(stage1, stage2, arguments, offline=offline)
     other_stage = _next_stage(one_stage)
     seed = arguments.pop('seed', None)
-    shares = split_arguments(one_stage, other_stage, arguments)
+    shares = split_arguments(one_stage, other_stage, {**arguments, **({'text': text} if text else {})})
     for share, own in zip(shares, (stage1_seed, stage2_seed), strict=True):
         share.call.update({} if seed is None and own is None else {'seed': seed if own is None else own})
-    shares[1].call.update({'text': text} if text else {})
     shares[1].call.update({} if output_video is None else {'output_video': output_video})
-    first = Link(one_stage, stage1, shares[0])
+    first = Link(one_stage, stage1, shares[0], one_found)
     second = Link(other_stage, _second_model(first, stage2, other_stage), shares[1])
     if isinstance(second.model, (str, os.PathLike)) and not is_folder(second.model):
         second.loading.setdefault('revision', first.revision())
@@ -98,7 +99,7 @@ def chain(
     picture = load_image(image, first.arguments().background)
     # Find both before loading either: a typo in stage 2's name must not cost stage 1's time.
     found = [link.find(offline=offline) for link in (first, second)]
-    between = first.check_room(found[0], executions[0])
+    between = first.check_room(found[0], executions[0], InputSize.of(picture))
     second.check_room(found[1], executions[1], between)
     folders = [snapshot.complete() if snapshot is not None else None for snapshot in found]
     lonely = next((execution for execution in executions if execution and execution.instead_of_gpu), None)
@@ -119,11 +120,12 @@ def chain(
 
 @dataclass(frozen=True)
 class Link:
-    """One stage of a chain: its model, and its share of the arguments."""
+    """One stage of a chain: its model, its share of the arguments, and its snapshot if that has been found."""
 
     stage: Stage
     model: Model
     share: StageShare
+    found: Snapshot | None = None
 
     @property
     def call(self) -> dict[str, Any]:
@@ -195,7 +197,7 @@ class Link:
                 'the embedded model has no revisions.'
             )
         model = embedded_model(self.stage.task) if self.model is None else self.model
-        snapshot = find_model(model, revision, offline=offline)
+        snapshot = self.found or find_model(model, revision, offline=offline)
         check_task(snapshot.folder, self.stage.task)
         check_call(snapshot.folder, self.call, self.loading.get('lora'), self.loading.get('lora_scale'))
         return snapshot
@@ -232,6 +234,24 @@ def _check_model(name: str, model: Any) -> None:
     """Raise InputError unless ``model`` is something that can name or be a model."""
     if model is not None and not isinstance(model, (str, os.PathLike, GenerationPipeline)):
         raise InputError(f"'{name}' must be a folder, a hub id or a pipeline, found {type(model).__name__}.")
+
+
+def _first_stage(
+    stage1: Model, stage2: Model, arguments: Mapping[str, Any], *, offline: bool
+) -> tuple[Stage, Snapshot | None]:
+    """The stage of the first model, and the model's snapshot if it had to be found for that.
+
+    Several stages may turn pictures into videos, and only the model's configuration says which it is.
+    """
+    default = first_stage()
+    if isinstance(stage1, GenerationPipeline):
+        return stage1.stage, None
+    if stage1 is None or (not is_folder(stage1) and (stage2 is None or os.fspath(stage1) == default.default_hub_model)):
+        return default, None
+    revision = arguments.get('stage1_revision') or arguments.get('revision')
+    snapshot = find_model(stage1, revision, offline=offline)
+    stage = snapshot.folder.stage
+    return (stage, snapshot) if stage.task == default.task else (default, snapshot)
 
 
 def _next_stage(first: Stage) -> Stage:
@@ -283,7 +303,8 @@ def _first_video(
     """Stage 1's frames in memory, with the frame rate and the recipe that a file would contain, and its result."""
     resolved = pipeline.resolve_arguments(call)
     result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})
-    fps, recipe = float(resolved.output_fps), [pipeline.recipe(resolved)]
+    height, width = result['output_video'].shape[1:3]
+    fps, recipe = float(resolved.output_fps), [{**pipeline.recipe(resolved), 'height': height, 'width': width}]
     low = dataclasses.replace(open_video(result['output_video']), fps=fps, recipe=recipe)
     if keep is not None:
         result['output_video'] = write_video((frame.pixels for frame in low.frames()), keep, fps=fps, recipe=recipe)

@@ -11,15 +11,15 @@ from modelscope_i2v.generation.arguments import take_none
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
-BOTH = ('steps', 'show_progress', 'force', 'callback_on_step_end', 'background')
+BOTH = ('steps', 'show_progress', 'force', 'callback_on_step_end', 'background', 'text', 'negative_prompt')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
-#: What a chain does not take from its second stage: the text is its own, and a video that was a picture has no sound.
-NOT_SECOND = ('text', 'sound_track')
+#: What a chain does not take from its second stage: a video that was a picture has no sound.
+NOT_SECOND = ('sound_track',)
 #: Names that a prefix can send to one stage; prefixed names win over bare ones.
 PREFIXED = (
     'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
-    'height', 'width', 'callback_on_step_end',
+    'height', 'width', 'negative_prompt', 'callback_on_step_end',
 )  # fmt: skip
 #: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
 LOADING_BOTH = ('device', 'dtype', 'attention')
@@ -40,7 +40,8 @@ class StageShare:
 def stage_names(first: Stage, second: Stage) -> tuple[frozenset[str], frozenset[str]]:
     """The bare names that go to each stage: those that it alone takes, and its share of those that both take."""
     one, other = _fields(first), _fields(second)
-    return frozenset({*(one - other), *BOTH, *FIRST}), frozenset({*(other - one), *BOTH, *SECOND} - {*NOT_SECOND})
+    taken = (other - one) | other & {*BOTH, *SECOND}
+    return frozenset((one - other) | one & {*BOTH, *FIRST}), frozenset(taken - {*NOT_SECOND})
 
 
 def split_arguments(first: Stage, second: Stage, arguments: Mapping[str, Any]) -> tuple[StageShare, StageShare]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS, unknown_argument
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.memory import weight_bytes
@@ -32,7 +34,7 @@ def call_options(stage: Stage, options: Iterable[str], where: str = 'pipeline()'
     Raises:
         TypeError: for an option that is unknown or has no effect here, naming it and the nearest known one.
     """
-    names = {item.name for item in dataclasses.fields(stage.arguments)}
+    names = {*(item.name for item in dataclasses.fields(stage.arguments)), *stage.arguments.aliases}
     for name in options:
         if name not in names and name not in MODEL_OPTIONS and name not in ADDED_BY_MODELSCOPE:
             revision = 'revision' if where == 'load()' else 'model_revision'
@@ -47,6 +49,22 @@ def check_arguments(stage: Stage, call: Mapping[str, Any]) -> None:
         InputError: for values that are not allowed. TypeError: for an unknown argument.
     """
     merge_arguments(stage.arguments, stage.arguments.most_permissive, call)
+
+
+def check_any(candidates: Sequence[Stage], check: Callable[[Stage], None]) -> None:
+    """Check that a call suits one of the stages ``candidates``: which one it is for may not be known yet.
+
+    Raises:
+        InputError, TypeError: what ``check`` raises for the first stage, if it raises for all of them.
+    """
+    first, *others = candidates
+    try:
+        check(first)
+    except (InputError, TypeError):
+        for stage in others:
+            with contextlib.suppress(InputError, TypeError):
+                return check(stage)
+        raise
 
 
 def check_call(

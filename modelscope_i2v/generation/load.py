@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import torch
 
 from modelscope_i2v.errors import ConfigurationError, InputError, shown
-from modelscope_i2v.generation.early_checks import call_options, check_arguments, check_call, check_room
+from modelscope_i2v.generation.early_checks import call_options, check_any, check_arguments, check_call, check_room
 from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.hub.download import find_snapshot
 from modelscope_i2v.hub.snapshots import Snapshot
@@ -130,9 +130,8 @@ def load_on(
     Args:
         only_input: the opened input of the only call, if there is one; ``call_defaults`` are then all its arguments.
     """
-    same_task = [] if task is None else stages_of(task)
-    if len(same_task) == 1:  # if there are several, the configuration says which
-        check_arguments(same_task[0], _named(call_defaults, same_task[0]))
+    if task is not None:
+        check_any(stages_of(task), lambda stage: check_arguments(stage, _named(call_defaults, stage)))
     snapshot = find_model(model, revision, offline=offline)
     check_task(snapshot.folder, task)
     call = _named(call_defaults, snapshot.folder.stage)

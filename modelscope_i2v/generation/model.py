@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -150,12 +151,45 @@ class GenerationModel(TorchModel):
         return v_prediction_denoiser(guided, self.schedule)
 
     @torch.no_grad()
+    def encode_frames(
+        self, frames: Iterable[torch.Tensor], generator: torch.Generator, *, draw_only: bool = False
+    ) -> torch.Tensor:
+        """Frames ``[3, H, W]`` in [-1, 1], streamed -> latents float32 ``[1, 4, F, h, w]``, sampled from the posterior.
+
+        Args:
+            generator: makes one draw of ``[1, 4, h, w]`` per frame, in the order of frames.
+            draw_only: make the draws and return zeros, without encoding (for a caller who gives latents).
+
+        Raises:
+            InputError: if there are no frames.
+        """
+        scale_factor = self.configuration.autoencoder.scale_factor
+        latents = []
+        for chunk in self._chunks(iter(frames)):
+            factor = self.configuration.autoencoder.downsampling_factor
+            shape = (1, self.configuration.autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
+            noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
+            if draw_only:
+                latents.append(torch.zeros_like(noise))
+                continue
+            mean, logvar = self.autoencoder.encode(chunk.to(self.device))
+            latents.append(scale_factor * (mean + (0.5 * logvar).exp() * noise))
+        if not latents:
+            raise InputError('The video has no frames. Give one with at least one frame.')
+        return torch.cat(latents).transpose(0, 1).unsqueeze(0)
+
+    @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> Iterator[torch.Tensor]:
         """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time."""
         frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
         pixels = frames.shape[-2] * frames.shape[-1] * self.configuration.autoencoder.downsampling_factor**2
         for chunk in torch.split(frames, frames_at_a_time(pixels)):
             yield self.autoencoder.decode(chunk)
+
+    def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for first in frames:
+            count = frames_at_a_time(first.shape[-2] * first.shape[-1])
+            yield torch.stack([first, *islice(frames, count - 1)])
 
     def share_autoencoder(self, other: GenerationModel) -> bool:
         """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did."""

@@ -17,7 +17,7 @@ from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
 from modelscope_i2v.files import output_target
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
-from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
+from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments, own_names
 from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import call_options, check_room
 from modelscope_i2v.generation.memory_check import check_memory
@@ -67,17 +67,18 @@ class GenerationPipeline(Pipeline):
         **options: Any,
     ) -> None:
         self._untrusted = callers_are_untrusted()
-        self._call_defaults = {name: options[name] for name in call_options(self.stage, options)}
+        defaults = {name: options[name] for name in call_options(self.stage, options)}
+        self._call_defaults = own_names(self.stage.arguments, defaults)
         model_class, preprocessor_class = self.stage.model_class, self.stage.preprocessor_class
         built: Any = model
         if isinstance(model, (str, os.PathLike, ModelFolder)):
             # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
-            named = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
-            execution = Execution.resolve(device, named.pop('dtype', None), named.pop('attention', None))
+            given = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
+            execution = Execution.resolve(device, given.pop('dtype', None), given.pop('attention', None))
             check_room(folder, self._call_defaults, execution)
             execution.announce()
-            built = model_class(folder, execution=execution, **named)
+            built = model_class(folder, execution=execution, **given)
         else:
             resolve_device(device, warn=False)  # only a check: ModelScope passes this, and it may be its default
             self._refuse_model_options(options)
@@ -245,7 +246,7 @@ class GenerationPipeline(Pipeline):
 
     def _prepare(self, input: Any, call: Mapping[str, Any]) -> Any:
         """The arguments for ``input``, its output found to be writable and the memory to do: now, not after minutes."""
-        arguments = self.resolve_arguments({**self.arguments_of(input), **call})
+        arguments = self.resolve_arguments({**self.arguments_of(input), **own_names(self.stage.arguments, call)})
         if arguments.output_video is not None:
             check_output(arguments.output_video)
         self.check_memory(arguments)

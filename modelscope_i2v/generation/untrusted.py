@@ -19,11 +19,10 @@ from typing import Any
 from PIL import Image
 
 from modelscope_i2v.errors import InputError, shown
+from modelscope_i2v.generation.picture_input import TEXTS
 from modelscope_i2v.media.text_sources import decode_base64, decode_data_uri
 
 _UNTRUSTED: ContextVar[bool] = ContextVar('modelscope_i2v_untrusted', default=False)
-#: Keys of an input whose values are not files.
-_TEXTS = ('text',)
 
 
 def callers_are_untrusted() -> bool:
@@ -57,7 +56,7 @@ def untrusted_call(input: Any, arguments: Mapping[str, Any]) -> Any:
 
 def _content(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: item if key in _TEXTS else _content(item) for key, item in value.items()}
+        return {key: item if key in TEXTS else _content(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_content(item) for item in value]
     # ModelScope's server decodes the base64 of pictures.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from PIL import Image
+
 from modelscope_i2v.media.reading.source import VideoSource
 
 
@@ -26,11 +28,11 @@ class VideoSize:
 
 @dataclass(frozen=True)
 class InputSize:
-    """What an input video decides.
+    """What an input video or picture decides.
 
     Attributes:
         aspect: displayed width divided by displayed height.
-        count: ``most -> number of frames``, but at most ``most``.
+        count: ``most -> number of frames``, but at most ``most``; a picture has one.
     """
 
     aspect: float
@@ -38,7 +40,9 @@ class InputSize:
 
     @classmethod
     def of(cls, opened: Any) -> InputSize | None:
-        """The size of an opened video; None for any other input, which decides nothing."""
+        """The size of an opened video or picture; None for any other input, which decides nothing."""
+        if isinstance(opened, Image.Image):
+            return cls(opened.width / opened.height, lambda most: min(most, 1))
         if not isinstance(opened, VideoSource):
             return None
         return cls(opened.aspect, lambda most: sum(1 for _ in islice(opened.frames(), most)))

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
-from modelscope_i2v.errors import InputError, nearest, shown
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.argument_names import models_with_text
 from modelscope_i2v.generation.modelscope_bases import Preprocessor
+from modelscope_i2v.generation.picture_input import picture_of, texts_of
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.media.images.conditioning import pixel_values
 from modelscope_i2v.media.images.load import load_image
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
-
-logger = logging.getLogger(__name__)
-
-#: Keys of an input that hold a text.
-TEXTS = ('text', 'caption', 'prompt')
 
 
 @PREPROCESSORS.register_module(Fields.multi_modal, module_name=IMAGE_TO_VIDEO.preprocessor, force=True)
@@ -53,15 +48,10 @@ class ImageToVideoPreprocessor(Preprocessor):
         Raises:
             InputError: if the picture cannot be read, or if there is a text, which this stage does not take.
         """
-        if isinstance(data, Mapping):
-            if 'image' not in data:
-                found = ', '.join(sorted(map(shown, data)))
-                raise InputError(f"A dict input needs the key 'image', found [{found[:200]}].")
-            for name in set(data) - {'image'}:
-                if name in TEXTS and data[name] is not None and not (isinstance(data[name], str) and data[name] == ''):
-                    raise InputError(f"This model takes no text, found '{name}' beside 'image'. Leave it out.")
-                if name not in TEXTS:
-                    logger.warning('Ignoring %s of the input.%s', shown(name), nearest(shown(name), ('image',)))
-            data = data['image']
-        image = load_image(data, background)
-        return {'pixel_values': pixel_values(image, self.image_size, fit, IMAGE_MEAN, IMAGE_STD)}
+        image = picture_of(data)
+        for name in texts_of(data):
+            raise InputError(
+                f"This model takes no text, found '{name}' beside 'image'. Leave it out. {models_with_text()}"
+            )
+        seen = load_image(image, background)
+        return {'pixel_values': pixel_values(seen, self.image_size, fit, IMAGE_MEAN, IMAGE_STD)}

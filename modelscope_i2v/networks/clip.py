@@ -90,7 +90,7 @@ def _check_text(text: Any) -> None:
     if not isinstance(text, Mapping) or not isinstance(layers, int) or layers < 2 or text.get('hf_model_name'):
         raise ConfigurationError(
             "'clip.text_cfg' must describe open_clip's own text transformer, of at least 2 layers, found "
-            f'{shown(text)}. Stage 2 was trained with ViT-H-14.'
+            f'{shown(text)}. The models were trained with ViT-H-14.'
         )
     check_blocks(layers, "'clip.text_cfg.layers'")
     for key, high in (('context_length', MAX_CONTEXT), ('vocab_size', MAX_VOCABULARY), ('width', MAX_WIDTH)):
@@ -185,6 +185,27 @@ def _check_forward(kind: str, run: Callable[[], torch.Tensor], shape: tuple[int,
         raise ConfigurationError(f"The tower of 'clip.{kind}_cfg' does not work: {error}. Correct it.") from error
     if found != shape:
         raise ConfigurationError(f"The tower of 'clip.{kind}_cfg' gives {list(found)} instead of {list(shape)}.")
+
+
+class ClipEncoders(nn.Module):
+    """Both towers of one CLIP: :attr:`image` and :attr:`text`.
+
+    Takes the same ``clip`` as :class:`ClipImageEncoder` and raises the same errors.
+    """
+
+    def __init__(self, clip: str | Mapping[str, Any]) -> None:
+        super().__init__()
+        self.image = ClipImageEncoder(clip)
+        self.text = ClipTextEncoder(clip)
+
+    def check_forward(self) -> None:
+        """Run both towers, which must be on the meta device, without numbers.
+
+        Raises:
+            ConfigurationError: if one of them does not work.
+        """
+        self.image.check_forward()
+        self.text.check_forward()
 
 
 def _build_tower(kind: str, configuration: Mapping[str, Any], tower: Mapping[str, Any]) -> Any:

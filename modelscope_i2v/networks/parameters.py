@@ -1,6 +1,6 @@
 """Parameters of the networks as frozen dataclasses that refuse impossible values.
 
-Names are those of latent diffusion (LDM); the defaults are the full-size networks of I2VGen-XL's first generation.
+Names are those of latent diffusion (LDM); the defaults are the full-size networks of I2VGen-XL.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check_blocks(count: int, keys: str) -> None:
 
 @dataclass(frozen=True)
 class UNetParameters:
-    """The parameters that the UNets of both stages share.
+    """The parameters that all UNets share.
 
     Attributes:
         in_channels, out_channels: channels of the latents.
@@ -106,7 +106,7 @@ class UNetParameters:
 
 @dataclass(frozen=True)
 class ImageToVideoUNetParameters(UNetParameters):
-    """Stage 1: an image embedding of ``image_embed_dim`` becomes ``num_image_tokens`` context tokens."""
+    """Both generations of stage 1: an image embedding of ``image_embed_dim`` becomes ``num_image_tokens`` tokens."""
 
     image_embed_dim: int = 1024
     num_image_tokens: int = 4

@@ -98,11 +98,12 @@ class MiddleBlock(UNetBlock):
 class SpatioTemporalUNet(nn.Module):
     """The trunk: latents, a timestep embedding and context tokens in; the network's prediction (v) out.
 
-    Subclasses define how the conditions become an embedding and a context, and how features are resampled.
+    Subclasses define how the conditions become an embedding, a context and further channels beside the latents, and how
+    features are resampled.
 
     Spatial layers see frames as a batch. Temporal layers unfold them into whole videos, and fold them back::
 
-        latents            B C F h w
+        latents            B C F h w            and the extra channels, if any
                                |  frames into the batch
         conv_in            (B F) C h w
         encoder            (B F) C h w        finest level first, a skip connection after every block
@@ -116,6 +117,10 @@ class SpatioTemporalUNet(nn.Module):
                                |  frames out of the batch
         prediction         B C F h w
 
+    Args:
+        parameters: sizes of the network.
+        extra_channels: how many channels of conditions :meth:`trunk` takes beside the latents.
+
     Attributes:
         activation_checkpointing: while training, keep only the borders of each block and recompute the inside during
             the backward pass (Chen et al. 2016): several times less memory for about a third more time.
@@ -128,7 +133,7 @@ class SpatioTemporalUNet(nn.Module):
     #: The modules that sharded training keeps together, under the name that accelerate looks for.
     _no_split_modules: ClassVar[tuple[str, ...]] = ('UNetBlock', 'MiddleBlock')
 
-    def __init__(self, parameters: UNetParameters) -> None:
+    def __init__(self, parameters: UNetParameters, extra_channels: int = 0) -> None:
         super().__init__()
         self.config = parameters
         self.activation_checkpointing = False
@@ -139,7 +144,7 @@ class SpatioTemporalUNet(nn.Module):
         # Input: the timestep, and the first features.
         base = parameters.model_channels
         self.time_embedding = EmbeddingMLP(base, parameters.time_embed_dim, parameters.time_embed_dim)
-        self.conv_in = nn.Conv2d(parameters.in_channels, base, 3, padding=1)
+        self.conv_in = nn.Conv2d(parameters.in_channels + extra_channels, base, 3, padding=1)
         self.temporal_in = TemporalTransformer(
             base, parameters.num_heads, parameters.num_head_channels, num_groups=parameters.norm_num_groups
         )
@@ -198,9 +203,16 @@ class SpatioTemporalUNet(nn.Module):
                 f'found {list(x.shape)}.'
             )
 
-    def trunk(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, C]`` -> ``[B, out, F, h, w]``."""
+    def trunk(
+        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, extra: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, C]`` -> ``[B, out, F, h, w]``.
+
+        ``extra`` ``[B, extra_channels, F, h, w]`` follows the latents on the channel axis.
+        """
         self.check_latents(x)
+        if extra is not None:
+            x = torch.cat([x.to(self.dtype), extra.to(self.dtype)], dim=1)
         num_frames = x.shape[2]
         embedding = embedding.repeat_interleave(num_frames, dim=0)
         context = context.to(self.dtype)

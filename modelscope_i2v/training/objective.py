@@ -19,6 +19,11 @@ from modelscope_i2v.checks import integer, number
 from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS, NoiseSchedule
 
 
+def condition_alone(condition: torch.Tensor, clean: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The condition as the only one of a UNet."""
+    return (condition,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """The loss for all stages. Call it with the UNet, a batch and a generator.
@@ -32,6 +37,8 @@ class Objective:
         unconditional: the condition that stands for 'no condition', ``[1, E]`` or ``[L, C]``.
         scale_factor: the scale factor of the autoencoder.
         takes_fps: whether the UNet takes the frame rate as an input.
+        conditions: ``(condition [B, ...], clean latents [B, C, F, h, w]) -> what the UNet takes``, before the frame
+            rate. A UNet may take several conditions, or one that comes from the clip itself.
         offset_noise: the strength of the noise that all pixels of a frame share.
         conditioning_dropout: the probability that ``unconditional`` replaces the condition.
         num_timesteps: how many timesteps to train on, counted from the least noisy one. Not used with a ``source``.
@@ -51,6 +58,7 @@ class Objective:
     unconditional: torch.Tensor
     scale_factor: float
     takes_fps: bool
+    conditions: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]] = condition_alone
     offset_noise: float = 0.1
     conditioning_dropout: float = 0.1
     num_timesteps: int = NUM_TRAIN_TIMESTEPS
@@ -72,9 +80,10 @@ class Objective:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings as plain values, without ``schedule`` and ``unconditional``, which follow from the model."""
+        """The settings as plain values, without those that follow from the model."""
         named = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: value for name, value in named.items() if name not in ('schedule', 'unconditional')}
+        given = ('schedule', 'unconditional', 'conditions')
+        return {name: value for name, value in named.items() if name not in given}
 
     def __call__(
         self, model: nn.Module, batch: Mapping[str, Any], generator: torch.Generator
@@ -96,7 +105,8 @@ class Objective:
             dropped.to(mean.device)[:, None, None], self.unconditional.to(batch['condition']), batch['condition']
         )
         more = (batch['fps'],) if self.takes_fps else ()
-        predicted = model(alphas * clean + sigmas * noise, t.to(mean.device), condition.float(), *more)
+        conditions = self.conditions(condition.float(), clean)
+        predicted = model(alphas * clean + sigmas * noise, t.to(mean.device), *conditions, *more)
         return {'loss': self._error(predicted.float() - (alphas * noise - sigmas * clean))}
 
     def _error(self, difference: torch.Tensor) -> torch.Tensor:

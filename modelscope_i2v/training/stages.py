@@ -16,7 +16,7 @@ from modelscope_i2v.stage import Stage
 from modelscope_i2v.training.data.clips import Clip, to_pixels
 from modelscope_i2v.training.data.latent_cache import EncodedClip
 from modelscope_i2v.training.fingerprint import fingerprint
-from modelscope_i2v.training.objective import Objective
+from modelscope_i2v.training.objective import Objective, condition_alone
 
 
 class StageTraining(ABC):
@@ -34,11 +34,15 @@ class StageTraining(ABC):
 
     @abstractmethod
     def condition(self, clip: Clip) -> torch.Tensor:
-        """The condition of the UNet for ``clip``, ``[1, E]`` or ``[L, C]``."""
+        """The condition of the UNet for ``clip``, ``[1, E]`` or ``[L, C]``, which the latent cache keeps."""
 
     @abstractmethod
     def unconditional(self) -> torch.Tensor:
         """The condition that stands for 'no condition', of the same shape."""
+
+    def conditions(self, condition: torch.Tensor, clean: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the UNet takes beside the latents and the timestep: see :class:`Objective`."""
+        return condition_alone(condition, clean)
 
     @abstractmethod
     def generate(self, clip: Clip, **arguments: Any) -> torch.Tensor:
@@ -64,6 +68,7 @@ class StageTraining(ABC):
             unconditional=self.unconditional(),
             scale_factor=self.model.configuration.autoencoder.scale_factor,
             takes_fps=self.takes_fps,
+            conditions=self.conditions,
             offset_noise=offset_noise,
             conditioning_dropout=conditioning_dropout,
             num_timesteps=self.num_timesteps(),

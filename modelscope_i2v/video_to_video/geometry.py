@@ -87,23 +87,38 @@ def keep_aspect(
     Raises:
         InputError: no size keeps the aspect ratio within ``TOLERANCE``.
     """
-    if height is not None:
-        content = (height, _side(height * aspect))
-        placed = Placement(height, min(size for size in grid.widths(content[1]) if size >= content[1]), *content)
-    elif width is not None:
-        content = (_side(width / aspect), width)
-        placed = Placement(min(size for size in grid.heights(content[0]) if size >= content[0]), width, *content)
-    else:
-        canvases = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
-        fitted = [_largest(aspect, *canvas) for canvas in canvases]
-        kept = [placement for placement in fitted if _distortion(placement, aspect) <= TOLERANCE]
-        placed = min(kept or fitted, key=lambda placement: _cost(placement, area))
+    placed = _closest(aspect, grid, area, height, width)
     if _distortion(placed, aspect) > TOLERANCE:
         raise InputError(
             f'A video of the aspect ratio {aspect:.4g}:1 would become {placed.width} x {placed.height} pixels, which '
             f"distorts it. Crop it first, ask for a larger size, or give both 'height' and 'width' to stretch it."
         )
     return placed
+
+
+def closest_canvas(
+    aspect: float, grid: Grid, *, area: int, height: int | None = None, width: int | None = None
+) -> tuple[int, int]:
+    """Height and width of the canvas of :func:`keep_aspect`, for a picture that is cut or padded to fill it.
+
+    Nothing is stretched, so no aspect ratio is refused.
+    """
+    placed = _closest(aspect, grid, area, height, width)
+    return placed.canvas_height, placed.canvas_width
+
+
+def _closest(aspect: float, grid: Grid, area: int, height: int | None, width: int | None) -> Placement:
+    """What :func:`keep_aspect` chooses, however much that changes the aspect ratio."""
+    if height is not None:
+        content = (height, _side(height * aspect))
+        return Placement(height, min(size for size in grid.widths(content[1]) if size >= content[1]), *content)
+    if width is not None:
+        content = (_side(width / aspect), width)
+        return Placement(min(size for size in grid.heights(content[0]) if size >= content[0]), width, *content)
+    canvases = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
+    fitted = [_largest(aspect, *canvas) for canvas in canvases]
+    kept = [placement for placement in fitted if _distortion(placement, aspect) <= TOLERANCE]
+    return min(kept or fitted, key=lambda placement: _cost(placement, area))
 
 
 def _largest(aspect: float, canvas_height: int, canvas_width: int) -> Placement:

@@ -5,9 +5,8 @@ Meng et al. 2022, "SDEdit", arXiv 2108.01073.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import torch
@@ -15,8 +14,6 @@ from modelscope.models.builder import MODELS
 
 from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, temporal_windows
 from modelscope_i2v.diffusion.samplers.steps import Callback
-from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.memory import frames_at_a_time
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
@@ -42,34 +39,6 @@ class VideoToVideoModel(GenerationModel):
         """Features ``[1, L, context_dim]`` of ``text`` followed by ``suffix``."""
         out: torch.Tensor = self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
         return out
-
-    @torch.no_grad()
-    def encode_frames(
-        self, frames: Iterable[torch.Tensor], generator: torch.Generator, *, draw_only: bool = False
-    ) -> torch.Tensor:
-        """Frames ``[3, H, W]`` in [-1, 1], streamed -> latents float32 ``[1, 4, F, h, w]``, sampled from the posterior.
-
-        Args:
-            generator: makes one draw of ``[1, 4, h, w]`` per frame, in the order of frames.
-            draw_only: make the draws and return zeros, without encoding (for a caller who gives latents).
-
-        Raises:
-            InputError: if there are no frames.
-        """
-        scale_factor = self.configuration.autoencoder.scale_factor
-        latents = []
-        for chunk in self._chunks(iter(frames)):
-            factor = self.configuration.autoencoder.downsampling_factor
-            shape = (1, self.configuration.autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
-            noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
-            if draw_only:
-                latents.append(torch.zeros_like(noise))
-                continue
-            mean, logvar = self.autoencoder.encode(chunk.to(self.device))
-            latents.append(scale_factor * (mean + (0.5 * logvar).exp() * noise))
-        if not latents:
-            raise InputError('The video has no frames. Give one with at least one frame.')
-        return torch.cat(latents).transpose(0, 1).unsqueeze(0)
 
     @torch.no_grad()
     def forward(
@@ -121,8 +90,3 @@ class VideoToVideoModel(GenerationModel):
         if arguments.window_overlap is None or num_frames <= window:
             return min(8, window // 2)
         return arguments.window_overlap
-
-    def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-        for first in frames:
-            count = frames_at_a_time(first.shape[-2] * first.shape[-1])
-            yield torch.stack([first, *islice(frames, count - 1)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,10 @@ PAGE_CODE = ('allow_remote', 'plugins')
 
 @dataclass(frozen=True)
 class ConvertedFile:
-    """A converted file, written now or found complete, and the file that it was converted from; sizes in bytes."""
+    """A converted file, written now or found complete, and the first file that it was converted from.
+
+    Sizes are in bytes; ``source_size`` counts all files that it was converted from.
+    """
 
     path: Path
     size: int
@@ -39,7 +42,9 @@ class ConvertedFile:
     source_size: int
 
 
-def convert_model(source: ModelFolder, output: Path, dtype: torch.dtype) -> Iterator[ConvertedFile]:
+def convert_model(
+    source: ModelFolder, output: Path, dtype: torch.dtype, sources: Mapping[str, Sequence[Path]] | None = None
+) -> Iterator[ConvertedFile]:
     """Convert the model in ``source`` to a new folder ``output``, one network at a time, each verified key by key.
 
     An interrupted conversion is resumed: files that are complete and correct are kept. The configuration is written
@@ -47,23 +52,32 @@ def convert_model(source: ModelFolder, output: Path, dtype: torch.dtype) -> Iter
 
     Args:
         dtype: the dtype of all floating-point weights. The autoencoder computes in float32, however it is stored.
+        sources: the files of each network, by the key of configuration.json; None means those that it names.
 
     Raises:
         ConfigurationError, CheckpointError: if the weights of ``source`` do not fit, or one is not finite as ``dtype``.
             OutputError: if ``output`` holds anything else, or cannot be written.
     """
     networks = source.build_networks()
-    _claim(output, source.files, dtype)
-    for key, path in source.files.items():
-        network, target = load_weights(networks.pop(key), path, dtype=dtype), output / WEIGHT_FILES[key]
+    files = sources or {key: (path,) for key, path in source.files.items()}
+    _claim(output, [path for paths in files.values() for path in paths], dtype)
+    for key, paths in files.items():
+        network, target = load_weights(networks.pop(key), _together(paths), dtype=dtype), output / WEIGHT_FILES[key]
         if not _is_same(network, target):
             save_weights(network, target)
             if not _is_same(network, target):
                 raise CheckpointError(f"'{target}' is not as it was written. Check the disk and convert again.")
-        yield ConvertedFile(target, target.stat().st_size, path, path.stat().st_size)
+        yield ConvertedFile(target, target.stat().st_size, paths[0], sum(path.stat().st_size for path in paths))
     write_json(_converted(source.content), output / FILE_NAME)
     with output_errors(output):
         (output / NOTE).unlink()
+
+
+def _together(paths: Sequence[Path]) -> Path | dict[str, torch.Tensor]:
+    """One file, or the tensors of several."""
+    if len(paths) == 1:
+        return paths[0]
+    return {key: tensor for path in paths for key, tensor in read_state_dict(path).items()}
 
 
 def check_new(output: Path) -> None:
@@ -76,12 +90,12 @@ def check_new(output: Path) -> None:
     probe_target(output / NOTE)
 
 
-def _claim(output: Path, sources: Mapping[str, Path], dtype: torch.dtype) -> None:
+def _claim(output: Path, sources: Sequence[Path], dtype: torch.dtype) -> None:
     """Reserve ``output`` for this conversion, unless it holds something else."""
-    for path in sources.values():
+    for path in sources:
         if not exists(path) or not path.is_file():
             open_state_dict(path)  # raises an error that says what is wrong with the file
-    states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources.values()}
+    states = {str(path.resolve()): [path.stat().st_size, path.stat().st_mtime_ns] for path in sources}
     identity = {'sources': states, 'dtype': str(dtype)}
     note = output / NOTE
     check_new(output)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
-from modelscope_i2v.networks import AutoencoderKL, ClipImageEncoder, ClipTextEncoder
+from modelscope_i2v.networks import AutoencoderKL, ClipEncoders, ClipImageEncoder, ClipTextEncoder
 from modelscope_i2v.networks.unet import SpatioTemporalUNet
 
 KeyMap = Callable[[str], 'str | None']
@@ -25,6 +25,16 @@ _UNET_END_RULES: Rules = (
     (r'^fps_embedding\.2\.', r'fps_embedding.linear_2.'),
     (r'^context_embedding\.0\.', r'image_projection.linear_1.'),
     (r'^context_embedding\.2\.', r'image_projection.linear_2.'),
+    (r'^local_image_concat\.0\.', r'concat_encoder.conv_1.'),
+    (r'^local_image_concat\.2\.', r'concat_encoder.conv_2.'),
+    (r'^local_image_concat\.4\.', r'concat_encoder.conv_3.'),
+    (r'^local_temporal_encoder\.layers\.0\.0\.norm\.', r'concat_encoder.norm.'),
+    (r'^local_temporal_encoder\.layers\.0\.0\.fn\.', r'concat_encoder.attention.'),
+    (r'^local_temporal_encoder\.layers\.0\.1\.net\.0\.0\.', r'concat_encoder.mlp_in.'),
+    (r'^local_temporal_encoder\.layers\.0\.1\.net\.2\.', r'concat_encoder.mlp_out.'),
+    (r'^local_image_embedding\.0\.', r'local_token_encoder.conv_1.'),
+    (r'^local_image_embedding\.3\.', r'local_token_encoder.conv_2.'),
+    (r'^local_image_embedding\.5\.', r'local_token_encoder.conv_3.'),
     (r'^input_blocks\.0\.0\.', r'conv_in.'),
     (r'^input_blocks\.0\.1\.', r'temporal_in.'),
     (r'^out\.0\.', r'norm_out.'),
@@ -42,7 +52,7 @@ _RESIDUAL_RULES: Rules = (
     (r'^temopral_conv\.conv([1-4])\.[23]\.', lambda match: f'temporal.{int(match[1]) - 1}.conv.'),
 )
 
-_TRANSFORMER_RULES: Rules = (
+TRANSFORMER_RULES: Rules = (
     (r'\btransformer_blocks\.0\.', r'block.'),
     (r'\.attn([12])\.', r'.attention_\1.'),
     (r'\.to_out\.0\.', r'.to_out.'),
@@ -81,7 +91,8 @@ _CLIP_HEAD = re.compile(r'^(text_projection(\.weight|\.bias)?|logit_scale|logit_
 _AUTOENCODER_PREFIX = 'first_stage_model.'
 
 
-def _apply(rules: Rules, key: str) -> str:
+def rewritten(rules: Rules, key: str) -> str:
+    """``key`` after all ``rules``, one after the other."""
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
     return key
@@ -93,18 +104,20 @@ def _unet_layer(layer: str, rest: str) -> str:
         return f'resample.{rest}'
     if rest.startswith(('norm.', 'proj_', 'transformer_blocks.')):
         kind = {'1': 'spatial_transformer', '2': 'temporal_transformer'}.get(layer, layer)
-        return f'{kind}.{_apply(_TRANSFORMER_RULES, rest)}'
-    return f'residual.{_apply(_RESIDUAL_RULES, rest)}'
+        return f'{kind}.{rewritten(TRANSFORMER_RULES, rest)}'
+    return f'residual.{rewritten(_RESIDUAL_RULES, rest)}'
 
 
 def _unet_key(key: str) -> str:
-    end = _apply(_UNET_END_RULES, key)
+    end = rewritten(_UNET_END_RULES, key)
     if end != key:
-        return _apply(_TRANSFORMER_RULES, end)
+        return rewritten(TRANSFORMER_RULES, end)
     if middle := _UNET_MIDDLE.fullmatch(key):
         layer, rest = middle.groups()
         last = layer == '3'
-        return f'middle.residual_out.{_apply(_RESIDUAL_RULES, rest)}' if last else f'middle.{_unet_layer(layer, rest)}'
+        return (
+            f'middle.residual_out.{rewritten(_RESIDUAL_RULES, rest)}' if last else f'middle.{_unet_layer(layer, rest)}'
+        )
     if block := _UNET_BLOCK.fullmatch(key):
         part, index, layer, rest = block.groups()
         # The checkpoint counts the input convolution as block 0 of the encoder.
@@ -126,6 +139,14 @@ def _clip_text_key(key: str, layers: int) -> str | None:
     return None if unused else f'text.{key}'
 
 
+def _clip_key(key: str, layers: int) -> str | None:
+    """Map a key of a whole CLIP file to the tower that it belongs to."""
+    if key.startswith('visual.'):
+        return f'image.{key}'
+    inside = _clip_text_key(key, layers)
+    return None if inside is None else f'text.{inside}'
+
+
 def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
     """The map for loading a file with ``keys`` into ``module`` (identity for modules of other types)."""
     own = set(module.state_dict())
@@ -140,14 +161,17 @@ def key_map(module: nn.Module, keys: Iterable[str]) -> KeyMap:
     if isinstance(module, ClipTextEncoder):
         layers = module.layers
         return unless_own(lambda key: _clip_text_key(key, layers))
+    if isinstance(module, ClipEncoders):
+        layers = module.text.layers
+        return unless_own(lambda key: _clip_key(key, layers))
     if isinstance(module, AutoencoderKL):
         if not any(_AUTOENCODER_PREFIX in key for key in keys):
-            return unless_own(lambda key: _apply(_AUTOENCODER_RULES, key))
+            return unless_own(lambda key: rewritten(_AUTOENCODER_RULES, key))
 
         # A whole Stable Diffusion checkpoint: its UNet and text encoder are skipped.
         def inside_stable_diffusion(key: str) -> str | None:
             _, prefix, rest = key.rpartition(_AUTOENCODER_PREFIX)
-            return _apply(_AUTOENCODER_RULES, rest) if prefix else None
+            return rewritten(_AUTOENCODER_RULES, rest) if prefix else None
 
         return inside_stable_diffusion
     return lambda key: key

@@ -94,11 +94,15 @@ def save_model(
     remove_abandoned_drafts(folder)
     for key, network in networks.items():
         save_weights(network, folder / WEIGHT_FILES[key], dtype)
-    configuration = {
+    write_json(configuration_of(stage, {**WEIGHT_FILES, **(model_args or {})}, model_cfg), folder / FILE_NAME)
+
+
+def configuration_of(stage: Stage, model_args: Mapping[str, Any], model_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``configuration.json`` for a model of ``stage``."""
+    return {
         'framework': 'pytorch',
         'task': stage.task,
-        'model': {'type': stage.model, 'model_args': {**WEIGHT_FILES, **(model_args or {})}, 'model_cfg': model_cfg},
+        'model': {'type': stage.model, 'model_args': dict(model_args), 'model_cfg': dict(model_cfg)},
         'preprocessor': {'type': stage.preprocessor},
         'pipeline': {'type': stage.pipeline},
     }
-    write_json(configuration, folder / FILE_NAME)

@@ -50,7 +50,6 @@ def test_chain_has_one_group_a_stage(capsys):
         (['chain', 'a.jpg', '-o', 'b.mp4', '--stage2-step', '3'], "Did you mean '--stage2-steps'?"),
         (['chain', 'a.jpg', '-o', 'b.mp4', '--stage1-model', 'x'], "Did you mean '--model'?"),
         (['chain', 'a.jpg', '-o', 'b.mp4', '--keep', 'x'], "Did you mean '--keep-stage1'?"),
-        (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--text', 'x'], "'--text'. This model takes no text."),
         (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--num-inference-steps', '3'], "Did you mean '--steps'?"),
         (['image-to-vide', 'a.jpg'], "Did you mean 'image-to-video'?"),
         (['--versoin'], "unknown option '--versoin'. Did you mean '--version'?"),
@@ -68,6 +67,13 @@ def test_no_abbreviations_and_a_hint_for_what_is_misspelt(arguments, said, capsy
     assert (code, out) == (2, '')
     assert said in err
     assert "--help' for usage and examples." in err
+
+
+def test_a_text_for_the_first_generation_is_refused_before_the_picture_is_opened(tmp_path, capsys):
+    assert main(['image-to-video', 'none.jpg', '-o', str(tmp_path / 'a.mp4'), '--text', 'a fox']) == 1
+    said = capsys.readouterr().err
+    assert "Unknown argument 'text'. This model takes no text. Models of type" in said
+    assert "'i2vgen-xl-model' take one." in said
 
 
 def test_info_says_embedded(tmp_path, capsys):

@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from modelscope_i2v.diffusion import leading_timesteps, scaled_linear_schedule, trailing_timesteps
-from modelscope_i2v.diffusion.schedules import logsnr_cosine_interp_schedule, signal_scale
+from modelscope_i2v.diffusion.schedules import (
+    logsnr_cosine_interp_schedule,
+    signal_scale,
+    zero_snr_cosine_schedule,
+)
 from modelscope_i2v.errors import InputError
 from tests.golden import DATA, difference, golden
 
@@ -23,7 +27,7 @@ def test_stage_1_schedule_equals_reference(schedule):
 
 
 def test_timestep_inverts_sigma_for_every_timestep(schedule):
-    for table in (schedule, logsnr_cosine_interp_schedule()):
+    for table in (schedule, logsnr_cosine_interp_schedule(), zero_snr_cosine_schedule()):
         assert [table.timestep(sigma) for sigma in table.sigmas.tolist()] == list(range(1000))
 
 
@@ -52,6 +56,24 @@ def test_stage_2_sigmas_and_timesteps_equal_reference():
     assert difference((found / data['v2v.t_to_sigma.sigma'])[finite], torch.ones(int(finite.sum()))) < 1e-5
     for sigma, t in zip(data['v2v.sigma_to_t.sigma'].tolist(), data['v2v.sigma_to_t.t'].tolist(), strict=True):
         assert schedule.timestep(sigma) == round(t)
+
+
+def test_the_second_generations_schedule_equals_reference():
+    data, schedule = golden('ddim_i2vgen_micro'), zero_snr_cosine_schedule()
+    assert difference(schedule.alphas**2, data['alphas_cumprod']) < 1e-12
+    squared = schedule.alphas**2
+    betas = 1 - squared / torch.cat([torch.ones(1, dtype=torch.float64), squared[:-1]])
+    # Ratios of the last, tiny shares of signal keep fewer digits.
+    assert difference(betas[:990], data['betas'][:990]) < 1e-12
+    assert difference(betas, data['betas']) < 1e-9
+    assert (schedule.alphas[999], schedule.sigmas_vp[999]) == (0, 1)
+    assert schedule.sigmas[:999].isfinite().all()
+    assert schedule.sigmas[999].isinf()
+
+
+@pytest.mark.parametrize('steps', [4, 10, 20, 25, 50])
+def test_the_second_generations_timesteps_equal_reference(steps):
+    assert leading_timesteps(steps) == golden('ddim_i2vgen_micro')[f'ddim_timesteps_{steps}'].tolist()
 
 
 def test_leading_timesteps_equal_the_reference_where_steps_divide_1000():
@@ -86,4 +108,5 @@ def test_impossible_steps_are_refused(timesteps, steps):
 
 def test_signal_scale_of_a_number():
     assert float(signal_scale(1.0)) == pytest.approx(0.5**0.5)
+    assert float(signal_scale(float('inf'))) == 1
     assert isinstance(signal_scale(1.0), torch.Tensor)

@@ -11,6 +11,13 @@ PAGES = Path(__file__).parents[2] / 'model_card'
 SMALL = {
     'Image-to-Video': {'steps': 2, 'max_frames': 3},
     'Video-to-Video': {'steps': 2, 'solver': 'dpmpp_2m_sde', 'noise_level': 100},
+    'I2VGen-XL': {'steps': 2, 'max_frames': 3},
+}
+#: The hub id and the revision of each page.
+ON_THE_HUB = {
+    'Image-to-Video': ('damo/Image-to-Video', 'v1.1.0'),
+    'Video-to-Video': ('damo/Video-to-Video', 'v1.1.0'),
+    'I2VGen-XL': ('damo/i2vgen-xl', 'v1.1.3'),
 }
 
 
@@ -38,10 +45,10 @@ def publish(folder, name, small_model, *, as_before):
 
 
 @pytest.fixture(scope='session')
-def published(golden_model, golden_model_2, tmp_path_factory):
-    """Both pages, from this repository and as they were before it: ``folder / 'page' or 'before' / name``."""
+def published(golden_model, golden_model_2, golden_model_i2vgen, tmp_path_factory):
+    """All pages, from this repository and as they were before it: ``folder / 'page' or 'before' / name``."""
     folder = tmp_path_factory.mktemp('published')
-    for name, model in (('Image-to-Video', golden_model), ('Video-to-Video', golden_model_2)):
+    for name, model in zip(SMALL, (golden_model, golden_model_2, golden_model_i2vgen), strict=True):
         publish(folder / 'page' / name, name, model, as_before=False)
         publish(folder / 'before' / name, name, model, as_before=True)
     return folder
@@ -49,11 +56,11 @@ def published(golden_model, golden_model_2, tmp_path_factory):
 
 @pytest.fixture(scope='module', params=['page', pytest.param('before', marks=pytest.mark.slow)])
 def hub(request, published):
-    """A hub with both pages; ``hub.kind`` says which version."""
+    """A hub with all pages; ``hub.kind`` says which version."""
     with serving() as hub:
         hub.kind = request.param
         for name in SMALL:
-            hub.serve(f'damo/{name}', 'v1.1.0', published / request.param / name)
+            hub.serve(*ON_THE_HUB[name], published / request.param / name)
         yield hub
 
 

@@ -102,12 +102,16 @@ def mean_difference(made, kept, mode):
 
 def test_the_pictures_are_made_by_the_scripts(tmp_path):
     code = (
-        'import sys; from pathlib import Path; from model_card.pictures.figures import draw_framework, draw_unet\n'
-        "draw_framework(Path(sys.argv[1], 'framework.png')); draw_unet(Path(sys.argv[1], 'unet.png'))"
+        'import sys; from pathlib import Path\n'
+        'from model_card.pictures.figures import draw_framework, draw_second_generation, draw_unet\n'
+        "draw_framework(Path(sys.argv[1], 'framework.png')); draw_unet(Path(sys.argv[1], 'unet.png'))\n"
+        "draw_second_generation(Path(sys.argv[1], 'second.png'))"
     )
     subprocess.run([sys.executable, '-c', code, tmp_path], cwd=ROOT, check=True, timeout=120)
-    for name in ('framework.png', 'unet.png'):
-        kept = ROOT / 'model_card' / 'Image-to-Video' / 'assets' / name
+    pages = ROOT / 'model_card'
+    first, second = pages / 'Image-to-Video' / 'assets', pages / 'I2VGen-XL' / 'assets'
+    kept_as = {'framework.png': first / 'framework.png', 'unet.png': first / 'unet.png'}
+    for name, kept in {**kept_as, 'second.png': second / 'framework.png'}.items():
         assert (
             mean_difference(tmp_path / name, kept, 'L') < 1.0
         )  # of 255; where a number in a box changes, the difference is 5 times as much

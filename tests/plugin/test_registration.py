@@ -142,7 +142,8 @@ heavy = {'open_clip', 'torchvision', 'av', 'cv2', 'PIL.Image', 'einops', 'datase
          'imageio', 'modelscope.pipelines', 'modelscope.models'}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 own = {name.removeprefix('modelscope_i2v').lstrip('.') for name in sys.modules if name.startswith('modelscope_i2v')}
-names = {'image_to_video', 'image_to_video.stage', 'video_to_video', 'video_to_video.stage'}
+stages = ('image_to_video', 'video_to_video', 'i2vgen_xl')
+names = {*stages, *(f'{name}.stage' for name in stages)}
 assert own == {'', 'checks', 'errors', 'plugin', 'plugin.registration', 'stage', 'version', *names}, own
 """
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.media.writing.write import write_video
 from modelscope_i2v.training.configuration import parse_training_configuration
@@ -15,6 +16,7 @@ from tests import small_models
 UNET = {**small_models.UNET, 'model_channels': 32, 'num_heads': 2}
 MODEL_CFG = {
     IMAGE_TO_VIDEO: {'latent_hei': 4, 'latent_wid': 4, 'unet': {**UNET, 'image_embed_dim': 64}},
+    I2VGEN_XL: {'height': 32, 'width': 32, 'unet': {**UNET, 'image_embed_dim': 64}},
     VIDEO_TO_VIDEO: {'height': 32, 'width': 32, 'unet': UNET},
 }
 SIZE = 32

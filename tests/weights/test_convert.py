@@ -12,6 +12,7 @@ import torch
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, OutputError
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks.build import build_networks
@@ -64,7 +65,7 @@ def test_stage_2_keeps_its_tower_and_its_settings(golden_model_2, tmp_path):
     )
 
 
-@pytest.mark.parametrize(('stage', 'gigabytes'), [(IMAGE_TO_VIDEO, 4.27), (VIDEO_TO_VIDEO, 3.67)])
+@pytest.mark.parametrize(('stage', 'gigabytes'), [(IMAGE_TO_VIDEO, 4.27), (VIDEO_TO_VIDEO, 3.67), (I2VGEN_XL, 4.95)])
 def test_full_size_stages_in_half_precision(stage, gigabytes):
     networks = build_networks(stage.networks, stage.configuration()).values()
     size = sum(tensor.numel() * 2 for network in networks for tensor in network.state_dict().values())

@@ -1,8 +1,8 @@
 """Samplers: one function each, all ``sample_x(denoiser, x, sigmas, *, callback=None) -> x``.
 
 ``x`` ``[B, C, F, h, w]`` starts at noise level ``sigmas[0]`` and is returned at ``sigmas[-1]``, which may be 0. There
-is one step between two sigmas, so n + 1 sigmas make n steps. Nothing random happens inside: samplers that need noise
-take it as an argument.
+is one step between two sigmas, so n + 1 sigmas make n steps. The first sigma may be infinite. Nothing random happens
+inside: samplers that need noise take it as an argument.
 """
 
 from modelscope_i2v.diffusion.samplers.ddim import sample_ddim

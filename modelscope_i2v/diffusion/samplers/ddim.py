@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
+from modelscope_i2v.diffusion.samplers.pure_noise import from_pure_noise
 from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, Sigmas, finish_step, iterate_steps
 from modelscope_i2v.errors import InputError
 
 
 @torch.no_grad()
+@from_pure_noise
 def sample_ddim(
     denoiser: Denoiser,
     x: torch.Tensor,

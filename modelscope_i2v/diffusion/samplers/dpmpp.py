@@ -7,10 +7,12 @@ import math
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
+from modelscope_i2v.diffusion.samplers.pure_noise import from_pure_noise
 from modelscope_i2v.diffusion.samplers.steps import Callback, NoiseSource, Sigmas, finish_step, iterate_steps
 
 
 @torch.no_grad()
+@from_pure_noise
 def sample_dpmpp_2m(
     denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:
@@ -35,6 +37,7 @@ def sample_dpmpp_2m(
 
 
 @torch.no_grad()
+@from_pure_noise
 def sample_dpmpp_2m_sde(
     denoiser: Denoiser,
     x: torch.Tensor,

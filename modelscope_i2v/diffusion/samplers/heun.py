@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
+from modelscope_i2v.diffusion.samplers.pure_noise import from_pure_noise
 from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, finish_step, iterate_steps
 
 
 @torch.no_grad()
+@from_pure_noise
 def sample_heun(
     denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from modelscope_i2v.diffusion.denoiser import Denoiser
+from modelscope_i2v.diffusion.samplers.pure_noise import from_pure_noise
 from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas, Step, finish_step, iterate_steps
 
 
@@ -41,6 +42,7 @@ def _advance(
 
 
 @torch.no_grad()
+@from_pure_noise
 def sample_unipc(
     denoiser: Denoiser, x: torch.Tensor, sigmas: Sigmas, *, callback: Callback | None = None
 ) -> torch.Tensor:

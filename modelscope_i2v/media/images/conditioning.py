@@ -1,4 +1,4 @@
-"""Prepares a picture as the square that CLIP's image tower sees, exactly as the original implementation does."""
+"""Prepares a picture for CLIP's image tower and as a frame of a video, exactly as the original implementations do."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def crop_square(image: Image.Image, side: int) -> Image.Image:
-    """Scale the shorter side of an RGB ``image`` to about ``side`` pixels and cut out the central square.
+def crop_centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Scale an RGB ``image`` until it just covers ``width`` x ``height`` pixels, and cut out its centre.
 
-    The original implementation rounds the scaled sizes down. So for many sizes the shorter side becomes ``side - 1``
-    and the square starts outside the picture: its first row or column is black. The networks were conditioned on such
-    squares, so we keep them.
+    The original implementation rounds the scaled sizes down. So for many sizes a side becomes one pixel too short and
+    what is cut out starts outside the picture: its first row or column is black. The networks were conditioned on such
+    pictures, so we keep them.
 
     Enlarging with Pillow's box filter means picking the source pixel under each target pixel's centre. We do this only
-    for the square. The whole enlarged picture would take 500 MB for 2001x3 pixels.
+    for what is cut out. The whole enlarged picture would take 500 MB for 2001x3 pixels.
     """
     from PIL import Image
 
-    scale = min(image.width / side, image.height / side)
-    width, height = round(image.width // scale), round(image.height // scale)
-    left, top = (width - side) // 2, (height - side) // 2
+    scale = min(image.width / width, image.height / height)
+    full_width, full_height = round(image.width // scale), round(image.height // scale)
+    left, top = (full_width - width) // 2, (full_height - height) // 2
     if scale >= 1:
-        resized = image.resize((width, height), resample=Image.Resampling.BOX)
-        return resized.crop((left, top, left + side, top + side))
+        resized = image.resize((full_width, full_height), resample=Image.Resampling.BOX)
+        return resized.crop((left, top, left + width, top + height))
     pixels = np.asarray(image)
-    square = np.zeros((side, side, 3), dtype=np.uint8)
-    rows, inside_rows = _source_indices(top, side, height, image.height)
-    columns, inside_columns = _source_indices(left, side, width, image.width)
-    square[np.ix_(inside_rows, inside_columns)] = pixels[np.ix_(rows, columns)]
-    return Image.fromarray(square)
+    centre = np.zeros((height, width, 3), dtype=np.uint8)
+    rows, inside_rows = _source_indices(top, height, full_height, image.height)
+    columns, inside_columns = _source_indices(left, width, full_width, image.width)
+    centre[np.ix_(inside_rows, inside_columns)] = pixels[np.ix_(rows, columns)]
+    return Image.fromarray(centre)
+
+
+def crop_square(image: Image.Image, side: int) -> Image.Image:
+    """The central square of an RGB ``image``, whose shorter side is first scaled to about ``side`` pixels."""
+    return crop_centre(image, side, side)
 
 
 def _source_indices(start: int, count: int, enlarged: int, original: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,23 +50,26 @@ def _source_indices(start: int, count: int, enlarged: int, original: int) -> tup
     return np.minimum(centres.astype(np.int64), original - 1), np.flatnonzero(inside)
 
 
-def pad_square(image: Image.Image, side: int, colour: tuple[int, int, int]) -> Image.Image:
-    """Scale the whole RGB ``image`` into a ``side`` x ``side`` square and fill the rest with ``colour``."""
+def pad_to(image: Image.Image, width: int, height: int, colour: tuple[int, int, int]) -> Image.Image:
+    """Scale the whole RGB ``image`` into ``width`` x ``height`` pixels and fill the rest with ``colour``."""
     from PIL import Image
 
-    scale = side / max(image.size)
+    scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    square = Image.new('RGB', (side, side), colour)
+    padded = Image.new('RGB', (width, height), colour)
     resized = image.resize(size, resample=Image.Resampling.BILINEAR)
-    square.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
-    return square
+    padded.paste(resized, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return padded
 
 
-def central_square(image: Image.Image, side: int) -> Image.Image:
-    """What the tower sees of an RGB ``image``: a square of twice the side, bilinearly scaled to ``side`` x ``side``."""
+def central_square(image: Image.Image, side: int, cropped: int | None = None) -> Image.Image:
+    """What the tower sees of an RGB ``image``: its central square, bilinearly scaled to ``side`` x ``side``.
+
+    The square is cut out at ``cropped`` x ``cropped`` pixels; None means twice the side.
+    """
     from PIL import Image
 
-    return crop_square(image, 2 * side).resize((side, side), resample=Image.Resampling.BILINEAR)
+    return crop_square(image, cropped or 2 * side).resize((side, side), resample=Image.Resampling.BILINEAR)
 
 
 def normalised(rgb: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
@@ -71,7 +79,13 @@ def normalised(rgb: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...
 
 
 def pixel_values(
-    image: Image.Image, side: int, fit: str, mean: tuple[float, ...], std: tuple[float, ...]
+    image: Image.Image,
+    side: int,
+    fit: str,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    *,
+    cropped: int | None = None,
 ) -> torch.Tensor:
     """The tower's input ``[1, 3, side, side]`` float32 for an RGB ``image``.
 
@@ -79,10 +93,26 @@ def pixel_values(
         fit: ``'crop'``, as in the original implementation (see :func:`central_square`), or ``'contain'``: the whole
             picture, padded with the mean colour, which is zero after normalisation.
         mean, std: mean and standard deviation of each channel, for values in [0, 1].
+        cropped: see :func:`central_square`.
     """
     if fit == 'contain':
-        square = pad_square(image, side, tuple(round(255 * value) for value in mean))  # type: ignore[arg-type]
+        square = pad_to(image, side, side, tuple(round(255 * value) for value in mean))  # type: ignore[arg-type]
     else:
-        square = central_square(image, side)
-    rgb = torch.from_numpy(np.array(square)).permute(2, 0, 1).float().div(255)
-    return normalised(rgb, mean, std).unsqueeze(0)
+        square = central_square(image, side, cropped)
+    return normalised(_rgb(square), mean, std).unsqueeze(0)
+
+
+def frame_values(image: Image.Image, height: int, width: int, fit: str) -> torch.Tensor:
+    """An RGB ``image`` as a frame ``[1, 3, height, width]`` float32 in [-1, 1], the input of the autoencoder.
+
+    Args:
+        fit: ``'crop'``, as in the original implementation (see :func:`crop_centre`), or ``'contain'``: the whole
+            picture on black.
+    """
+    frame = pad_to(image, width, height, (0, 0, 0)) if fit == 'contain' else crop_centre(image, width, height)
+    return _rgb(frame).sub(0.5).div(0.5).unsqueeze(0)
+
+
+def _rgb(image: Image.Image) -> torch.Tensor:
+    """Float32 ``[3, H, W]`` in 0..1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)

@@ -1,0 +1,7 @@
+"""The noise levels that the second generation visits: as the first does, but "trailing" starts without any signal."""
+
+from __future__ import annotations
+
+from modelscope_i2v.image_to_video.sigmas import sigmas_of
+
+__all__ = ['sigmas_of']
