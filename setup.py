@@ -66,6 +66,7 @@ EXTRAS_REQUIRE = {
         'pyyaml>=6.0',  # front matter of the model pages
         'matplotlib>=3.8',  # figures of the model pages
         'scikit-image>=0.22',  # pictures that the embedded models learn from, in demo_training/
+        'colour-science>=0.4.4',  # light and colours of HDR video, by another implementation
         'import-linter>=2.6',  # which folder may import which
         'zensical>=0.0.70,<0.1',  # the documentation site; 0.1 needs a package that the index does not have everywhere
         'codespell>=2.3',  # spelling
