@@ -21,7 +21,6 @@ _NOT_VIDEOS = ('image2', 'tty')
 _PICTURE_BRANDS = ('avif', 'heic', 'heix', 'mif1')
 # A stream that lasts less than this share of the longest one is a thumbnail.
 _SHORT = 0.1
-_DAY = 86_400.0
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -41,9 +40,8 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     decodable = [stream for stream in real if stream.codec_context is not None]
     if decodable:
         # A thumbnail track without a mark of its own has a single frame, or is over at once.
-        longest = max(map(_length, decodable))
-        moving = [stream for stream in decodable if stream.frames != 1 and _length(stream) >= _SHORT * longest]
-        moving = moving or decodable
+        shortest = _SHORT * max(_length(stream) or 0 for stream in decodable)
+        moving = [stream for stream in decodable if stream.frames != 1 and _lasts(stream, shortest)] or decodable
         return max(_defaults(moving), key=_area)  # the first of several equally large ones
     if real:
         raise InputError(f'{name} uses a codec that cannot be decoded here. Convert it to H.264 in MP4.')
@@ -70,12 +68,17 @@ def _is_still(stream: VideoStream) -> bool:
     return bool(stream.disposition & still)
 
 
-def _length(stream: VideoStream) -> float:
-    """Seconds that the header gives a stream; a day if it gives none."""
+def _lasts(stream: VideoStream, seconds: float) -> bool:
+    length = _length(stream)
+    return length is None or length >= seconds
+
+
+def _length(stream: VideoStream) -> float | None:
+    """Seconds that the header gives a stream; None if it gives none."""
     tag = duration_tag(stream)
-    if tag is not None:
-        return tag
-    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else _DAY
+    if tag is None and stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return tag
 
 
 def duration_tag(stream: Stream) -> float | None:

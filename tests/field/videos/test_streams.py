@@ -58,6 +58,15 @@ def test_which_video(tmp_path, name, sizes, counts, dispositions, wanted):
     assert len(list(video.frames())) == counts[sizes.index(wanted)]
 
 
+def test_a_stream_of_unknown_length_hides_no_other(tmp_path):
+    path = with_videos(tmp_path / 'a.mkv', [(96, 64), (64, 64)], [5, 5], [NONE, NONE])
+    data = path.read_bytes()
+    assert data.count(b'DURATION') == 2
+    place = data.rindex(b'DURATION')
+    path.write_bytes(data[:place] + b'DUMMYTAG' + data[place + 8 :])
+    assert open_video(path).width == 96
+
+
 def with_sounds(path, languages, default, seconds=2.0):
     """A video of two seconds with a sound track for each language."""
     with av.open(str(path), 'w') as container:
