@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from tests.calls import build_2
+from tests.calls import build, build_2
 from tests.folders import variant
 from tests.golden import (
     AUTOENCODER_MICRO,
@@ -182,13 +182,7 @@ def i2vgen_folder(tmp_path_factory):
 @pytest.fixture(scope='session')
 def i2vgen(i2vgen_folder):
     """The pipeline of the small model of the second generation, with fast settings."""
-    from modelscope.pipelines import pipeline
-
-    import modelscope_i2v  # noqa: F401
-
-    return pipeline(
-        'image-to-video', model=str(i2vgen_folder), device='cpu', show_progress=False, steps=2, num_frames=3
-    )
+    return build(i2vgen_folder, steps=2, num_frames=3)
 
 
 @pytest.fixture(scope='session')
@@ -204,13 +198,7 @@ def stage_1_folder(tmp_path_factory):
 @pytest.fixture(scope='session')
 def stage_1(stage_1_folder):
     """A small stage-1 pipeline with synthetic weights and fast settings."""
-    from modelscope.pipelines import pipeline
-
-    import modelscope_i2v  # noqa: F401
-
-    return pipeline(
-        'image-to-video', model=str(stage_1_folder), device='cpu', show_progress=False, steps=2, num_frames=3
-    )
+    return build(stage_1_folder, steps=2, num_frames=3)
 
 
 @pytest.fixture(scope='session')

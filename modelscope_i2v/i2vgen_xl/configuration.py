@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from modelscope_i2v.checks import choice, integer, text
-from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.checks import choice, text
 from modelscope_i2v.generation.arguments import SPACINGS
 from modelscope_i2v.generation.configuration import StageConfiguration
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.i2vgen_xl.prompts import NEGATIVE_PROMPT
 from modelscope_i2v.i2vgen_xl.samplers import SAMPLERS
-from modelscope_i2v.media.limits import MAX_SIDE
 from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
 from modelscope_i2v.video_to_video.geometry import Grid, closest_canvas
 
@@ -49,10 +47,7 @@ class I2VGenXLConfiguration(StageConfiguration):
         text('negative_prompt', self.negative_prompt)
         if self.timestep_spacing is not None:
             choice('timestep_spacing', self.timestep_spacing, SPACINGS)
-        try:
-            self.grid.check(*(integer(key, getattr(self, key), 1, MAX_SIDE) for key in ('height', 'width')))
-        except InputError as error:
-            raise ConfigurationError(str(error)) from error
+        self.grid.check_configured(self.height, self.width)
 
     @property
     def grid(self) -> Grid:

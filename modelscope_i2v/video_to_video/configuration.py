@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.checks import integer, text
-from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.configuration import StageConfiguration
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
-from modelscope_i2v.media.limits import MAX_SIDE
 from modelscope_i2v.video_to_video.geometry import Grid, Placement, keep_aspect, stretch
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 from modelscope_i2v.video_to_video.samplers import SAMPLERS
@@ -49,10 +48,7 @@ class VideoToVideoConfiguration(StageConfiguration):
         integer('noise_level', self.noise_level, 1, 999)
         for key in ('positive_prompt', 'negative_prompt'):
             text(key, getattr(self, key))
-        try:
-            self.grid.check(*(integer(key, getattr(self, key), 1, MAX_SIDE) for key in ('height', 'width')))
-        except InputError as error:
-            raise ConfigurationError(str(error)) from error
+        self.grid.check_configured(self.height, self.width)
 
     @property
     def grid(self) -> Grid:

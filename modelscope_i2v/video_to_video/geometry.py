@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from modelscope_i2v.checks import legal_size
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.checks import integer, legal_size
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.media.limits import MAX_SIDE
 
 #: The share by which an aspect ratio may change: sizes are even numbers of pixels.
 TOLERANCE = 0.02
@@ -30,6 +32,14 @@ class Grid:
             legal_size('height', height, self.height_multiple, self.height_remainder)
         if width is not None:
             legal_size('width', width, self.width_multiple)
+
+    def check_configured(self, height: Any, width: Any) -> None:
+        """Raise ConfigurationError unless a configuration's sides are whole numbers of pixels on the grid."""
+        sides = (integer(name, side, 1, MAX_SIDE) for name, side in (('height', height), ('width', width)))
+        try:
+            self.check(*sides)
+        except InputError as error:
+            raise ConfigurationError(str(error)) from error
 
     def heights(self, near: float) -> list[int]:
         """The legal heights around ``near``, at most two on each side."""

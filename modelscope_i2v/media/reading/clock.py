@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -52,13 +53,11 @@ def needs_decoding_order(container: InputContainer, stream: VideoStream) -> bool
     if container.format.name == 'avi':
         return True
     stamps: list[int] = []
-    try:
+    with suppress(av.error.FFmpegError):  # reported when the frames are read
         for packet in container.demux(stream):
             stamps.extend(frame.pts for frame in packet.decode() if frame.pts is not None)
             if len(stamps) >= _SAMPLE:
                 break
-    except av.error.FFmpegError:
-        pass  # reported when the frames are read
     return any(later <= earlier for earlier, later in pairwise(stamps))
 
 

@@ -111,7 +111,7 @@ def _converter(description: ColourDescription) -> ColourConverter:
 
 
 def _alpha(frame: av.VideoFrame) -> np.ndarray | None:
-    if not any(component.is_alpha for component in frame.format.components) and frame.format.name != 'pal8':
+    if not any(component.is_alpha for component in frame.format.components) and not frame.format.has_palette:
         return None
     return np.ascontiguousarray(_reformatted(frame, 'rgba', full_range=True).to_ndarray()[..., 3])
 

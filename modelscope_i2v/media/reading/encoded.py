@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import Background
 from modelscope_i2v.media.reading.clock import DecodingOrderClock, frame_rate, needs_decoding_order
 from modelscope_i2v.media.reading.colours import describe, is_invisible, rgb_pixels
-from modelscope_i2v.media.reading.containers import open_input
+from modelscope_i2v.media.reading.containers import checked_file, open_input
 from modelscope_i2v.media.reading.decoding import decode_frames, duration_of, seconds_of
 from modelscope_i2v.media.reading.deinterlacing import deinterlaced
 from modelscope_i2v.media.reading.source import TimedFrame, VideoSource
@@ -83,6 +84,12 @@ class EncodedVideo(VideoSource):
                 # If the time stamp is damaged or missing, the frame follows the previous one at the average rate.
                 time = elapsed if elapsed > time else time + step
                 yield TimedFrame(pixels, time, duration_of(frame))
+
+
+def reopener(path: str | os.PathLike[str]) -> Reopen:
+    """Opens the video file at ``path``, which is checked now: see ``checked_file``."""
+    location = checked_file(path)
+    return lambda: nullcontext(location)
 
 
 def open_encoded(reopen: Reopen, name: str, background: Background) -> EncodedVideo:

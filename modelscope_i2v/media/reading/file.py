@@ -6,15 +6,15 @@ import io
 import os
 import tempfile
 import weakref
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import WHITE, Background
 from modelscope_i2v.media.reading.animation import is_animation, open_animation
-from modelscope_i2v.media.reading.containers import checked_file, video_file_name
-from modelscope_i2v.media.reading.encoded import Reopen, open_encoded
+from modelscope_i2v.media.reading.containers import video_file_name
+from modelscope_i2v.media.reading.encoded import Reopen, open_encoded, reopener
 from modelscope_i2v.media.reading.source import VideoSource
 from modelscope_i2v.media.text_sources import shown
 
@@ -28,8 +28,7 @@ def open_file(path: str | os.PathLike[str], background: Background = WHITE) -> V
     Raises:
         InputError: the file is missing or not a video, or none of its frames can be decoded.
     """
-    location = checked_file(path)
-    return _open(lambda: nullcontext(location), video_file_name(path), background)
+    return _open(reopener(path), video_file_name(path), background)
 
 
 def open_bytes(data: bytes, name: str, background: Background = WHITE) -> VideoSource:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.background import WHITE
 from modelscope_i2v.media.reading.animation import is_animation, open_animation
 from modelscope_i2v.media.reading.clock import frame_rate
-from modelscope_i2v.media.reading.containers import checked_file, open_container, video_file_name
-from modelscope_i2v.media.reading.encoded import Reopen
+from modelscope_i2v.media.reading.containers import open_container, video_file_name
+from modelscope_i2v.media.reading.encoded import Reopen, reopener
 from modelscope_i2v.media.recipe import recipe_in
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
     Raises:
         InputError: the file is missing, unreadable or not a video, or has no frames.
     """
-    location = checked_file(path)
-    if is_animation(lambda: nullcontext(location)):
-        return _animation_info(path, lambda: nullcontext(location))
+    reopen = reopener(path)
+    if is_animation(reopen):
+        return _animation_info(path, reopen)
     with open_container(path) as (container, stream):
         context = stream.codec_context
         frames = stream.frames or sum(1 for _ in container.decode(stream))
@@ -97,8 +96,7 @@ def read_recipe(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         InputError: the file is missing, unreadable or not a video.
     """
-    location = checked_file(path)
-    if is_animation(lambda: nullcontext(location)):
+    if is_animation(reopener(path)):
         return []  # nobody writes recipes into them
     with open_container(path) as (container, _):
         return recipe_in(container)
