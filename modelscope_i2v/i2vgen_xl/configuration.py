@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from modelscope_i2v.checks import choice, text
 from modelscope_i2v.generation.arguments import SPACINGS
 from modelscope_i2v.generation.configuration import StageConfiguration
+from modelscope_i2v.generation.geometry import Grid, closest_canvas
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.i2vgen_xl.prompts import NEGATIVE_PROMPT
 from modelscope_i2v.i2vgen_xl.samplers import SAMPLERS
 from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
-from modelscope_i2v.video_to_video.geometry import Grid, closest_canvas
 
 if TYPE_CHECKING:
     from modelscope_i2v.model_folder import ModelArguments

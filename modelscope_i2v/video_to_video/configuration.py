@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from modelscope_i2v.checks import integer, text
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.configuration import StageConfiguration
+from modelscope_i2v.generation.geometry import Grid, Placement, keep_aspect, stretch
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
-from modelscope_i2v.video_to_video.geometry import Grid, Placement, keep_aspect, stretch
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 from modelscope_i2v.video_to_video.samplers import SAMPLERS
 
