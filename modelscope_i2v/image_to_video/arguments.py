@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from modelscope_i2v.checks import choice, number
 from modelscope_i2v.errors import InputError
@@ -10,12 +11,17 @@ from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments,
 from modelscope_i2v.image_to_video.samplers import SAMPLERS
 from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
 
-FITS = ('crop', 'contain')
+FITS = ('crop', 'contain', 'keep')
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageToVideoArguments(GenerationArguments):
-    """The arguments of stage 1."""
+    """The arguments of stage 1.
+
+    A call with ``fit='keep'`` gets the picture's aspect ratio, at the area of the model's size. With ``height`` or
+    ``width``, the other side follows the picture; with both, the picture is cropped to them. Sides that the model sets
+    do not count as given: they become None, as do those that were given to ``pipeline(...)`` before the call.
+    """
 
     solver: str | None = option('ddim', 'sampling method', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
     guidance_scale: float = option(
@@ -25,13 +31,18 @@ class ImageToVideoArguments(GenerationArguments):
     height: int | None = option(256, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(448, 'width in pixels', cli=int, default_text=FROM_MODEL)
     fit: str = option(
-        'crop', "'crop' shows the network the central square, 'contain' the whole picture", choices=FITS, cli=str
+        'crop',
+        "'crop' shows the network the central square, 'contain' the whole picture; 'keep' is 'crop' with the picture's "
+        'aspect ratio for the video',
+        choices=FITS,
+        cli=str,
     )
     eta: float = option(0.0, 'stochasticity of ddim, 0..1', cli=float)
     fps: float = option(8, 'frames per second that the network is conditioned on', cli=float, default_text=FROM_MODEL)
     noise_strength: float = option(0.1, 'strength of the noise shared by all pixels of a frame', cli=float)
 
     samplers = SAMPLERS
+    decides = MappingProxyType({'fit': {'keep': ('height', 'width')}})
 
     def __post_init__(self) -> None:
         choice('solver', self.solver, SAMPLERS, error=InputError)

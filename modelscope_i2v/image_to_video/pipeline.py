@@ -11,6 +11,7 @@ from modelscope.pipelines.builder import PIPELINES
 from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
 from modelscope_i2v.generation.pipeline import NO_INPUT, GenerationPipeline
 from modelscope_i2v.generation.signatures import takes
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.runtime.progress import progress_bar
@@ -34,13 +35,20 @@ class ImageToVideoPipeline(GenerationPipeline):
         """Make a video of the picture ``input``, or a list of videos from a list of pictures; see :meth:`generate`."""
         return self.generate(input, *positional, **arguments)
 
-    def preprocess(self, inputs: Any, arguments: ImageToVideoArguments) -> dict[str, Any]:
-        prepared: dict[str, Any] = self.preprocessor(inputs, fit=arguments.fit, background=arguments.background)
+    def preprocess(self, inputs: Any, arguments: Any) -> dict[str, Any]:
+        image = self.preprocessor.picture(inputs, arguments.background)
+        self.check_memory(arguments, InputSize.of(image))  # before a frame of that size is made
+        names = ('fit', 'height', 'width')
+        prepared: dict[str, Any] = self.preprocessor(image, **{name: getattr(arguments, name) for name in names})
         return prepared
 
-    def forward(self, inputs: dict[str, Any], arguments: ImageToVideoArguments) -> torch.Tensor:
+    def forward(self, inputs: dict[str, Any], arguments: Any) -> torch.Tensor:
         with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
-            out: torch.Tensor = self.model(inputs['pixel_values'], arguments, self.after_step(arguments, bar))[
-                'latents'
-            ]
+            made = self.model(**inputs, arguments=arguments, callback=self.after_step(arguments, bar))
+            out: torch.Tensor = made['latents']
             return out
+
+    def file_options(self, arguments: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        height, width = inputs['frame'].shape[-2:]
+        recipe = {**self.recipe(arguments), 'height': height, 'width': width}
+        return {**super().file_options(arguments, inputs), 'recipe': [recipe]}

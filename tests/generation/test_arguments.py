@@ -32,7 +32,7 @@ ILLEGAL = [
     ('output_type', ['avi', 'MP4', 3, ''], "one of 'mp4', 'np', 'pt', 'pil', 'latent'"),
     ('solver', ['ddmi', 'DDIM', 3, 'heun'], "one of 'ddim', 'dpmpp_2m', 'unipc', 'euler'"),
     ('timestep_spacing', ['linspace', 3], "one of 'leading', 'trailing'"),
-    ('fit', ['keep', 'stretch', 3], "one of 'crop', 'contain'"),
+    ('fit', ['stretch', 3], "one of 'crop', 'contain', 'keep'"),
     (
         'background',
         ['whitish', '#12', 'rgba(0, 0, 0, 0)', 3, [1, 2], (0, 0, 256), (0.5, 0, 0)],
