@@ -32,7 +32,6 @@ class I2VGenXLConfiguration(PictureConfiguration):
     negative_prompt: str = NEGATIVE_PROMPT
 
     solvers = tuple(SAMPLERS)
-    encodes_input = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +41,10 @@ class I2VGenXLConfiguration(PictureConfiguration):
     @property
     def configured_size(self) -> tuple[int, int]:
         return self.height, self.width
+
+    def encodes_input(self, arguments: Any) -> bool:
+        """Always: the network is given the latents of the picture."""
+        return True
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
         """The defaults that the model's folder sets for the arguments of a call."""

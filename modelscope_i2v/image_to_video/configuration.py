@@ -50,6 +50,10 @@ class ImageToVideoConfiguration(PictureConfiguration):
             height, width = height or tall, width or wide
         return super().size_for(aspect, height, width, fit)
 
+    def encodes_input(self, arguments: Any) -> bool:
+        """If sampling starts from the noised picture."""
+        return bool(arguments.image_strength > 0)
+
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
         """The defaults that the model's folder sets for the arguments of a call."""
         height, width = self.configured_size

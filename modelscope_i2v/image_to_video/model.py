@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import scaled_linear_schedule
+from modelscope_i2v.diffusion import add_noise, scaled_linear_schedule
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.configuration import ImageToVideoConfiguration
@@ -32,6 +33,15 @@ class ImageToVideoModel(GenerationModel):
     def encode_image(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """``[B, 3, S, S]`` normalised -> image embedding ``[B, 1, image_embed_dim]``."""
         out: torch.Tensor = self.clip(pixel_values.to(self.device, self.dtype)).unsqueeze(1)
+        return out
+
+    def encode_picture(self, frame: torch.Tensor) -> torch.Tensor:
+        """A picture ``[1, 3, H, W]`` in [-1, 1] -> latents float32 ``[1, 4, 1, h, w]``, the mean of the posterior.
+
+        Nothing is drawn, so that the noise of a seed does not depend on ``image_strength``.
+        """
+        mean, _ = self.autoencoder.encode(frame.to(self.device))
+        out: torch.Tensor = self.configuration.autoencoder.scale_factor * mean.unsqueeze(2)
         return out
 
     def initial_latents(
@@ -67,7 +77,7 @@ class ImageToVideoModel(GenerationModel):
             ``{'latents': [1, 4, F, h, w]}``, float32.
 
         Raises:
-            InputError: for arguments that contradict each other.
+            InputError: for arguments that contradict each other, or for an ``image_strength`` without ``frame``.
         """
         arguments = arguments or ImageToVideoArguments(**self.call_defaults())
         generator = arguments.generator()
@@ -75,12 +85,16 @@ class ImageToVideoModel(GenerationModel):
         check_latents_shape(arguments.latents, shape)
         noise = self.initial_latents(shape, arguments, generator)
         latents = (noise if arguments.latents is None else arguments.latents).to(self.device)
+        sigmas = sigmas_of(self.schedule, arguments)
+        if arguments.image_strength > 0:
+            if frame is None:
+                raise InputError("'image_strength' needs the picture as a frame of the video. Give 'frame'.")
+            latents = add_noise(self.encode_picture(frame), latents, sigmas[0])
         embedding = self.encode_image(pixel_values)
         fps = torch.tensor([arguments.fps], device=self.device)
         denoiser = self.denoiser(
             self.network(embedding, fps), self.network(torch.zeros_like(embedding), fps), arguments
         )
-        sigmas = sigmas_of(self.schedule, arguments)
         x = latents / signal_scale(sigmas[0]).float().to(self.device)
         x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)
         return {'latents': x * signal_scale(sigmas[-1]).float().to(self.device)}

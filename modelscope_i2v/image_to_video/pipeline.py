@@ -43,7 +43,7 @@ class ImageToVideoPipeline(GenerationPipeline):
         return prepared
 
     def forward(self, inputs: dict[str, Any], arguments: Any) -> torch.Tensor:
-        with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
+        with progress_bar('Sampling', arguments.steps_taken, show=arguments.show_progress) as bar:
             made = self.model(**inputs, arguments=arguments, callback=self.after_step(arguments, bar))
             out: torch.Tensor = made['latents']
             return out

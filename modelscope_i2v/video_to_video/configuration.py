@@ -41,7 +41,6 @@ class VideoToVideoConfiguration(StageConfiguration):
     latent_wid: Any = None
 
     solvers = tuple(SAMPLERS)
-    encodes_input = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +80,10 @@ class VideoToVideoConfiguration(StageConfiguration):
         aspect = self.width / self.height if given is None else given.aspect
         placement = self.placement(aspect, **sides, fit=arguments.fit)
         return VideoSize(arguments.num_frames, placement.canvas_height, placement.canvas_width)
+
+    def encodes_input(self, arguments: Any) -> bool:
+        """Always: sampling starts from the noised input."""
+        return True
 
     def frames_together(self, num_frames: int) -> int:
         """A window of ``max_frames`` frames."""
