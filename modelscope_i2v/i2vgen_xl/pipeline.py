@@ -6,16 +6,19 @@ from typing import Any
 
 from modelscope.pipelines.builder import PIPELINES
 
+from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
 from modelscope_i2v.generation.picture_input import text_of
+from modelscope_i2v.generation.picture_pipeline import INPUTS, PicturePipeline
 from modelscope_i2v.generation.pipeline import NO_INPUT
 from modelscope_i2v.generation.signatures import takes
 from modelscope_i2v.i2vgen_xl.arguments import I2VGenXLArguments
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
-from modelscope_i2v.image_to_video.pipeline import ImageToVideoPipeline
+
+describe_inputs_and_outputs(I2VGEN_XL, INPUTS)
 
 
 @PIPELINES.register_module(I2VGEN_XL.task, module_name=I2VGEN_XL.pipeline, force=True)
-class I2VGenXLPipeline(ImageToVideoPipeline):
+class I2VGenXLPipeline(PicturePipeline):
     """A picture and a text become a video that begins with the picture.
 
     >>> second = modelscope_i2v.load('models/I2VGen-XL', device='cuda:0')
