@@ -2,8 +2,8 @@
 
     python -m benchmarks.image_strength
 
-About eight minutes on one core. It measures the embedded model of the first generation on pictures that it has never seen, and
-compares three ways in which the latents of a picture can take part in the initial noise:
+About eight minutes on one core. It measures the embedded model of the first generation on pictures that it has never
+seen, and compares three ways in which the latents of a picture can take part in the initial noise:
 
 * SDEdit (arXiv 2108.01073): sampling starts from the noised picture, at a lower noise level. This is image_strength.
 * FrameInit (ConsistI2V, arXiv 2402.04324, section 3.3): sampling starts from pure noise, whose low frequencies are
