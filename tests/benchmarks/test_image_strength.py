@@ -53,7 +53,8 @@ def test_likeness_rises_with_strength_and_motion_falls():
 
     folder = modelscope_i2v.embedded_model('image-to-video')
     bench = Bench(modelscope_i2v.load(folder, device='cpu', show_progress=False, num_frames=8))
-    pictures = {name: picture for name, picture in held_out_pictures().items() if name in ('landscape 0', 'cat')}
+    # Layouts and the photograph hardly move at any strength.
+    pictures = {name: picture for name, picture in held_out_pictures().items() if name in ('sprite 0', 'landscape 1')}
     encoder = load_image_encoder()
     rows = [bench.measure(bench.sdedit(strength), pictures, encoder) for strength in (0.0, 0.3, 0.6, 0.9)]
     first, every, _, flow, _ = zip(*rows, strict=True)
