@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import nn
 
 from modelscope_i2v.networks.attention import Attention
+from modelscope_i2v.networks.slicing import in_slices
 
 #: Dropout of the residual and temporal-convolution blocks when training; inference never sees it.
 DROPOUT = 0.1
@@ -154,10 +155,17 @@ class SpatialTransformer(nn.Module):
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        height = x.shape[2]
-        tokens = self.proj_in(rearrange(self.norm(x), 'n c h w -> n (h w) c'))
+        videos = rearrange(x, '(b f) c h w -> b f c h w', b=context.shape[0])
+        return in_slices(lambda frames: self._attend(frames, context), videos, dim=1).flatten(0, 1)
+
+    def _attend(self, frames: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """``[B, F, C, h, w]`` -> the same shape; ``context`` has one entry per video."""
+        normed = self.norm(frames.flatten(0, 1))
+        tokens = self.proj_in(rearrange(normed, 'n c h w -> n (h w) c'))
         tokens = self.proj_out(self.block(tokens, context))
-        out: torch.Tensor = x + rearrange(tokens, 'n (h w) c -> n c h w', h=height)
+        out: torch.Tensor = frames + rearrange(
+            tokens, '(b f) (h w) c -> b f c h w', b=frames.shape[0], h=frames.shape[3]
+        )
         return out
 
 
@@ -173,11 +181,14 @@ class TemporalTransformer(nn.Module):
         self.proj_out = nn.Conv1d(inner_dim, channels, 1)
 
     def forward(self, x: torch.Tensor, num_frames: int) -> torch.Tensor:
-        height = x.shape[2]
-        video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
-        pixels = self.proj_in(rearrange(self.norm(video), 'b c f h w -> (b h w) c f'))
+        video = rearrange(x, '(b f) c h w -> b f c h w', f=num_frames)
+        normed = self.norm(video.transpose(1, 2)).transpose(1, 2)
+        return in_slices(self._attend, video, normed, dim=3).flatten(0, 1)
+
+    def _attend(self, rows: torch.Tensor, normed: torch.Tensor) -> torch.Tensor:
+        """Rows of pixels ``[B, F, C, rows, w]``, and the same after the norm -> the same shape."""
+        batch, height = rows.shape[0], rows.shape[3]
+        pixels = self.proj_in(rearrange(normed, 'b f c h w -> (b h w) c f'))
         pixels = self.block(pixels.transpose(1, 2)).transpose(1, 2)
-        out: torch.Tensor = x + rearrange(
-            self.proj_out(pixels), '(b h w) c f -> (b f) c h w', b=video.shape[0], h=height
-        )
+        out: torch.Tensor = rows + rearrange(self.proj_out(pixels), '(b h w) c f -> b f c h w', b=batch, h=height)
         return out
