@@ -43,6 +43,11 @@ class EmbeddingMLP(nn.Module):
         return out
 
 
+def silu(x: torch.Tensor) -> torch.Tensor:
+    """SiLU of an ``x`` that nobody else needs: in its own memory, unless autograd needs both."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with pre-activation; a timestep embedding ``[N, embed_dim]``, if any, is added in between.
 
@@ -63,10 +68,10 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor | None = None) -> torch.Tensor:
-        hidden = self.conv_in(F.silu(self.norm_in(x)))
+        hidden = self.conv_in(silu(self.norm_in(x)))
         if self.embed_proj is not None and embedding is not None:
             hidden = hidden + self.embed_proj(F.silu(embedding))[:, :, None, None]
-        hidden = self.conv_out(self.dropout(F.silu(self.norm_out(hidden))))
+        hidden = self.conv_out(self.dropout(silu(self.norm_out(hidden))))
         out: torch.Tensor = self.shortcut(x) + hidden
         return out
 
@@ -81,12 +86,16 @@ class TemporalConvolution(nn.Module):
         self.conv = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.conv(self.dropout(F.silu(self.norm(x))))
+        out: torch.Tensor = self.conv(self.dropout(silu(self.norm(x))))
         return out
 
 
 class SpatioTemporalResidualBlock(nn.Module):
-    """A spatial :class:`ResidualBlock`, then four temporal convolutions with their own residual connection."""
+    """A spatial :class:`ResidualBlock`, then four temporal convolutions with their own residual connection.
+
+    It takes the features ``[(B F), C, h, w]`` in a list, with a skip connection or alone, and empties the list once it
+    has used them: so no caller holds them in memory any longer.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, embed_dim: int, *, num_groups: int) -> None:
         super().__init__()
@@ -98,10 +107,16 @@ class SpatioTemporalResidualBlock(nn.Module):
             )
         )
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor, num_frames: int) -> torch.Tensor:
-        x = self.spatial(x, embedding)
+    def forward(self, features: list[torch.Tensor], embedding: torch.Tensor, num_frames: int) -> torch.Tensor:
+        x = in_slices(self._spatial, embedding, *features, dim=0)
+        features.clear()
         video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
         out: torch.Tensor = rearrange(video + self.temporal(video), 'b c f h w -> (b f) c h w')
+        return out
+
+    def _spatial(self, embedding: torch.Tensor, *features: torch.Tensor) -> torch.Tensor:
+        x = features[0] if len(features) == 1 else torch.cat(features, dim=1)
+        out: torch.Tensor = self.spatial(x, embedding)
         return out
 
 
