@@ -175,8 +175,7 @@ class SpatialTransformer(nn.Module):
 
     def _attend(self, frames: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """``[B, F, C, h, w]`` -> the same shape; ``context`` has one entry per video."""
-        normed = self.norm(frames.flatten(0, 1))
-        tokens = self.proj_in(rearrange(normed, 'n c h w -> n (h w) c'))
+        tokens = self.proj_in(rearrange(self.norm(frames.flatten(0, 1)), 'n c h w -> n (h w) c'))
         tokens = self.proj_out(self.block(tokens, context))
         out: torch.Tensor = frames + rearrange(
             tokens, '(b f) (h w) c -> b f c h w', b=frames.shape[0], h=frames.shape[3]

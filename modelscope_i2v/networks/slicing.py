@@ -11,20 +11,22 @@ inputs. Small inputs are not cut.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 
-#: Smaller slices than this many values would cost time, and save next to nothing.
-MIN_SLICE_VALUES = 2**20
-#: With so many slices, what a transformer computes on the way is smaller than its input. More would only cost time.
+#: Values of a slice at most, if it has more than one frame or row. Less would cost time, and save next to nothing.
+SLICE_VALUES = 2**20
+#: Large inputs are cut into no more slices than this, which are larger then. What a transformer computes on the way for
+#: one of them is smaller than its input, so more slices would only cost time.
 MAX_SLICES = 32
 
 
 def slice_length(count: int, values: int) -> int:
     """How many of ``count`` frames or rows, ``values`` numbers in all, a layer gets at a time."""
-    for_values = -(-count * MIN_SLICE_VALUES // values) if values else count
-    return min(count, max(for_values, -(-count // MAX_SLICES)))
+    within = SLICE_VALUES * count // max(1, values)
+    return min(count, max(1, within, math.ceil(count / MAX_SLICES)))
 
 
 def in_slices(layer: Callable[..., torch.Tensor], *inputs: torch.Tensor, dim: int) -> torch.Tensor:

@@ -19,24 +19,26 @@ from tests.golden import (
 @pytest.fixture
 def one_at_a_time(monkeypatch):
     """Cut every input, however small, into single frames and rows."""
-    monkeypatch.setattr(slicing, 'MIN_SLICE_VALUES', 1)
+    monkeypatch.setattr(slicing, 'SLICE_VALUES', 1)
     monkeypatch.setattr(slicing, 'MAX_SLICES', 10**9)
 
 
 def test_lengths_follow_from_the_shape():
-    frame = 2**18
+    frame = 2**18  # four of them are one slice
     assert slice_length(1, frame) == 1
     assert slice_length(4, 4 * frame) == 4
     assert slice_length(5, 5 * frame) == 4
+    assert slice_length(5, 5 * frame + 5) == 3
+    assert slice_length(5, 5 * 2**30) == 1
     assert slice_length(1000, 1000 * frame) == 32
     assert slice_length(33, 33 * 2**30) == 2
-    assert slice_length(0, 0) == 0
+    assert slice_length(1, 0) == 1
 
 
 @pytest.mark.parametrize('dim', [0, 1, 2])
 @torch.no_grad()
 def test_every_index_is_seen_once_and_put_in_its_place(monkeypatch, dim):
-    monkeypatch.setattr(slicing, 'MIN_SLICE_VALUES', 1)
+    monkeypatch.setattr(slicing, 'SLICE_VALUES', 1)
     monkeypatch.setattr(slicing, 'MAX_SLICES', 3)
     x, seen = torch.randn(7, 8, 9, generator=torch.Generator().manual_seed(0)), []
 
