@@ -1,9 +1,10 @@
 """An estimate of the memory that a call needs, from the configuration and the size of the video.
 
-It counts the tensors that are alive at the peak of each phase. How far off it was: within 1 % of PyTorch's fake
-tensors for the full-size networks, and within 6 % for the others in the tests. On a CPU, whole calls of the embedded
-models made resident memory grow by 1.0 to 1.2 times an estimate above 700 MiB, and by up to twice a smaller one:
-buffers inside of convolutions are not counted. So a call that only just fits may still run out of memory.
+It counts the tensors that are alive at the peak of each phase, in the slices that the networks work in
+(:mod:`~modelscope_i2v.networks.slicing`). It was within 1 % of PyTorch's fake tensors for all networks in the tests. On
+a CPU, whole calls of the embedded models made resident memory grow by 1.0 to 1.2 times an estimate above 700 MiB, and
+by up to twice a smaller one (measured before the networks worked in slices): buffers inside of convolutions are not
+counted. So a call that only just fits may still run out of memory.
 """
 
 from __future__ import annotations
@@ -101,20 +102,23 @@ def unet_activations(unet: UNetParameters, frames: int, height: int, width: int,
 
 def decoder_activations(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
     """Bytes that decoding ``frames`` frames of ``pixels`` pixels together holds at its peak, without weights."""
-    widths = autoencoder.widths
-    # The first block of a level gets the coarser level's width, normed, and activated; the others a whole level's.
-    blocks = (
-        max(3 * coarser, coarser + 4 * own) / 4**level
-        for level, (own, coarser) in enumerate(zip(widths, [*widths[1:], widths[-1]], strict=True))
-    )
-    return max(int(frames * pixels * FLOAT * max(blocks)), _middle(autoencoder, frames, pixels))
+    widths, values, peaks = autoencoder.widths, frames * pixels, []
+    for own, coarser in zip(widths, [*widths[1:], widths[-1]], strict=True):
+        peaks.append(_residual(coarser, own) * values)
+        if values < frames * pixels:  # doubled in size, before and after a convolution
+            peaks.append(9 * own * values)
+        values //= 4
+    return max(FLOAT * max(peaks), _middle(autoencoder, frames, pixels))
 
 
 def encoder_activations(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
     """Bytes that encoding ``frames`` frames of ``pixels`` pixels together holds at its peak, without weights."""
-    tensors = 5 if autoencoder.num_res_blocks > 1 else 4  # from the second block on, the level's input is kept, too
-    blocks = (tensors * own / 4**level for level, own in enumerate(autoencoder.widths))
-    return max(int(frames * pixels * FLOAT * max(blocks)), _middle(autoencoder, frames, pixels))
+    widths, values, peaks = autoencoder.widths, frames * pixels, []
+    for own, finer in zip(widths, [autoencoder.channels, *widths], strict=False):
+        # Only the second block of a level has the full width from the beginning.
+        peaks.append(_residual(own if autoencoder.num_res_blocks > 1 else finer, own) * values)
+        values //= 4
+    return max(FLOAT * max(peaks), _middle(autoencoder, frames, pixels))
 
 
 def weight_bytes(folder: ModelFolder, dtype: torch.dtype) -> int:
@@ -170,14 +174,21 @@ def estimate(
     )
 
 
+def _residual(before: int, after: int) -> int:
+    """Widths that a residual block holds: its input with a convolution's input and output, or with the last sum."""
+    terms = 2 if before == after else 3
+    return before + max(before + after, terms * after)
+
+
 def _middle(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
-    """The attention between all pixels of the coarsest level: two whole matrices, and seven tensors of its input.
+    """The attention between all pixels of the coarsest level: two matrices of scores, and seven tensors of its input.
 
     Channels are not the last dimension in memory there, so PyTorch's fused kernels do not take it, and no back end of
-    ours avoids the matrices.
+    ours avoids the matrices. They are made for a slice of the pixels at a time.
     """
-    tokens = pixels // autoencoder.downsampling_factor**2
-    return FLOAT * frames * (2 * tokens**2 + 7 * autoencoder.widths[-1] * tokens)
+    width, tokens = autoencoder.widths[-1], pixels // autoencoder.downsampling_factor**2
+    at_a_time = slice_length(tokens, tokens**2)
+    return FLOAT * frames * tokens * (2 * at_a_time + 7 * width)
 
 
 def _in_slices(count: int, values: int, inside: float, result: int) -> float:
@@ -187,7 +198,8 @@ def _in_slices(count: int, values: int, inside: float, result: int) -> float:
         inside: what it would hold for the whole input, including the ``result``.
     """
     length = slice_length(count, values)
-    return inside if length == count else result + inside * length / count
+    second = min(length, count - length)  # the result is there from the second slice on
+    return max(inside * length / count, result + inside * second / count if second else 0)
 
 
 def _joined(coarser: int, own: int, values: int, frames: int) -> float:

@@ -71,7 +71,8 @@ class ResidualBlock(nn.Module):
         hidden = self.conv_in(silu(self.norm_in(x)))
         if self.embed_proj is not None and embedding is not None:
             hidden = hidden + self.embed_proj(F.silu(embedding))[:, :, None, None]
-        hidden = self.conv_out(self.dropout(silu(self.norm_out(hidden))))
+        hidden = silu(self.norm_out(hidden))
+        hidden = self.conv_out(self.dropout(hidden))
         out: torch.Tensor = self.shortcut(x) + hidden
         return out
 

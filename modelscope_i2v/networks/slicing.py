@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 #: Values of a slice at most, if it has more than one frame or row. Less would cost time, and save next to nothing.
-SLICE_VALUES = 2**20
+SLICE_VALUES = 2**21
 #: Large inputs are cut into no more slices than this, which are larger then. What a transformer computes on the way for
 #: one of them is smaller than its input, so more slices would only cost time.
 MAX_SLICES = 32
@@ -29,17 +29,20 @@ def slice_length(count: int, values: int) -> int:
     return min(count, max(1, within, math.ceil(count / MAX_SLICES)))
 
 
-def in_slices(layer: Callable[..., torch.Tensor], *inputs: torch.Tensor, dim: int) -> torch.Tensor:
+def in_slices(
+    layer: Callable[..., torch.Tensor], *inputs: torch.Tensor, dim: int, values: int | None = None
+) -> torch.Tensor:
     """``layer(*inputs)``, computed for one slice of ``dim`` after the other.
 
     The layer must not look from one index of ``dim`` at another. With autograd, which keeps everything anyway, nothing
     is cut.
 
     Args:
-        inputs: tensors with as many indices of ``dim`` each; the largest decides about the length of the slices.
+        inputs: tensors with as many indices of ``dim`` each.
+        values: what the length of the slices follows from; by default, the number of values of the largest input.
     """
     count = inputs[0].shape[dim]
-    length = slice_length(count, max(each.numel() for each in inputs))
+    length = slice_length(count, max(each.numel() for each in inputs) if values is None else values)
     if length == count or torch.is_grad_enabled():
         return layer(*inputs)
     out: torch.Tensor

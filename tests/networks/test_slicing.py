@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from modelscope_i2v.networks import slicing
+from modelscope_i2v.networks import AutoencoderKL, slicing
 from modelscope_i2v.networks.slicing import in_slices, slice_length
 from tests.golden import (
+    AUTOENCODER_MICRO,
     NET_BOUND,
     difference,
     golden,
@@ -13,6 +14,7 @@ from tests.golden import (
     unet_micro,
     unet_v2v_micro,
     unet_v2v_tiny,
+    with_recipe_weights,
 )
 
 
@@ -24,7 +26,7 @@ def one_at_a_time(monkeypatch):
 
 
 def test_lengths_follow_from_the_shape():
-    frame = 2**18  # four of them are one slice
+    frame = 2**19  # four of them are one slice
     assert slice_length(1, frame) == 1
     assert slice_length(4, 4 * frame) == 4
     assert slice_length(5, 5 * frame) == 4
@@ -60,6 +62,10 @@ def draw(*shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
+def autoencoder_micro():
+    return with_recipe_weights(lambda: AutoencoderKL(**AUTOENCODER_MICRO), 'autoencoder_micro')
+
+
 T, FPS, TEXT, IMAGE = torch.tensor([10, 900]), torch.tensor([4, 16]), draw(2, 77, 1024), draw(2, 1, 64)
 UNETS = {
     'image-to-video': (unet_micro, (draw(2, 4, 3, 8, 8), T, IMAGE, FPS)),
@@ -77,6 +83,30 @@ def test_unets_in_single_frames_and_rows(request, name):
     whole = unet(*inputs)
     request.getfixturevalue('one_at_a_time')
     assert difference(unet(*inputs), whole) < 1e-5
+
+
+@torch.no_grad()
+def test_the_autoencoder_with_attention_of_single_pixels(request):
+    autoencoder, z, x = autoencoder_micro(), draw(2, 4, 3, 4), draw(1, 3, 16, 24)
+    decoded, encoded = autoencoder.decode(z), autoencoder.encode(x)[0]
+    request.getfixturevalue('one_at_a_time')
+    assert difference(autoencoder.decode(z), decoded) < 1e-5
+    assert difference(autoencoder.encode(x)[0], encoded) < 1e-5
+
+
+@pytest.mark.parametrize('name', UNETS)
+def test_what_works_in_place_for_inference_does_not_with_autograd(name):
+    """The same outputs in both modes, and gradients that predict a small step."""
+    build, inputs = UNETS[name]
+    unet = build().double()
+    x = inputs[0].double().requires_grad_()
+    out = unet(x, *inputs[1:])
+    out.square().sum().backward()
+    direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert difference(unet(x, *inputs[1:]), out) < 1e-10
+        up, down = (unet(x + step * direction, *inputs[1:]).square().sum() for step in (1e-5, -1e-5))
+    assert ((up - down) / 2e-5).item() == pytest.approx((x.grad * direction).sum().item(), rel=1e-5)
 
 
 @pytest.mark.slow
