@@ -8,16 +8,13 @@ other kernels need for themselves is left out, and so are the encoders, which th
 """
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.video_to_video_memory import LiveMemory
+from benchmarks.activation_memory import LiveMemory, fused_attention
 from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, scaled_linear_schedule
 from modelscope_i2v.networks import ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.training.lora import LoraSettings, add_lora
@@ -27,24 +24,6 @@ GIB = 2**30
 STAGES = {'image-to-video': ImageToVideoUNet, 'video-to-video': VideoToVideoUNet}
 #: Gradient, both moments of Adam and the moving average, all float32.
 BYTES_PER_TRAINED = 4 * 4
-
-
-@contextmanager
-def fused_attention() -> Iterator[None]:
-    """Attention like the fused kernels of GPUs, which keep no scores. The meta device would use plain attention.
-
-    A torch function mode would not work: autograd switches it off, and checkpointing recomputes in the backward pass.
-    """
-
-    def fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        return torch.ops.aten._scaled_dot_product_flash_attention(query, key, value)[0]
-
-    plain = F.scaled_dot_product_attention
-    F.scaled_dot_product_attention = fused
-    try:
-        yield
-    finally:
-        F.scaled_dot_product_attention = plain
 
 
 @dataclass(frozen=True)

@@ -8,54 +8,12 @@ Weights are left out of the counts. With --embedded it runs the embedded model, 
 """
 
 import argparse
-import weakref
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakIdKeyDictionary
 
-
-class LiveMemory(TorchDispatchMode):
-    """Counts the bytes of all live storages that operators created; ``peak`` is the maximum."""
-
-    def __init__(self, *known: torch.Tensor) -> None:
-        super().__init__()
-        self.live = 0
-        self.peak = 0
-        self.seen: Any = WeakIdKeyDictionary()
-        for tensor in known:
-            self.seen[tensor.untyped_storage()] = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self._count(tensor.untyped_storage())
-        return result
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        if storage in self.seen:
-            return
-        size = storage.nbytes()
-        self.seen[storage] = size
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self._forget, size)
-
-    def _forget(self, size: int) -> None:
-        self.live -= size
-
-
-def measured(function: Callable[[], Any], *known: torch.Tensor) -> int:
-    """Peak bytes that ``function`` allocates, not counting the ``known`` tensors from before."""
-    memory = LiveMemory(*known)
-    with memory, torch.no_grad():
-        function()
-    return memory.peak
+from benchmarks.activation_memory import measured
 
 
 def peak_activations(model: Any, num_frames: int, height: int, width: int, *, encode: bool = True) -> int:

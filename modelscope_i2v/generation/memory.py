@@ -1,9 +1,10 @@
 """An estimate of the memory that a call needs, from the configuration and the size of the video.
 
-It counts the tensors that are alive at the peak of each phase. How far off it was: within 1 % of PyTorch's fake
-tensors for the full-size networks, and within 6 % for the others in the tests. On a CPU, whole calls of the embedded
-models made resident memory grow by 1.0 to 1.2 times an estimate above 700 MiB, and by up to twice a smaller one:
-buffers inside of convolutions are not counted. So a call that only just fits may still run out of memory.
+It counts the tensors that are alive at the peak of each phase, in the slices that the networks work in
+(:mod:`~modelscope_i2v.networks.slicing`). It was within 1 % of PyTorch's fake tensors for all networks in the tests. On
+a CPU, whole calls of the embedded models made resident memory grow by 1.0 to 1.2 times an estimate above 700 MiB, and
+by up to twice a smaller one (measured before the networks worked in slices): buffers inside of convolutions are not
+counted. So a call that only just fits may still run out of memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 
 from modelscope_i2v.generation.output import bytes_held
 from modelscope_i2v.networks.parameters import AutoencoderParameters, UNetParameters
+from modelscope_i2v.networks.slicing import slice_length
 
 if TYPE_CHECKING:
     from modelscope_i2v.generation.arguments import GenerationArguments
@@ -34,6 +36,9 @@ PIXEL_COPIES = 3 * 3 * FLOAT
 #: Values of one token, in units of the width, at the peak of a transformer: the projection of GEGLU (8), its gate (4)
 #: and their product (4), with the normed input, the sum before, the query and the input itself.
 TRANSFORMER = 20
+#: Tensors that the temporal convolutions of a residual block hold at a time: its input, and what comes before, within
+#: and after a convolution.
+TEMPORAL_CONVOLUTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -64,44 +69,56 @@ def unet_activations(unet: UNetParameters, frames: int, height: int, width: int,
         itemsize: bytes of one value.
         math: whether attention keeps its whole matrix.
     """
-    widths, depth, pixels = unet.widths, unet.num_res_blocks, height * width
-    inner = unet.num_heads * unet.num_head_channels
-    per_pixel = [TRANSFORMER * inner + unet.model_channels]
-    matrices = [unet.num_heads * frames * pixels * frames]
-    skips = 0.0
-    for level, own in enumerate(widths):
-        smaller = 4**level
-        # The first block of a level on the way up also gets the coarser level, joined with a skip connection.
-        coarser, finer = widths[min(level + 1, len(widths) - 1)], widths[max(level - 1, 0)]
-        joined = own + coarser
-        attended = 2**level in unet.attention_resolutions
-        busy = (TRANSFORMER + 1) * own + joined if attended else 3 * joined
-        left = finer + (depth - 1) * own if level else depth * own
-        per_pixel.append((busy + coarser + left) / smaller + skips)
-        skips += (finer + depth * own) / smaller
-        if attended:
-            heads, tokens = own // unet.num_head_channels, pixels / smaller
-            matrices.append(int(heads * frames * tokens * max(tokens, frames)))
-    held = (max(per_pixel) + unet.in_channels) * frames * pixels
-    return int(itemsize * (held + (2 * max(matrices) if math else 0)))
+    depth, inner = unet.num_res_blocks, unet.num_heads * unet.num_head_channels
+    finest = frames * height * width
+    # A temporal transformer also holds its input after the norm.
+    peaks = [2 * unet.model_channels * finest + _in_transformer(unet.model_channels, inner, finest, height)]
+    scores = [_scores(unet.num_heads, unet.model_channels, finest, frames, height)]
+    skips = 0
+    rows, columns = height, width
+    # Heights that cannot be halved grow by a row instead, on every level.
+    extra_row = int(height % unet.downsampling_factor != 0)
+    for level, own in enumerate(unet.widths):
+        # Values of one channel; widths of the levels beside this one.
+        values = frames * rows * columns
+        finer = unet.widths[level - 1] if level else unet.model_channels
+        coarser = unet.widths[min(level + 1, len(unet.widths) - 1)]
+        left = skips + (finer + (depth - 1) * own) * values
+        peaks.append(left + _joined(coarser, own, values, frames))
+        peaks.append(left + TEMPORAL_CONVOLUTIONS * own * values)
+        if 2**level in unet.attention_resolutions:
+            peaks.append(left + own * values + _in_transformer(own, own, values, frames))
+            peaks.append(left + 2 * own * values + _in_transformer(own, own, values, rows))
+            heads = own // unet.num_head_channels
+            scores.append(_scores(heads, own, values, values // frames, frames))
+            scores.append(_scores(heads, own, values, frames, rows))
+        if level:
+            peaks.append(skips + _upsampled(own, values, frames))
+        skips += (finer + depth * own) * values
+        rows, columns = max(1, rows // 2 + extra_row), max(1, columns // 2)
+    held = max(peaks) + unet.in_channels * finest
+    return int(itemsize * (held + (2 * max(scores) if math else 0)))
 
 
 def decoder_activations(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
     """Bytes that decoding ``frames`` frames of ``pixels`` pixels together holds at its peak, without weights."""
-    widths = autoencoder.widths
-    # The first block of a level gets the coarser level's width, normed, and activated; the others a whole level's.
-    blocks = (
-        max(3 * coarser, coarser + 4 * own) / 4**level
-        for level, (own, coarser) in enumerate(zip(widths, [*widths[1:], widths[-1]], strict=True))
-    )
-    return max(int(frames * pixels * FLOAT * max(blocks)), _middle(autoencoder, frames, pixels))
+    widths, values, peaks = autoencoder.widths, frames * pixels, []
+    for own, coarser in zip(widths, [*widths[1:], widths[-1]], strict=True):
+        peaks.append(_residual(coarser, own) * values)
+        if values < frames * pixels:  # doubled in size, before and after a convolution
+            peaks.append(9 * own * values)
+        values //= 4
+    return max(FLOAT * max(peaks), _middle(autoencoder, frames, pixels))
 
 
 def encoder_activations(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
     """Bytes that encoding ``frames`` frames of ``pixels`` pixels together holds at its peak, without weights."""
-    tensors = 5 if autoencoder.num_res_blocks > 1 else 4  # from the second block on, the level's input is kept, too
-    blocks = (tensors * own / 4**level for level, own in enumerate(autoencoder.widths))
-    return max(int(frames * pixels * FLOAT * max(blocks)), _middle(autoencoder, frames, pixels))
+    widths, values, peaks = autoencoder.widths, frames * pixels, []
+    for own, finer in zip(widths, [autoencoder.channels, *widths], strict=False):
+        # Only the second block of a level has the full width from the beginning.
+        peaks.append(_residual(own if autoencoder.num_res_blocks > 1 else finer, own) * values)
+        values //= 4
+    return max(FLOAT * max(peaks), _middle(autoencoder, frames, pixels))
 
 
 def weight_bytes(folder: ModelFolder, dtype: torch.dtype) -> int:
@@ -157,11 +174,51 @@ def estimate(
     )
 
 
+def _residual(before: int, after: int) -> int:
+    """Widths that a residual block holds: its input with a convolution's input and output, or with the last sum."""
+    terms = 2 if before == after else 3
+    return before + max(before + after, terms * after)
+
+
 def _middle(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
-    """The attention between all pixels of the coarsest level: two whole matrices, and seven tensors of its input.
+    """The attention between all pixels of the coarsest level: two matrices of scores, and seven tensors of its input.
 
     Channels are not the last dimension in memory there, so PyTorch's fused kernels do not take it, and no back end of
-    ours avoids the matrices.
+    ours avoids the matrices. They are made for a slice of the pixels at a time.
     """
-    tokens = pixels // autoencoder.downsampling_factor**2
-    return FLOAT * frames * (2 * tokens**2 + 7 * autoencoder.widths[-1] * tokens)
+    width, tokens = autoencoder.widths[-1], pixels // autoencoder.downsampling_factor**2
+    at_a_time = slice_length(tokens, tokens**2)
+    return FLOAT * frames * tokens * (2 * at_a_time + 7 * width)
+
+
+def _in_slices(count: int, values: int, inside: float, result: int) -> float:
+    """Values that a layer holds besides its input of ``values``, if it takes ``count`` frames or rows in slices.
+
+    Args:
+        inside: what it would hold for the whole input, including the ``result``.
+    """
+    length = slice_length(count, values)
+    second = min(length, count - length)  # the result is there from the second slice on
+    return max(inside * length / count, result + inside * second / count if second else 0)
+
+
+def _joined(coarser: int, own: int, values: int, frames: int) -> float:
+    """The first convolutions of a block on the way up, which joins a coarser level with a skip connection."""
+    joined = coarser + own
+    inside = max(2 * joined + own, joined + 3 * own) * values
+    return joined * values + _in_slices(frames, max(coarser, own) * values, inside, own * values)
+
+
+def _in_transformer(own: int, inner: int, values: int, count: int) -> float:
+    """What a transformer holds besides its input, in slices of ``count`` frames or rows."""
+    return _in_slices(count, own * values, TRANSFORMER * inner * values, own * values)
+
+
+def _upsampled(own: int, values: int, frames: int) -> float:
+    """A level's result, and four times as many pixels before and after a convolution."""
+    return own * values + _in_slices(frames, own * values, 8 * own * values, 4 * own * values)
+
+
+def _scores(heads: int, own: int, values: int, keys: int, count: int) -> float:
+    """The scores of attention of ``values`` pixels to ``keys`` others each, in slices of ``count`` frames or rows."""
+    return heads * values * keys * slice_length(count, own * values) / count

@@ -13,8 +13,9 @@ from einops import rearrange
 from torch import nn
 
 from modelscope_i2v.networks.attention import AttentionLayer, attention
-from modelscope_i2v.networks.layers import ResidualBlock
+from modelscope_i2v.networks.layers import ResidualBlock, silu
 from modelscope_i2v.networks.parameters import AutoencoderParameters
+from modelscope_i2v.networks.slicing import in_slices
 
 EPS = 1e-6
 #: Log-variances are clipped to this range, as in the original: outside it, the posterior is a point or useless.
@@ -37,7 +38,9 @@ class SpatialAttention(AttentionLayer):
         query, key, value = (
             rearrange(projection(normed), 'n c h w -> n 1 (h w) c') for projection in (self.to_q, self.to_k, self.to_v)
         )
-        attended = attention(query, key, value, self.backend)
+        # No fused kernel takes so wide a head, so all scores are kept: those of some pixels at a time.
+        scores = query.shape[2] ** 2
+        attended = in_slices(lambda pixels: attention(pixels, key, value, self.backend), query, dim=2, values=scores)
         out: torch.Tensor = x + self.to_out(rearrange(attended, 'n 1 (h w) c -> n c h w', h=x.shape[2]))
         return out
 
@@ -57,7 +60,10 @@ class Middle(nn.Module):
 
 
 class Level(nn.Module):
-    """Residual blocks at one resolution, then a resampling convolution unless this level runs last."""
+    """Residual blocks at one resolution, then a resampling convolution unless this level runs last.
+
+    It takes ``x`` ``[N, in_channels, h, w]`` in a list that it empties, so that no caller holds it in memory.
+    """
 
     def __init__(self, in_channels: int, channels: int, depth: int, num_groups: int, *, resample: bool) -> None:
         super().__init__()
@@ -70,7 +76,8 @@ class Level(nn.Module):
     def resampling(self, channels: int) -> nn.Conv2d:
         raise NotImplementedError
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        x = features.pop()
         for block in self.residual:
             x = block(x)
         return x
@@ -82,8 +89,8 @@ class EncoderLevel(Level):
     def resampling(self, channels: int) -> nn.Conv2d:
         return nn.Conv2d(channels, channels, 3, stride=2)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = super().forward(x)
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        x = super().forward(features)
         return x if self.resample is None else self.resample(F.pad(x, (0, 1, 0, 1)))
 
 
@@ -93,8 +100,8 @@ class DecoderLevel(Level):
     def resampling(self, channels: int) -> nn.Conv2d:
         return nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = super().forward(x)
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        x = super().forward(features)
         return x if self.resample is None else self.resample(F.interpolate(x, scale_factor=2.0, mode='nearest'))
 
 
@@ -115,10 +122,10 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], 2 * parameters.z_channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.conv_in(x)
+        features = [self.conv_in(x)]
         for level in self.levels:
-            x = level(x)
-        out: torch.Tensor = self.conv_out(F.silu(self.norm_out(self.middle(x))))
+            features.append(level(features))
+        out: torch.Tensor = self.conv_out(silu(self.norm_out(self.middle(features.pop()))))
         return out
 
 
@@ -139,10 +146,10 @@ class Decoder(nn.Module):
         self.conv_out = nn.Conv2d(parameters.channels * parameters.channel_mult[0], 3, 3, padding=1)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        x = self.middle(self.conv_in(z))
+        features = [self.middle(self.conv_in(z))]
         for level in reversed(self.levels):
-            x = level(x)
-        out: torch.Tensor = self.conv_out(F.silu(self.norm_out(x)))
+            features.append(level(features))
+        out: torch.Tensor = self.conv_out(silu(self.norm_out(features.pop())))
         return out
 
 

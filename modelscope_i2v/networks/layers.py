@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import nn
 
 from modelscope_i2v.networks.attention import Attention
+from modelscope_i2v.networks.slicing import in_slices
 
 #: Dropout of the residual and temporal-convolution blocks when training; inference never sees it.
 DROPOUT = 0.1
@@ -42,6 +43,11 @@ class EmbeddingMLP(nn.Module):
         return out
 
 
+def silu(x: torch.Tensor) -> torch.Tensor:
+    """SiLU of an ``x`` that nobody else needs: in its own memory, unless autograd needs both."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with pre-activation; a timestep embedding ``[N, embed_dim]``, if any, is added in between.
 
@@ -62,10 +68,11 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor | None = None) -> torch.Tensor:
-        hidden = self.conv_in(F.silu(self.norm_in(x)))
+        hidden = self.conv_in(silu(self.norm_in(x)))
         if self.embed_proj is not None and embedding is not None:
             hidden = hidden + self.embed_proj(F.silu(embedding))[:, :, None, None]
-        hidden = self.conv_out(self.dropout(F.silu(self.norm_out(hidden))))
+        hidden = silu(self.norm_out(hidden))
+        hidden = self.conv_out(self.dropout(hidden))
         out: torch.Tensor = self.shortcut(x) + hidden
         return out
 
@@ -80,12 +87,16 @@ class TemporalConvolution(nn.Module):
         self.conv = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.conv(self.dropout(F.silu(self.norm(x))))
+        out: torch.Tensor = self.conv(self.dropout(silu(self.norm(x))))
         return out
 
 
 class SpatioTemporalResidualBlock(nn.Module):
-    """A spatial :class:`ResidualBlock`, then four temporal convolutions with their own residual connection."""
+    """A spatial :class:`ResidualBlock`, then four temporal convolutions with their own residual connection.
+
+    It takes the features ``[(B F), C, h, w]`` in a list, with a skip connection or alone, and empties the list once it
+    has used them: so no caller holds them in memory any longer.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, embed_dim: int, *, num_groups: int) -> None:
         super().__init__()
@@ -97,10 +108,16 @@ class SpatioTemporalResidualBlock(nn.Module):
             )
         )
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor, num_frames: int) -> torch.Tensor:
-        x = self.spatial(x, embedding)
+    def forward(self, features: list[torch.Tensor], embedding: torch.Tensor, num_frames: int) -> torch.Tensor:
+        x = in_slices(self._spatial, embedding, *features, dim=0)
+        features.clear()
         video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
         out: torch.Tensor = rearrange(video + self.temporal(video), 'b c f h w -> (b f) c h w')
+        return out
+
+    def _spatial(self, embedding: torch.Tensor, *features: torch.Tensor) -> torch.Tensor:
+        x = features[0] if len(features) == 1 else torch.cat(features, dim=1)
+        out: torch.Tensor = self.spatial(x, embedding)
         return out
 
 
@@ -154,10 +171,16 @@ class SpatialTransformer(nn.Module):
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        height = x.shape[2]
-        tokens = self.proj_in(rearrange(self.norm(x), 'n c h w -> n (h w) c'))
+        videos = rearrange(x, '(b f) c h w -> b f c h w', b=context.shape[0])
+        return in_slices(lambda frames: self._attend(frames, context), videos, dim=1).flatten(0, 1)
+
+    def _attend(self, frames: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """``[B, F, C, h, w]`` -> the same shape; ``context`` has one entry per video."""
+        tokens = self.proj_in(rearrange(self.norm(frames.flatten(0, 1)), 'n c h w -> n (h w) c'))
         tokens = self.proj_out(self.block(tokens, context))
-        out: torch.Tensor = x + rearrange(tokens, 'n (h w) c -> n c h w', h=height)
+        out: torch.Tensor = frames + rearrange(
+            tokens, '(b f) (h w) c -> b f c h w', b=frames.shape[0], h=frames.shape[3]
+        )
         return out
 
 
@@ -173,11 +196,14 @@ class TemporalTransformer(nn.Module):
         self.proj_out = nn.Conv1d(inner_dim, channels, 1)
 
     def forward(self, x: torch.Tensor, num_frames: int) -> torch.Tensor:
-        height = x.shape[2]
-        video = rearrange(x, '(b f) c h w -> b c f h w', f=num_frames)
-        pixels = self.proj_in(rearrange(self.norm(video), 'b c f h w -> (b h w) c f'))
+        video = rearrange(x, '(b f) c h w -> b f c h w', f=num_frames)
+        normed = self.norm(video.transpose(1, 2)).transpose(1, 2)
+        return in_slices(self._attend, video, normed, dim=3).flatten(0, 1)
+
+    def _attend(self, rows: torch.Tensor, normed: torch.Tensor) -> torch.Tensor:
+        """Rows of pixels ``[B, F, C, rows, w]``, and the same after the norm -> the same shape."""
+        batch, height = rows.shape[0], rows.shape[3]
+        pixels = self.proj_in(rearrange(normed, 'b f c h w -> (b h w) c f'))
         pixels = self.block(pixels.transpose(1, 2)).transpose(1, 2)
-        out: torch.Tensor = x + rearrange(
-            self.proj_out(pixels), '(b h w) c f -> (b f) c h w', b=video.shape[0], h=height
-        )
+        out: torch.Tensor = rows + rearrange(self.proj_out(pixels), '(b h w) c f -> b f c h w', b=batch, h=height)
         return out

@@ -20,9 +20,11 @@ from modelscope_i2v.networks.layers import (
     SpatialTransformer,
     SpatioTemporalResidualBlock,
     TemporalTransformer,
+    silu,
     sinusoidal_embedding,
 )
 from modelscope_i2v.networks.parameters import UNetParameters
+from modelscope_i2v.networks.slicing import in_slices
 
 
 class Downsample(nn.Module):
@@ -38,19 +40,26 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Nearest-neighbour doubling, then a 3x3 convolution: ``[N, C, h, w] -> [N, C, 2h, 2w]``."""
+    """Nearest-neighbour doubling, then a 3x3 convolution, by frames: ``[N, C, h, w] -> [N, C, 2h, 2w]``."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest'))
-        return out
+        return in_slices(lambda frames: self.conv(self.resize(frames)), x, dim=0)
+
+    def resize(self, x: torch.Tensor) -> torch.Tensor:
+        """``[N, C, h, w] -> [N, C, 2h, 2w]``."""
+        return F.interpolate(x, scale_factor=2.0, mode='nearest')
 
 
 class UNetBlock(nn.Module):
-    """The layers between two skip connections: residual block, optional transformers, optional resampling."""
+    """The layers between two skip connections: residual block, optional transformers, optional resampling.
+
+    It takes its features in a list that it empties, as
+    :class:`~modelscope_i2v.networks.layers.SpatioTemporalResidualBlock` does.
+    """
 
     def __init__(
         self,
@@ -72,8 +81,10 @@ class UNetBlock(nn.Module):
             self.temporal_transformer = TemporalTransformer(out_channels, out_channels // head, head, num_groups=groups)
         self.resample = resample
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int) -> torch.Tensor:
-        x = self.residual(x, embedding, num_frames)
+    def forward(
+        self, features: list[torch.Tensor], embedding: torch.Tensor, context: torch.Tensor, num_frames: int
+    ) -> torch.Tensor:
+        x: torch.Tensor = self.residual(features, embedding, num_frames)
         if self.spatial_transformer is not None and self.temporal_transformer is not None:
             x = self.spatial_transformer(x, context)
             x = self.temporal_transformer(x, num_frames)
@@ -90,8 +101,11 @@ class MiddleBlock(UNetBlock):
             width, width, parameters.time_embed_dim, num_groups=parameters.norm_num_groups
         )
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, num_frames: int) -> torch.Tensor:
-        out: torch.Tensor = self.residual_out(super().forward(x, embedding, context, num_frames), embedding, num_frames)
+    def forward(
+        self, features: list[torch.Tensor], embedding: torch.Tensor, context: torch.Tensor, num_frames: int
+    ) -> torch.Tensor:
+        attended = [super().forward(features, embedding, context, num_frames)]
+        out: torch.Tensor = self.residual_out(attended, embedding, num_frames)
         return out
 
 
@@ -216,25 +230,28 @@ class SpatioTemporalUNet(nn.Module):
         num_frames = x.shape[2]
         embedding = embedding.repeat_interleave(num_frames, dim=0)
         context = context.to(self.dtype)
-        hidden = self.conv_in(rearrange(x.to(self.dtype), 'b c f h w -> (b f) c h w'))
-        hidden = self.temporal_in(hidden, num_frames)
-        skips = [hidden]
+        frames = rearrange(x.to(self.dtype), 'b c f h w -> (b f) c h w')
+        # The last of these is the current one, the others are skip connections. Nothing else holds any of them.
+        features = [self.temporal_in(self.conv_in(frames), num_frames)]
         for block in self.encoder:
-            arguments = (embedding, context, num_frames) if isinstance(block, UNetBlock) else ()
-            hidden = self._run(block, hidden, *arguments)
-            skips.append(hidden)
-        hidden = self._run(self.middle, hidden, embedding, context, num_frames)
+            if isinstance(block, UNetBlock):
+                features.append(self._run(block, [features[-1]], embedding, context, num_frames))
+            else:
+                features.append(block(features[-1]))
+        features.append(self._run(self.middle, [features[-1]], embedding, context, num_frames))
         for block in self.decoder:
-            hidden = self._run(block, torch.cat([hidden, skips.pop()], dim=1), embedding, context, num_frames)
-        hidden = self.conv_out(F.silu(self.norm_out(hidden)))
+            features.append(self._run(block, [features.pop(), features.pop()], embedding, context, num_frames))
+        hidden = self.conv_out(silu(self.norm_out(features.pop())))
         out: torch.Tensor = rearrange(hidden, '(b f) c h w -> b c f h w', f=num_frames)
         return out
 
-    def _run(self, block: nn.Module, *arguments: Any) -> torch.Tensor:
+    def _run(self, block: nn.Module, features: list[torch.Tensor], *conditions: Any) -> torch.Tensor:
         if self.activation_checkpointing and self.training and torch.is_grad_enabled():
-            recomputed: torch.Tensor = checkpoint(block, *arguments, use_reentrant=False)
+            recomputed: torch.Tensor = checkpoint(
+                lambda *kept: block(list(kept), *conditions), *features, use_reentrant=False
+            )
             return recomputed
-        out: torch.Tensor = block(*arguments)
+        out: torch.Tensor = block(features, *conditions)
         return out
 
     def _embed(self, positions: torch.Tensor, embedding: EmbeddingMLP) -> torch.Tensor:

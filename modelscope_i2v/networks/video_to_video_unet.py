@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from modelscope_i2v.networks.parameters import UNetParameters
@@ -27,9 +26,9 @@ class TallDownsample(nn.Module):
 class TallUpsample(Upsample):
     """Restores the size before :class:`TallDownsample`: doubles it, drops the first and last row: ``h -> 2 h - 2``."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode='nearest')[..., 1:-1, :])
-        return out
+    def resize(self, x: torch.Tensor) -> torch.Tensor:
+        """``[N, C, h, w] -> [N, C, 2h - 2, 2w]``."""
+        return super().resize(x)[..., 1:-1, :]
 
 
 class VideoToVideoUNet(SpatioTemporalUNet):
