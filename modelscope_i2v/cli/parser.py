@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from modelscope_i2v.cli.terminal import printable, write_error, write_output
 from modelscope_i2v.errors import OutputError, nearest
-from modelscope_i2v.generation.argument_names import hint
+from modelscope_i2v.generation.argument_names import PREFIXES, hint
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -70,14 +70,15 @@ class VerbParser(argparse.ArgumentParser):
 
     def _hint(self, option: str) -> str:
         """The nearest option, or what to do instead of one that only another program has."""
-        begun = [known for known in self._option_string_actions if known.startswith(option)]
-        if len(begun) == 1:
-            return f" Did you mean '{begun[0]}'?"
         names = {known[2:].replace('-', '_') for known in self._option_string_actions if known.startswith('--')}
         if 'seed' not in names:  # a verb that generates nothing
             return nearest(option, self._option_string_actions)
-        said = hint(option[2:].replace('-', '_'), names)
-        return re.sub(r"'(\w+)'\?", lambda name: f"'--{name[1].replace('_', '-')}'?", said)
+        name = option[2:].replace('-', '_')
+        begun = [known for known in self._option_string_actions if known.startswith(option)]
+        if len(begun) == 1 and not any(prefix + name in names for prefix in PREFIXES):
+            return f" Did you mean '{begun[0]}'?"
+        said = hint(name, names)
+        return re.sub(r"'(\w+)'(\?| or )", lambda name: f"'--{name[1].replace('_', '-')}'{name[2]}", said)
 
 
 def add_verb(

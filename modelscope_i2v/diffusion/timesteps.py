@@ -8,10 +8,11 @@ from modelscope_i2v.errors import InputError
 
 
 def leading_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:
-    """``t = 1 + floor(i 1000 / steps)`` for ``i = steps-1 .. 0``: as in the original if ``steps`` divides 1000.
+    """``t = 1 + floor(i L / steps)`` for ``i = steps-1 .. 0`` and ``L = noise_level``.
 
-    Starts below the noisiest timestep (981 for 50 steps), although sampling starts from pure noise. The step after
-    the last one lands on timestep 0, whose latents still have a trace of noise.
+    As in the original if all 1000 levels are used and ``steps`` divides them. Then it starts below the noisiest
+    timestep (981 for 50 steps), although sampling starts from pure noise. The step after the last one lands on timestep
+    0, whose latents still have a trace of noise.
 
     Args:
         steps: at most ``noise_level``.
@@ -22,7 +23,9 @@ def leading_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> lis
 
 
 def trailing_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:
-    """``t = round(1000 - i 1000 / steps) - 1`` for ``i = 0 .. steps-1``: starts at 999, ends without noise.
+    """``t = round(L - i L / steps) - 1`` for ``i = 0 .. steps-1`` and ``L = noise_level``.
+
+    Starts at ``L - 1``, which is 999 if all levels are used, and ends without noise.
 
     Args:
         steps: at most ``noise_level``.

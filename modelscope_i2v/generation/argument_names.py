@@ -21,7 +21,7 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'max_guidance_scale': ('guidance_scale',),
         'prompt': ('text',),
         'caption': ('text',),
-        'strength': ('noise_level',),
+        'strength': ('noise_level', 'image_strength'),
         'noise_aug_strength': ('noise_strength',),
         'target_fps': ('fps', 'output_fps'),
         'fps': ('output_fps',),
@@ -79,6 +79,10 @@ def hint(name: str, known: Collection[str]) -> str:
     taken = [candidate for candidate in (*ours, *names) if candidate in known]
     if taken:
         return f" Did you mean '{taken[0]}'?"
+    for own in (name, *ours):
+        sent = [prefix + own for prefix in PREFIXES if prefix + own in known]
+        if sent:
+            return f' Did you mean {" or ".join(map(repr, sent))}?'
     if name in LOADING or set(ours) & set(LOADING):
         return ' Give it when you load the model, to load(...) or pipeline(...).'
     if name in TEXTS or 'text' in ours:
@@ -98,7 +102,7 @@ def models_with_text() -> str:
 def models_with(name: str) -> str:
     """The types of the models that take the argument ``name``, as a list in words; empty if there are none."""
     models = [stage.model for stage in stages() if name in {item.name for item in dataclasses.fields(stage.arguments)}]
-    return ' and '.join(map(repr, models))
+    return ' and '.join(filter(None, (', '.join(map(repr, models[:-1])), *map(repr, models[-1:]))))
 
 
 def unknown_argument(name: str, known: Collection[str], where: str = '') -> TypeError:

@@ -126,9 +126,10 @@ class GenerationArguments:
     samplers: ClassVar[Mapping[str, Sampler]]
     #: Arguments that limit others and whose default the model sets -> the value that allows most.
     most_permissive: ClassVar[Mapping[str, Any]] = {}
-    #: Argument -> its values that decide others -> those others. They become None, unless they come from the same or a
-    #: later source.
-    decides: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
+    #: Argument -> the argument that it decides. It overrides one from an earlier source, not one from the same.
+    decides: ClassVar[Mapping[str, str]] = {}
+    #: Argument -> its values that free others -> those others: they become None where only the model sets them.
+    frees: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
     #: Other names of arguments -> our names.
     aliases: ClassVar[Mapping[str, str]] = {}
 
@@ -199,6 +200,8 @@ def take_none(kind: type[GenerationArguments]) -> frozenset[str]:
 def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Arguments:
     """Arguments from ``sources``; later ones win. None means "not given", but for those of :func:`take_none`.
 
+    The first source is the model's, the others are the user's.
+
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
         InputError: for a value that is not allowed.
@@ -206,18 +209,21 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
     known = {item.name for item in dataclasses.fields(kind)}
     with_none = take_none(kind)
     merged: dict[str, Any] = {}
-    latest: dict[str, int] = {}  # which source each of them is from
-    for index, source in enumerate(own_names(kind, given) for given in sources):
+    given: set[str] = set()  # by the user
+    for index, source in enumerate(own_names(kind, values) for values in sources):
+        for name, decided in kind.decides.items():
+            if source.get(name) is not None:
+                merged.pop(decided, None)
         for name, value in source.items():
             if name not in known:
                 raise unknown_argument(name, known)
             if value is not None or name in with_none:
-                merged[name], latest[name] = value, index
-    for name, values in kind.decides.items():
+                merged[name] = value
+                given.update({name} if index else ())
+    for name, values in kind.frees.items():
         chosen = merged.get(name)
-        for decided in values.get(chosen, ()) if isinstance(chosen, str) else ():
-            if latest.get(decided, -1) < latest[name]:
-                merged[decided] = None
+        freed = values.get(chosen, ()) if isinstance(chosen, str) else ()
+        merged.update(dict.fromkeys(set(freed) - given))
     return kind(**merged)
 
 

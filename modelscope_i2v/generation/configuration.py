@@ -101,6 +101,10 @@ class StageConfiguration:
         """
         return VideoSize(arguments.num_frames, arguments.height, arguments.width)
 
+    def follows_input(self, arguments: Any) -> bool:
+        """Whether the size of a call's video follows a picture, so that it is not known before that is."""
+        return False
+
     def encodes_input(self, arguments: Any) -> bool:
         """Whether the autoencoder encodes the input in a call."""
         return False

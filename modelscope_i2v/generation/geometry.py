@@ -16,6 +16,8 @@ from modelscope_i2v.media.limits import MAX_SIDE
 
 #: The share by which an aspect ratio may change: sizes are even numbers of pixels.
 TOLERANCE = 0.02
+#: How much more a change of the aspect ratio costs than one of the area by the same factor, where pictures are cropped.
+ASPECT = 3.0
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,30 @@ def keep_aspect(
     return placed
 
 
-def closest_canvas(
+def closest_size(
     aspect: float, grid: Grid, *, area: int, height: int | None = None, width: int | None = None
 ) -> tuple[int, int]:
-    """Height and width of the canvas of :func:`keep_aspect`, for a picture that is cut or padded to fill it.
+    """Legal height and width close to ``aspect`` (width / height) and ``area`` pixels, for a picture that is cropped.
 
-    Nothing is stretched, so no aspect ratio is refused.
+    With ``height`` or ``width`` given, that side is exact and the other follows. The aspect ratio counts more than the
+    area: what differs from it is lost at the edges.
     """
-    placed = _closest(aspect, grid, area, height, width)
-    return placed.canvas_height, placed.canvas_width
+    if height is not None:
+        return height, min(grid.widths(height * aspect), key=lambda size: _log_distortion(height, size, aspect))
+    if width is not None:
+        return min(grid.heights(width / aspect), key=lambda size: _log_distortion(size, width, aspect)), width
+    sizes = itertools.product(grid.heights(math.sqrt(area / aspect)), grid.widths(math.sqrt(area * aspect)))
+
+    def cost(size: tuple[int, int]) -> float:
+        tall, wide = size
+        return abs(math.log(tall * wide / area)) + ASPECT * _log_distortion(tall, wide, aspect)
+
+    return min(sizes, key=cost)
+
+
+def _log_distortion(height: int, width: int, aspect: float) -> float:
+    """How far sides are from ``aspect``, as the logarithm of a factor."""
+    return abs(math.log(width / height / aspect))
 
 
 def _closest(aspect: float, grid: Grid, area: int, height: int | None, width: int | None) -> Placement:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modelscope_i2v.checks import choice
 from modelscope_i2v.generation.arguments import SPACINGS
 from modelscope_i2v.generation.configuration import StageConfiguration
-from modelscope_i2v.generation.geometry import Grid, closest_canvas
+from modelscope_i2v.generation.geometry import Grid, closest_size
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
 
@@ -57,7 +57,7 @@ class PictureConfiguration(StageConfiguration):
         if height is not None and width is not None:
             return height, width
         tall, wide = self.configured_size
-        return closest_canvas(aspect, self.grid, area=tall * wide, height=height, width=width)
+        return closest_size(aspect, self.grid, area=tall * wide, height=height, width=width)
 
     def video_size(self, arguments: Any, given: InputSize | None = None) -> VideoSize:
         """The size for the picture. While that is not known: the configured one, or the least beside a given side."""
@@ -70,12 +70,23 @@ class PictureConfiguration(StageConfiguration):
         return VideoSize(arguments.num_frames, height or grid.height_multiple, width or grid.width_multiple)
 
     def smaller_sizes(self, arguments: Any, given: InputSize | None = None) -> Iterator[dict[str, Any]]:
-        """Heights, which the width follows; with widths if the call gives both, or if the picture is not known yet."""
+        """Heights, which the width follows; with widths if the call gives both, or if the picture is not known yet.
+
+        Only widths, which the height follows, if the call gives only the width.
+        """
         size, grid = self.video_size(arguments, given), self.grid
+        if arguments.height is None and arguments.width is not None:
+            for width in range(size.width - grid.width_multiple, 0, -grid.width_multiple):
+                yield {'height': None, 'width': width}
+            return
         both = given is None or (arguments.height is not None and arguments.width is not None)
         for height in range(size.height - grid.height_multiple, 0, -grid.height_multiple):
             steps = max(1, round(height * size.width / size.height / grid.width_multiple))
             yield {'height': height, 'width': steps * grid.width_multiple if both else None}
+
+    def follows_input(self, arguments: Any) -> bool:
+        """If a side is not given."""
+        return arguments.height is None or arguments.width is None
 
     def check_call(self, arguments: Any) -> None:
         """Raise InputError unless the sizes fit the networks."""

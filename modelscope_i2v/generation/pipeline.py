@@ -249,7 +249,8 @@ class GenerationPipeline(Pipeline):
         arguments = self.resolve_arguments({**self.arguments_of(input), **own_names(self.stage.arguments, call)})
         if arguments.output_video is not None:
             check_output(arguments.output_video)
-        self.check_memory(arguments)
+        if not self.model.configuration.follows_input(arguments):
+            self.check_memory(arguments)
         return arguments
 
     def _generate(self, input: Any, arguments: Any) -> dict[str, Any]:

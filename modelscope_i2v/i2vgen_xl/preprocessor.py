@@ -11,6 +11,7 @@ from PIL import Image
 from modelscope_i2v.generation.picture_input import picture_of
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.preprocessor import ImageToVideoPreprocessor
+from modelscope_i2v.media.images.conditioning import crop_centre
 from modelscope_i2v.media.images.load import load_image
 
 
@@ -22,6 +23,7 @@ class I2VGenXLPreprocessor(ImageToVideoPreprocessor):
     """
 
     stage = I2VGEN_XL
+    crop = staticmethod(crop_centre)
 
     def picture(self, data: Any, background: Any = 'white') -> Image.Image:
         """The picture of an input, read. A text beside it is for the pipeline."""

@@ -20,9 +20,9 @@ FITS = ('crop', 'contain', 'keep')
 class PictureArguments(GenerationArguments):
     """The arguments of both generations of image-to-video, with the defaults of the first.
 
-    A call with ``fit='keep'`` gets the picture's aspect ratio, at the area of the model's size. With ``height`` or
-    ``width``, the other side follows the picture; with both, the picture is cropped to them. Sides that the model sets
-    do not count as given: they become None, as do those that were given to ``pipeline(...)`` before the call.
+    With ``fit='keep'``, the video has about the picture's aspect ratio and the area of the model's size. With
+    ``height`` or ``width``, the other side follows the picture; with both, the picture is cropped to them. Sides that
+    only the model sets do not count as given: they become None.
     """
 
     solver: str | None = option('ddim', 'sampling method', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
@@ -44,7 +44,7 @@ class PictureArguments(GenerationArguments):
     noise_strength: float = option(0.1, 'strength of the noise shared by all pixels of a frame', cli=float)
 
     samplers = SAMPLERS
-    decides = MappingProxyType({'fit': {'keep': ('height', 'width')}})
+    frees = MappingProxyType({'fit': {'keep': ('height', 'width')}})
 
     def __post_init__(self) -> None:
         choice('solver', self.solver, SAMPLERS, error=InputError)
@@ -59,7 +59,7 @@ class PictureArguments(GenerationArguments):
             )
         super().__post_init__()
         self.resolve('steps', self.sampler.steps)
-        self.resolve('timestep_spacing', self.sampler.default_spacing(int(self.steps or 0)))
+        self.resolve('timestep_spacing', self.sampler.default_spacing(self.steps_taken))
         self.resolve('output_fps', self.fps)
 
     @property
@@ -70,7 +70,10 @@ class PictureArguments(GenerationArguments):
     @property
     def steps_taken(self) -> int:
         """The number of solver steps: ``steps``, or their share of the noise levels that are visited, rounded up."""
-        return math.ceil(int(self.steps or 0) * self.levels_used / NUM_TRAIN_TIMESTEPS)
+        steps, levels = int(self.steps or 0), self.levels_used
+        if levels == NUM_TRAIN_TIMESTEPS:
+            return steps
+        return min(math.ceil(steps * levels / NUM_TRAIN_TIMESTEPS), levels - 1)  # "leading" needs one level more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,10 @@ class ImageToVideoArguments(PictureArguments):
     """The arguments of stage 1."""
 
     image_strength: float = option(
-        0.0, 'how much of the picture the video keeps, 0..1; more keeps more of it, but moves less', cli=float
+        0.0,
+        'how much of the picture the video keeps, 0..1; the more it keeps, the less it moves and the fewer steps it '
+        'takes',
+        cli=float,
     )
 
     def __post_init__(self) -> None:
@@ -86,7 +92,8 @@ class ImageToVideoArguments(PictureArguments):
         super().__post_init__()
         if self.image_strength > 0 and self.latents is not None:
             raise InputError(
-                "'image_strength' has no effect on given 'latents', which are used as they are. Leave one of them out."
+                "'image_strength' has no effect on given 'latents', which are used as they are. Leave one of "
+                'them out, or give image_strength=0.'
             )
 
     @property

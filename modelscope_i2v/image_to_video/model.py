@@ -102,6 +102,12 @@ class ImageToVideoModel(GenerationModel):
     def _latents_shape(self, arguments: ImageToVideoArguments, frame: torch.Tensor | None = None) -> tuple[int, ...]:
         size = self.configuration.video_size(arguments)
         height, width = (size.height, size.width) if frame is None else frame.shape[-2:]
+        if (arguments.height or height, arguments.width or width) != (height, width):
+            raise InputError(
+                f"'frame' has {width}x{height} pixels, but the arguments ask for {size.width}x{size.height}. "
+                "Make both the same, or leave 'height' and 'width' out with fit='keep'."
+            )
+        self.configuration.grid.check(height, width)
         factor = self.configuration.autoencoder.downsampling_factor
         channels = self.configuration.unet.in_channels
         return 1, channels, int(arguments.num_frames or 0), height // factor, width // factor

@@ -16,7 +16,7 @@ from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.generation.picture_configuration import PictureConfiguration
 from modelscope_i2v.generation.picture_input import picture_of, texts_of
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
-from modelscope_i2v.media.images.conditioning import frame_values, pixel_values
+from modelscope_i2v.media.images.conditioning import cover, frame_values, pixel_values
 from modelscope_i2v.media.images.load import load_image
 from modelscope_i2v.media.limits import MAX_SIDE
 from modelscope_i2v.model_folder import ModelFolder
@@ -36,6 +36,8 @@ class ImageToVideoPreprocessor(Preprocessor):
 
     stage = IMAGE_TO_VIDEO
     configuration: PictureConfiguration
+    #: How a frame is cut out of a picture. No original decides this for the first generation.
+    crop = staticmethod(cover)
 
     def __init__(self, model_dir: str | os.PathLike[str] | ModelFolder, mode: str = 'inference', **_: Any) -> None:
         super().__init__(mode)
@@ -78,7 +80,7 @@ class ImageToVideoPreprocessor(Preprocessor):
                 f"{max(height, width)} pixels on a side; at most {MAX_SIDE} can be written. Give 'height' and 'width'."
             )
         seen = pixel_values(image, self.image_size, fit, IMAGE_MEAN, IMAGE_STD, cropped=self.cropped(width))
-        return {'pixel_values': seen, 'frame': frame_values(image, height, width, fit)}
+        return {'pixel_values': seen, 'frame': frame_values(image, height, width, fit, self.crop)}
 
     def picture(self, data: Any, background: Any = 'white') -> Image.Image:
         """The picture of an input, read. Raises InputError for a text, which this stage does not take."""

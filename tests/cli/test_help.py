@@ -49,6 +49,8 @@ def test_chain_has_one_group_a_stage(capsys):
         (['chain', 'a.jpg', '--ouput', 'b.mp4'], "unknown option '--ouput'. Did you mean '--output'?"),
         (['chain', 'a.jpg', '-o', 'b.mp4', '--stage2-step', '3'], "Did you mean '--stage2-steps'?"),
         (['chain', 'a.jpg', '-o', 'b.mp4', '--stage1-model', 'x'], "Did you mean '--model'?"),
+        (['chain', 'a.jpg', '-o', 'b.mp4', '--fit', 'keep'], "Did you mean '--stage1-fit' or '--stage2-fit'?"),
+        (['chain', 'a.jpg', '-o', 'b.mp4', '--solver=euler'], "Did you mean '--stage1-solver' or '--stage2-solver'?"),
         (['chain', 'a.jpg', '-o', 'b.mp4', '--keep', 'x'], "Did you mean '--keep-stage1'?"),
         (['image-to-video', 'a.jpg', '-o', 'a.mp4', '--num-inference-steps', '3'], "Did you mean '--steps'?"),
         (['image-to-vide', 'a.jpg'], "Did you mean 'image-to-video'?"),

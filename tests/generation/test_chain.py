@@ -86,6 +86,8 @@ def test_a_prefix_gives_an_argument_to_one_stage(pipelines, monkeypatch):
         ({'stage1_num_inference_steps': 1}, TypeError, "Did you mean 'stage1_steps'"),
         ({'stage2_text': 'x'}, TypeError, "Did you mean 'text'"),
         ({'stage1_fps': 8}, TypeError, "Did you mean 'fps'"),
+        ({'fit': 'keep'}, TypeError, "Did you mean 'stage1_fit' or 'stage2_fit'"),
+        ({'guidance': 2}, TypeError, "Did you mean 'stage1_guidance_scale' or 'stage2_guidance_scale'"),
         ({'stage2_lora': 5}, InputError, "'lora' must be the path of a file or None, found 5"),
         ({'stepps': 1}, TypeError, "'stepps' of chain.*Did you mean 'steps'"),
         ({'stage2_stepps': 1}, TypeError, "'stage2_stepps' of chain.*Did you mean 'stage2_steps'"),

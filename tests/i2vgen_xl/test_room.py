@@ -33,8 +33,10 @@ GPU = Execution(torch.device('cuda:0'), torch.float16, 'sdpa')
 
 
 @pytest.mark.parametrize('size', [(16, 32, 32), (5, 64, 32), (16, 88, 160)], ids=str)
-@pytest.mark.parametrize('parameters', [{}, {**UNET, 'image_embed_dim': 64}], ids=['full', 'small'])
-def test_the_unet_against_fake_tensors(parameters, size):
+@pytest.mark.parametrize(
+    ('parameters', 'off'), [({}, 0.06), ({**UNET, 'image_embed_dim': 64}, 0.1)], ids=['full', 'small']
+)
+def test_the_unet_against_fake_tensors(parameters, off, size):
     frames, height, width = size
     known = ImageToVideoUNetParameters(**parameters)
 
@@ -45,7 +47,7 @@ def test_the_unet_against_fake_tensors(parameters, size):
         return lambda: unet(x, t, text, embedding, latents, fps)
 
     measured = peak_bytes(lambda: I2VGenXLUNet(**parameters), run)
-    assert unet_activations(known, frames, height, width, itemsize=4, math=False) == pytest.approx(measured, rel=0.06)
+    assert unet_activations(known, frames, height, width, itemsize=4, math=False) == pytest.approx(measured, rel=off)
 
 
 def arguments_of(**call):

@@ -67,7 +67,7 @@ def test_fewer_steps_from_a_lower_level(spacing, strength, expected, stage_1):
 
 
 @pytest.mark.parametrize('spacing', ['leading', 'trailing'])
-@pytest.mark.parametrize('steps', [1, 2, 7, 20, 50])
+@pytest.mark.parametrize('steps', [1, 2, 7, 20, 50, 600])
 def test_noise_levels_fall_strictly(steps, spacing, stage_1):
     for strength in np.linspace(0, 1, 101):
         arguments = ImageToVideoArguments(steps=steps, timestep_spacing=spacing, image_strength=float(strength))
@@ -87,6 +87,16 @@ def test_every_solver_and_spacing_stays_near_the_picture(solver, spacing, stage_
     )
     assert nearest <= near < far  # equal where the only "leading" timestep is 1
     assert nearest < 0.05  # the noise of the second lowest level
+
+
+def test_few_steps_are_spaced_so_that_they_start_at_the_highest_level_used():
+    for strength, steps, spacing in (
+        (0, 10, 'leading'),
+        (0.4, 50, 'leading'),
+        (0.8, 10, 'trailing'),
+        (0, 9, 'trailing'),
+    ):
+        assert ImageToVideoArguments(steps=steps, image_strength=strength).timestep_spacing == spacing
 
 
 def test_eta_and_guidance_go_on_working(stage_1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,13 @@ def crop_centre(image: Image.Image, width: int, height: int) -> Image.Image:
     columns, inside_columns = _source_indices(left, width, full_width, image.width)
     centre[np.ix_(inside_rows, inside_columns)] = pixels[np.ix_(rows, columns)]
     return Image.fromarray(centre)
+
+
+def cover(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The centre of an RGB ``image``, smoothly scaled to fill ``width`` x ``height`` pixels."""
+    from PIL import Image, ImageOps
+
+    return ImageOps.fit(image, (width, height), method=Image.Resampling.BICUBIC)
 
 
 def crop_square(image: Image.Image, side: int) -> Image.Image:
@@ -102,14 +110,17 @@ def pixel_values(
     return normalised(_rgb(square), mean, std).unsqueeze(0)
 
 
-def frame_values(image: Image.Image, height: int, width: int, fit: str) -> torch.Tensor:
+def frame_values(
+    image: Image.Image, height: int, width: int, fit: str, crop: Callable[[Image.Image, int, int], Image.Image]
+) -> torch.Tensor:
     """An RGB ``image`` as a frame ``[1, 3, height, width]`` float32 in [-1, 1], the input of the autoencoder.
 
     Args:
-        fit: ``'crop'`` or ``'keep'``, as in the original implementation (see :func:`crop_centre`), or ``'contain'``:
-            the whole picture on black.
+        fit: ``'crop'`` or ``'keep'``, cut out by ``crop(image, width, height)``, or ``'contain'``: the whole picture on
+            black.
+        crop: :func:`crop_centre` as in the original implementation, or :func:`cover`.
     """
-    frame = pad_to(image, width, height, (0, 0, 0)) if fit == 'contain' else crop_centre(image, width, height)
+    frame = pad_to(image, width, height, (0, 0, 0)) if fit == 'contain' else crop(image, width, height)
     return _rgb(frame).sub(0.5).div(0.5).unsqueeze(0)
 
 
