@@ -1,0 +1,146 @@
+"""The autoencoder, trained on single pictures; then its decoder alone, on latents that are a little off."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from demo_training.autoencoder import Reconstruction, psnr
+from demo_training.emoji_and_photographs import rendering, stills
+from demo_training.emoji_and_photographs.architecture import AUTOENCODER
+from demo_training.emoji_and_photographs.data import Data
+from demo_training.emoji_and_photographs.stills import Stills, still
+from demo_training.made_from import MADE_FROM, code_fingerprint
+from modelscope_i2v.networks import AutoencoderKL
+from modelscope_i2v.training.loop.fit import fit
+from modelscope_i2v.training.loop.log import TrainingLog
+from modelscope_i2v.training.loop.seeding import seeded
+from modelscope_i2v.training.loop.settings import LoopSettings
+
+SETTINGS = LoopSettings(
+    steps=4000,
+    learning_rate=1e-3,
+    schedule='cosine',
+    weight_decay=0.0,
+    ema_decay=0.998,
+    precision='bf16',
+    checkpoint_seconds=120,
+    validate_every=500,
+    log_every=50,
+)
+#: The second phase trains only the decoder: sharper pictures from the same latents.
+DECODER = dataclasses.replace(SETTINGS, steps=1500, learning_rate=5e-4, seed=1)
+#: The largest standard deviation of the noise that it adds to latents of unit variance. Latents from a UNet are never
+#: exact, and a decoder that has only seen exact ones turns their error into flicker.
+LATENT_NOISE = 0.1
+#: The initial log-variances. The posteriors start almost as points, so that the network first learns to reconstruct.
+INITIAL_LOGVAR = -6.0
+KL_WEIGHT = 1e-5
+#: The weight of the error in the differences between neighbouring pixels. It keeps edges sharp.
+EDGES = 0.5
+#: Held-out pictures of each kind by which the training is judged.
+JUDGED = 32
+
+
+def reconstruction_loss(
+    model: torch.nn.Module, x: torch.Tensor, generator: torch.Generator, latent_noise: float = 0.0
+) -> Mapping[str, torch.Tensor]:
+    """Absolute and squared error, error at edges, and a little of the divergence from the standard normal distribution.
+
+    Args:
+        latent_noise: the largest standard deviation of the noise added to latents, beside the posterior's own.
+    """
+    side, channels = x.shape[-1] // 8, AUTOENCODER['embed_dim']
+    noise = torch.randn((len(x), channels, side, side), generator=generator).to(x.device)
+    levels = latent_noise * torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
+    decoded, mean, logvar = model(x, noise, levels)
+    error = decoded.float() - x
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    squared = error.square().mean()
+    divergence = 0.5 * (mean.float().square() + logvar.float().exp() - 1 - logvar.float()).mean()
+    loss = error.abs().mean() + 4 * squared + EDGES * edges + KL_WEIGHT * divergence
+    return {'loss': loss, 'psnr': 10 * torch.log10(4 / squared.detach()), 'divergence': divergence}
+
+
+def new_autoencoder(seed: int = 0) -> AutoencoderKL:
+    """An untrained autoencoder with narrow posteriors."""
+    autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), seed)
+    bias: Any = autoencoder.quant_conv.bias
+    bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
+    return autoencoder
+
+
+def train_autoencoder(
+    data: Data,
+    held_out: Data,
+    folder: Path,
+    settings: LoopSettings = SETTINGS,
+    made_from: str = '',
+    stop: Callable[[], bool] | None = None,
+) -> AutoencoderKL:
+    """The first phase: a new autoencoder. An interrupted training in ``folder`` is resumed."""
+    return _fit(new_autoencoder(settings.seed), 0.0, data, held_out, folder, settings, made_from, stop)
+
+
+def train_decoder(
+    autoencoder: AutoencoderKL,
+    latent_scale: float,
+    data: Data,
+    held_out: Data,
+    folder: Path,
+    settings: LoopSettings = DECODER,
+    made_from: str = '',
+    stop: Callable[[], bool] | None = None,
+) -> AutoencoderKL:
+    """The second phase: the decoder of a trained ``autoencoder``, whose latents do not change.
+
+    Args:
+        latent_scale: the factor that gives its latents unit variance.
+    """
+    autoencoder.requires_grad_(True)
+    autoencoder.encoder.requires_grad_(False)
+    autoencoder.quant_conv.requires_grad_(False)
+    return _fit(autoencoder, LATENT_NOISE / latent_scale, data, held_out, folder, settings, made_from, stop)
+
+
+def judged_pictures(held_out: Data) -> dict[str, torch.Tensor]:
+    """Held-out pictures in [-1, 1]: emoji in front of both kinds of background, and photographs."""
+    kinds = {'emoji': ('emoji over photograph', 'emoji over gradient'), 'photographs': ('photograph',)}
+    return {
+        name: torch.stack([still(held_out, number, choices[number % len(choices)]) for number in range(JUDGED)])
+        for name, choices in kinds.items()
+    }
+
+
+def autoencoder_identity() -> tuple[Any, ...]:
+    """What a trained autoencoder depends on, beside the data and the settings of the loop."""
+    code = code_fingerprint(Path(rendering.__file__), Path(stills.__file__))
+    return code, AUTOENCODER, INITIAL_LOGVAR, KL_WEIGHT, EDGES
+
+
+def _fit(
+    autoencoder: AutoencoderKL,
+    latent_noise: float,
+    data: Data,
+    held_out: Data,
+    folder: Path,
+    settings: LoopSettings,
+    made_from: str,
+    stop: Callable[[], bool] | None,
+) -> AutoencoderKL:
+    judged = judged_pictures(held_out)
+
+    def validate(step: int, log: TrainingLog | None) -> dict[str, float]:
+        return {f'psnr_{name}': psnr(autoencoder, pictures) for name, pictures in judged.items()}
+
+    model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
+    batches = Stills(data, first=settings.seed << 24)
+    loss = partial(reconstruction_loss, latent_noise=latent_noise)
+    identity = {MADE_FROM: made_from}
+    fit(model, loss, batches, settings, folder, validate=validate, identity=identity, stop=stop)
+    return autoencoder.eval()

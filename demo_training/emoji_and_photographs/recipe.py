@@ -1,0 +1,122 @@
+"""The phases of the recipe, one after the other. What is finished is not done again."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from demo_training.autoencoder import latent_scale
+from demo_training.emoji_and_photographs import autoencoder
+from demo_training.emoji_and_photographs.architecture import AUTOENCODER
+from demo_training.emoji_and_photographs.data import Data, data_fingerprint, load_data
+from demo_training.emoji_and_photographs.finished import FINISHED, finished_network
+from demo_training.emoji_and_photographs.stills import BATCH, KINDS, still
+from demo_training.emoji_and_photographs.stopping import Stop
+from modelscope_i2v.checks import number
+from modelscope_i2v.networks import AutoencoderKL
+from modelscope_i2v.training.fingerprint import fingerprint
+from modelscope_i2v.training.loop.settings import LoopSettings
+
+Module = TypeVar('Module', bound=nn.Module)
+
+#: Pictures by which the scale of latents is measured.
+MEASURED = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The whole training.
+
+    Attributes:
+        folder: for packages, what is made from them, checkpoints and logs.
+        scale: the share of all steps and clips to do; a small one tries everything in minutes.
+        finished: the folder of networks that are trained already.
+        keep: write to ``finished`` what is trained here.
+        stop: whether to stop after the current step.
+    """
+
+    folder: Path
+    scale: float = 1.0
+    finished: Path = FINISHED
+    keep: bool = False
+    stop: Stop = field(default_factory=Stop)
+
+    def __post_init__(self) -> None:
+        number('scale', self.scale, 0, 1, open_low=True)
+
+    def run(self) -> None:
+        """Do what is not done yet.
+
+        Raises:
+            ConfigurationError: if ``folder`` holds something made with other settings or from other networks.
+            KeyboardInterrupt: if it was stopped; it goes on from there when it is run again.
+        """
+        self.autoencoder  # noqa: B018 - made when it is first asked for
+
+    @cached_property
+    def data(self) -> Data:
+        """What is trained on."""
+        return load_data(self.folder)
+
+    @cached_property
+    def held_out(self) -> Data:
+        """What is never trained on."""
+        return load_data(self.folder, held_out=True)
+
+    @cached_property
+    def autoencoder(self) -> AutoencoderKL:
+        """The finished autoencoder, after both of its phases."""
+        first, scale = self.encoder, self.latent_scale
+        settings = self._scaled(autoencoder.DECODER)
+        inputs = (first, scale, settings.identity, autoencoder.LATENT_NOISE)
+
+        def train(made_from: str) -> nn.Module:
+            network, folder = copy.deepcopy(first), self.folder / 'decoder'
+            return autoencoder.train_decoder(
+                network, scale, self.data, self.held_out, folder, settings, made_from, self.stop
+            )
+
+        return self._network('decoder', lambda: AutoencoderKL(**AUTOENCODER), train, *inputs)
+
+    @cached_property
+    def encoder(self) -> AutoencoderKL:
+        """The autoencoder after its first phase; its latents are final."""
+        settings = self._scaled(autoencoder.SETTINGS)
+
+        def train(made_from: str) -> nn.Module:
+            folder = self.folder / 'autoencoder'
+            return autoencoder.train_autoencoder(self.data, self.held_out, folder, settings, made_from, self.stop)
+
+        return self._network('autoencoder', lambda: AutoencoderKL(**AUTOENCODER), train, settings.identity)
+
+    @cached_property
+    def latent_scale(self) -> float:
+        """The factor that gives latents unit variance."""
+        pictures = [still(self.data, index, KINDS[index % BATCH]) for index in range(MEASURED)]
+        return round(latent_scale(self.encoder, torch.stack(pictures)), 5)
+
+    def _network(
+        self, name: str, build: Callable[[], Module], train: Callable[[str], nn.Module], *inputs: object
+    ) -> Module:
+        """The network ``name``; ``train`` takes a digest of the data, of ``inputs`` and of what all networks share."""
+        made_from = fingerprint(data_fingerprint(), autoencoder.autoencoder_identity(), *inputs)
+
+        def trained() -> nn.Module:
+            with self.stop.deferred():
+                return train(made_from)
+
+        return finished_network(name, made_from, build, trained, self.folder, self.finished, keep=self.keep)
+
+    def _scaled(self, settings: LoopSettings) -> LoopSettings:
+        return dataclasses.replace(settings, steps=self._share(settings.steps, 2))
+
+    def _share(self, count: int, least: int) -> int:
+        return max(least, round(self.scale * count))
