@@ -22,19 +22,25 @@ from modelscope_i2v.training.loop.log import TrainingLog
 from modelscope_i2v.training.loop.seeding import seeded
 from modelscope_i2v.training.loop.settings import LoopSettings
 
-SETTINGS = LoopSettings(
-    steps=4000,
+_STEADY = LoopSettings(
+    steps=1000,
     learning_rate=1e-3,
-    schedule='cosine',
     weight_decay=0.0,
-    ema_decay=0.998,
-    precision='bf16',
+    ema_decay=0.995,
     checkpoint_seconds=120,
     validate_every=500,
     log_every=50,
 )
-#: The second phase trains only the decoder: sharper pictures from the same latents.
-DECODER = dataclasses.replace(SETTINGS, steps=1500, learning_rate=5e-4, seed=1)
+#: The phases of the whole autoencoder, each of which goes on from the averaged weights of the one before; the last one
+#: settles it.
+PHASES = (
+    *(dataclasses.replace(_STEADY, seed=seed) for seed in range(3)),
+    dataclasses.replace(_STEADY, seed=3, steps=2500, schedule='cosine', ema_decay=0.998),
+)
+#: The phase of the decoder alone: sharper pictures from the same latents.
+DECODER = dataclasses.replace(PHASES[-1], seed=4, steps=1500, learning_rate=5e-4)
+#: Pixels per side of the squares that the phases learn from.
+SIDE, DECODER_SIDE = 64, 128
 #: The largest standard deviation of the noise that it adds to latents of unit variance. Latents from a UNet are never
 #: exact, and a decoder that has only seen exact ones turns their error into flicker.
 LATENT_NOISE = 0.1
@@ -76,15 +82,18 @@ def new_autoencoder(seed: int = 0) -> AutoencoderKL:
 
 
 def train_autoencoder(
+    autoencoder: AutoencoderKL,
     data: Data,
     held_out: Data,
     folder: Path,
-    settings: LoopSettings = SETTINGS,
+    settings: LoopSettings,
     made_from: str = '',
     stop: Callable[[], bool] | None = None,
 ) -> AutoencoderKL:
-    """The first phase: a new autoencoder. An interrupted training in ``folder`` is resumed."""
-    return _fit(new_autoencoder(settings.seed), 0.0, data, held_out, folder, settings, made_from, stop)
+    """A phase of the training of the whole ``autoencoder``. An interrupted one in ``folder`` is resumed."""
+    autoencoder.requires_grad_(True)
+    batches = Stills(data, SIDE, settings.seed << 24)
+    return _fit(autoencoder, 0.0, batches, held_out, folder, settings, made_from, stop)
 
 
 def train_decoder(
@@ -97,7 +106,7 @@ def train_decoder(
     made_from: str = '',
     stop: Callable[[], bool] | None = None,
 ) -> AutoencoderKL:
-    """The second phase: the decoder of a trained ``autoencoder``, whose latents do not change.
+    """The last phase: the decoder of a trained ``autoencoder``, whose latents do not change.
 
     Args:
         latent_scale: the factor that gives its latents unit variance.
@@ -105,7 +114,8 @@ def train_decoder(
     autoencoder.requires_grad_(True)
     autoencoder.encoder.requires_grad_(False)
     autoencoder.quant_conv.requires_grad_(False)
-    return _fit(autoencoder, LATENT_NOISE / latent_scale, data, held_out, folder, settings, made_from, stop)
+    batches = Stills(data, DECODER_SIDE, settings.seed << 24)
+    return _fit(autoencoder, LATENT_NOISE / latent_scale, batches, held_out, folder, settings, made_from, stop)
 
 
 def judged_pictures(held_out: Data) -> dict[str, torch.Tensor]:
@@ -120,13 +130,13 @@ def judged_pictures(held_out: Data) -> dict[str, torch.Tensor]:
 def autoencoder_identity() -> tuple[Any, ...]:
     """What a trained autoencoder depends on, beside the data and the settings of the loop."""
     code = code_fingerprint(Path(rendering.__file__), Path(stills.__file__))
-    return code, AUTOENCODER, INITIAL_LOGVAR, KL_WEIGHT, EDGES
+    return code, AUTOENCODER, INITIAL_LOGVAR, KL_WEIGHT, EDGES, SIDE, DECODER_SIDE, LATENT_NOISE
 
 
 def _fit(
     autoencoder: AutoencoderKL,
     latent_noise: float,
-    data: Data,
+    batches: Stills,
     held_out: Data,
     folder: Path,
     settings: LoopSettings,
@@ -139,7 +149,6 @@ def _fit(
         return {f'psnr_{name}': psnr(autoencoder, pictures) for name, pictures in judged.items()}
 
     model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
-    batches = Stills(data, first=settings.seed << 24)
     loss = partial(reconstruction_loss, latent_noise=latent_noise)
     identity = {MADE_FROM: made_from}
     fit(model, loss, batches, settings, folder, validate=validate, identity=identity, stop=stop)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from demo_training.emoji_and_photographs import autoencoder
 from demo_training.emoji_and_photographs.architecture import AUTOENCODER
 from demo_training.emoji_and_photographs.data import Data, data_fingerprint, load_data
 from demo_training.emoji_and_photographs.finished import FINISHED, finished_network
+from demo_training.emoji_and_photographs.precision import fastest_precision
 from demo_training.emoji_and_photographs.stills import BATCH, KINDS, still
 from demo_training.emoji_and_photographs.stopping import Stop
 from modelscope_i2v.checks import number
@@ -73,10 +74,8 @@ class Recipe:
 
     @cached_property
     def autoencoder(self) -> AutoencoderKL:
-        """The finished autoencoder, after both of its phases."""
-        first, scale = self.encoder, self.latent_scale
-        settings = self._scaled(autoencoder.DECODER)
-        inputs = (first, scale, settings.identity, autoencoder.LATENT_NOISE)
+        """The finished autoencoder, after all of its phases."""
+        first, scale, settings = self.encoder, self.latent_scale, self._scaled(autoencoder.DECODER)
 
         def train(made_from: str) -> nn.Module:
             network, folder = copy.deepcopy(first), self.folder / 'decoder'
@@ -84,24 +83,36 @@ class Recipe:
                 network, scale, self.data, self.held_out, folder, settings, made_from, self.stop
             )
 
-        return self._network('decoder', lambda: AutoencoderKL(**AUTOENCODER), train, *inputs)
+        return self._network('decoder', lambda: AutoencoderKL(**AUTOENCODER), train, first, scale, _identity(settings))
 
     @cached_property
     def encoder(self) -> AutoencoderKL:
-        """The autoencoder after its first phase; its latents are final."""
-        settings = self._scaled(autoencoder.SETTINGS)
+        """The autoencoder before its last phase; its latents are final."""
+        network = autoencoder.new_autoencoder()
+        before: tuple[object, ...] = ()
+        for index, phase in enumerate(autoencoder.PHASES, start=1):
+            settings, name, start = self._scaled(phase), f'autoencoder-{index}', network
 
-        def train(made_from: str) -> nn.Module:
-            folder = self.folder / 'autoencoder'
-            return autoencoder.train_autoencoder(self.data, self.held_out, folder, settings, made_from, self.stop)
+            def train(
+                made_from: str, start: AutoencoderKL = start, name: str = name, settings: LoopSettings = settings
+            ) -> nn.Module:
+                return autoencoder.train_autoencoder(
+                    start, self.data, self.held_out, self.folder / name, settings, made_from, self.stop
+                )
 
-        return self._network('autoencoder', lambda: AutoencoderKL(**AUTOENCODER), train, settings.identity)
+            network = self._network(name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, _identity(settings))
+            before = (network,)
+        return network
 
     @cached_property
     def latent_scale(self) -> float:
         """The factor that gives latents unit variance."""
         pictures = [still(self.data, index, KINDS[index % BATCH]) for index in range(MEASURED)]
         return round(latent_scale(self.encoder, torch.stack(pictures)), 5)
+
+    @cached_property
+    def _precision(self) -> str:
+        return fastest_precision()
 
     def _network(
         self, name: str, build: Callable[[], Module], train: Callable[[str], nn.Module], *inputs: object
@@ -116,7 +127,13 @@ class Recipe:
         return finished_network(name, made_from, build, trained, self.folder, self.finished, keep=self.keep)
 
     def _scaled(self, settings: LoopSettings) -> LoopSettings:
-        return dataclasses.replace(settings, steps=self._share(settings.steps, 2))
+        return dataclasses.replace(settings, steps=self._share(settings.steps, 2), precision=self._precision)
 
     def _share(self, count: int, least: int) -> int:
         return max(least, round(self.scale * count))
+
+
+def _identity(settings: LoopSettings) -> dict[str, Any]:
+    """What a network depends on; the precision follows from the machine."""
+    identity = {**settings.identity, 'steps': settings.steps}
+    return {name: value for name, value in identity.items() if name != 'precision'}

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from demo_training.emoji_and_photographs.data import Data
-from demo_training.emoji_and_photographs.rendering import camera, gradient, over, placement, view
+from demo_training.emoji_and_photographs.rendering import SIDE, camera, gradient, over, placement, view
 
 #: Pictures in a batch, and what each of them shows.
 BATCH = 8
@@ -43,18 +43,25 @@ def still(data: Data, number: int, kind: str) -> torch.Tensor:
 
 
 class Stills(Dataset[torch.Tensor]):
-    """Batches ``[BATCH, 3, 128, 128]`` of pictures in [-1, 1].
+    """Batches ``[BATCH, 3, side, side]`` of pictures in [-1, 1].
 
     Args:
+        side: if it is less than 128, squares out of the pictures: less work, and more variety for it.
         first: the number of the first batch, so that phases of a training need not see the same pictures.
     """
 
-    def __init__(self, data: Data, first: int = 0) -> None:
-        self._data, self._first = data, first
+    def __init__(self, data: Data, side: int = SIDE, first: int = 0) -> None:
+        self._data, self._side, self._first = data, side, first
 
     def __getitem__(self, number: int) -> torch.Tensor:
-        pictures = [still(self._data, (self._first + number) * BATCH + place, kind) for place, kind in enumerate(KINDS)]
-        return torch.stack(pictures).contiguous(memory_format=torch.channels_last)
+        number += self._first
+        rng = np.random.default_rng((2, number))
+        squares = []
+        for place, kind in enumerate(KINDS):
+            top, left = rng.integers(0, SIDE - self._side + 1, size=2)
+            picture = still(self._data, number * BATCH + place, kind)
+            squares.append(picture[:, top : top + self._side, left : left + self._side])
+        return torch.stack(squares).contiguous(memory_format=torch.channels_last)
 
 
 def _row(value: float | np.ndarray) -> torch.Tensor:
