@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -80,13 +81,17 @@ def draw_scene(data: Data, rng: np.random.Generator, move: str | None = None, *,
     if not has_emoji or rng.uniform() < OVER_PHOTOGRAPH:
         crop = int(rng.choice(data.crop_indices)), _part(rng, move)
     colours = rng.uniform(size=(2, 3)).astype(np.float32), float(rng.uniform(0, 2 * math.pi))
-    sprite, subject = None, PHOTOGRAPH
+    sprite = None
     if has_emoji:
         index = int(rng.choice(data.emoji_indices))
         sprite = index, int(rng.integers(data.emoji.length(index))), _spot(rng, move)
-        subject = emoji_name(data.emoji.names[index])
-    text = '' if silent else caption(subject, move, rng)
-    return Scene(text, move, crop, colours, sprite)
+    scene = Scene('', move, crop, colours, sprite)
+    return scene if silent else dataclasses.replace(scene, text=caption(subject_of(data, scene), move, rng))
+
+
+def subject_of(data: Data, scene: Scene) -> str:
+    """What a scene shows, in words."""
+    return PHOTOGRAPH if scene.emoji is None else emoji_name(data.emoji.names[scene.emoji[0]])
 
 
 def _draw_move(rng: np.random.Generator, has_emoji: bool, silent: bool) -> str:
