@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,19 @@ class Encoders:
 
 
 @torch.no_grad()
-def encoded_clips(folder: Path, data: Data, encoders: Encoders, seeds: range, num_frames: int) -> Pool:
+def encoded_clips(
+    folder: Path,
+    data: Data,
+    encoders: Encoders,
+    seeds: range,
+    num_frames: int,
+    stop: Callable[[], bool] | None = None,
+) -> Pool:
     """The clips of ``seeds`` as ``mean [N, 8, F, h, w]`` and ``condition [N, 1, L * C + E]``; kept in ``folder``.
 
     Raises:
         ConfigurationError: if ``folder`` holds clips of another world or of other encoders.
+        KeyboardInterrupt: once ``stop`` returns True, after a file.
     """
     made_from = fingerprint(world_fingerprint(), encoders.autoencoder, encoders.towers, seeds, num_frames)
     parts = []
@@ -63,7 +72,9 @@ def encoded_clips(folder: Path, data: Data, encoders: Encoders, seeds: range, nu
             check_made_from(path, made_from)
             parts.append(load_file(path))
             continue
-        part = _encode(data, encoders, range(first, min(first + CLIPS_A_FILE, seeds.stop)), num_frames)
+        if stop is not None and stop():
+            raise KeyboardInterrupt('stopped while encoding clips')
+        part = _encode(data, encoders, seeds[first - seeds.start :][:CLIPS_A_FILE], num_frames)
         write_tensors(part, path, {MADE_FROM: made_from})
         parts.append(part)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

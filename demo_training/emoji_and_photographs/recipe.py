@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,22 +14,43 @@ import torch
 from torch import nn
 
 from demo_training.autoencoder import latent_scale
-from demo_training.emoji_and_photographs import autoencoder
-from demo_training.emoji_and_photographs.architecture import AUTOENCODER
+from demo_training.emoji_and_photographs import autoencoder, towers, unet
+from demo_training.emoji_and_photographs.architecture import AUTOENCODER, CLIP, UNET
 from demo_training.emoji_and_photographs.data import Data, data_fingerprint, load_data
 from demo_training.emoji_and_photographs.finished import FINISHED, finished_network
+from demo_training.emoji_and_photographs.latents import Encoders, encoded_clips
+from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES
 from demo_training.emoji_and_photographs.precision import fastest_precision
+from demo_training.emoji_and_photographs.rendering import SIDE
 from demo_training.emoji_and_photographs.stills import BATCH, KINDS, still
 from demo_training.emoji_and_photographs.stopping import Stop
+from demo_training.emoji_and_photographs.unet import scale_factor
+from demo_training.emoji_and_photographs.world import world_fingerprint
 from modelscope_i2v.checks import number
-from modelscope_i2v.networks import AutoencoderKL
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
+from modelscope_i2v.networks import AutoencoderKL, I2VGenXLUNet
+from modelscope_i2v.networks.clip import ClipEncoders
 from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.loop.settings import LoopSettings
+from modelscope_i2v.weights.save import save_model
 
 Module = TypeVar('Module', bound=nn.Module)
 
 #: Pictures by which the scale of latents is measured.
 MEASURED = 256
+#: The distance between the first seeds of two phases.
+SEEDS_A_PHASE = 1_000_000
+#: Defaults of a call.
+CALL: dict[str, Any] = {
+    'target_fps': FPS,
+    'max_frames': NUM_FRAMES,
+    'height': SIDE,
+    'width': SIDE,
+    'guidance_scale': 1.5,
+    'steps': 20,
+    'timestep_spacing': 'trailing',
+    'negative_prompt': '',
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,10 @@ class Recipe:
             ConfigurationError: if ``folder`` holds something made with other settings or from other networks.
             KeyboardInterrupt: if it was stopped; it goes on from there when it is run again.
         """
-        self.autoencoder  # noqa: B018 - made when it is first asked for
+        networks = {'ckpt_autoencoder': self.autoencoder, 'ckpt_clip': self.towers, 'ckpt_unet': self.unet}
+        autoencoder_cfg = {**AUTOENCODER, 'scale_factor': scale_factor(self.latent_scale)}
+        model_cfg = {**CALL, 'autoencoder': autoencoder_cfg, 'clip': CLIP, 'unet': UNET}
+        save_model(self.folder / 'model', I2VGEN_XL, networks, model_cfg)
 
     @cached_property
     def data(self) -> Data:
@@ -97,7 +121,7 @@ class Recipe:
                 made_from: str, start: AutoencoderKL = start, name: str = name, settings: LoopSettings = settings
             ) -> nn.Module:
                 return autoencoder.train_autoencoder(
-                    start, self.data, self.held_out, self.folder / name, settings, made_from, self.stop
+                    copy.deepcopy(start), self.data, self.held_out, self.folder / name, settings, made_from, self.stop
                 )
 
             network = self._network(name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, _identity(settings))
@@ -109,6 +133,55 @@ class Recipe:
         """The factor that gives latents unit variance."""
         pictures = [still(self.data, index, KINDS[index % BATCH]) for index in range(MEASURED)]
         return round(latent_scale(self.encoder, torch.stack(pictures)), 5)
+
+    @cached_property
+    def towers(self) -> ClipEncoders:
+        """Both towers, which see pictures and texts."""
+        settings, pool = self._scaled(towers.SETTINGS), self._share(towers.POOL, towers.BATCH)
+
+        def train(made_from: str) -> nn.Module:
+            folder = self.folder / 'towers'
+            return towers.train_towers(self.data, self.held_out, folder, settings, pool, made_from, self.stop)
+
+        inputs = world_fingerprint(), _identity(settings), pool, towers.towers_identity()
+        return self._network('towers', lambda: ClipEncoders(CLIP), train, *inputs)
+
+    @cached_property
+    def unet(self) -> I2VGenXLUNet:
+        """The UNet after all of its phases."""
+        encoders = Encoders(self.encoder, self.towers)
+        loss = unet.objective(encoders.unconditional(), self.latent_scale)
+        network: I2VGenXLUNet = unet.new_unet()
+        shared = (world_fingerprint(), encoders.autoencoder, encoders.towers, *unet.unet_identity(loss))
+        before: tuple[object, ...] = ()
+        for index, (settings, seeds, num_frames) in enumerate(self._phases()):
+            name, start = f'unet-{index}', network
+
+            def train(
+                made_from: str,
+                start: I2VGenXLUNet = start,
+                name: str = name,
+                settings: LoopSettings = settings,
+                seeds: range = seeds,
+                num_frames: int = num_frames,
+            ) -> nn.Module:
+                pool = encoded_clips(self.folder / f'{name}-clips', self.data, encoders, seeds, num_frames, self.stop)
+                return unet.train_unet(
+                    copy.deepcopy(start), loss, pool, self.folder / name, settings, made_from, self.stop
+                )
+
+            inputs = *shared, *before, _identity(settings), seeds, num_frames
+            network = self._network(name, lambda: I2VGenXLUNet(**UNET), train, *inputs)
+            before = (network,)
+        return network
+
+    def _phases(self) -> Iterator[tuple[LoopSettings, range, int]]:
+        """The UNet's phases: settings, seeds of clips and frames in a clip."""
+        pictures = self._share(unet.PICTURES_IN_POOL, unet.PICTURES_AT_A_TIME)
+        yield self._scaled(unet.PICTURES), range(pictures), 1
+        clips = self._share(unet.CLIPS_IN_POOL, unet.CLIPS_AT_A_TIME)
+        for index, settings in enumerate(unet.CLIPS, start=1):
+            yield self._scaled(settings), range(index * SEEDS_A_PHASE, index * SEEDS_A_PHASE + clips), NUM_FRAMES
 
     @cached_property
     def _precision(self) -> str:

@@ -156,3 +156,8 @@ def train_towers(
     pictures = CaptionedPictures(data, 0, pool)
     fit(model, towers_loss, pictures, settings, folder, validate=validate, identity={MADE_FROM: made_from}, stop=stop)
     return model.towers
+
+
+def towers_identity() -> tuple[Any, ...]:
+    """What trained towers depend on, beside their data and the settings of the loop."""
+    return CLIP, BATCH, MOVES_WEIGHT, SUBJECT_ALONE

@@ -35,12 +35,11 @@ PICTURES = LoopSettings(
     checkpoint_seconds=120,
     log_every=50,
 )
-#: The phases of clips; each goes on from the averaged weights of the one before, with other clips.
+#: The phases of clips; each goes on from the averaged weights of the one before, with other clips. The last one settles
+#: the network.
 CLIPS = (
-    dataclasses.replace(PICTURES, steps=1000, learning_rate=6e-4, seed=1),
-    dataclasses.replace(PICTURES, steps=1000, learning_rate=6e-4, seed=2),
-    dataclasses.replace(PICTURES, steps=1000, learning_rate=6e-4, seed=3),
-    dataclasses.replace(PICTURES, steps=1500, learning_rate=6e-4, seed=4, schedule='cosine', ema_decay=0.999),
+    *(dataclasses.replace(PICTURES, steps=800, learning_rate=6e-4, seed=seed) for seed in range(1, 5)),
+    dataclasses.replace(PICTURES, steps=1000, learning_rate=6e-4, seed=5, schedule='cosine', ema_decay=0.999),
 )
 
 
