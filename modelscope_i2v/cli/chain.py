@@ -17,10 +17,10 @@ from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import PREFIXES
-from modelscope_i2v.generation.chain_arguments import LOADING, LOADING_BOTH, PREFIXED, stage_names
+from modelscope_i2v.generation.chain_arguments import BOTH, LOADING, LOADING_BOTH, PREFIXED, stage_names
 from modelscope_i2v.networks.attention import BACKENDS
 from modelscope_i2v.runtime.device import DTYPES
-from modelscope_i2v.stage import Stage, first_stage, stage_of
+from modelscope_i2v.stage import Stage, first_stage, stage_of, stages_of
 
 #: Options without a prefix that go to both stages.
 SHARED = ('seed', 'steps', 'background', 'force')
@@ -72,8 +72,11 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
     add_lora_options(group, prefix=model_prefix)
     names = option_names(stage.arguments)
     add_call_options(group, stage.arguments, [name for name in names if name in bare and name not in SHARED])
-    prefixed = [name for name in names if name == 'seed' or (name in PREFIXED and name not in bare - set(SHARED))]
-    add_call_options(group, stage.arguments, prefixed, prefix=f'stage{number}-')
+    wanted = {'seed', *PREFIXED} - (bare - set(BOTH))
+    for each in stages_of(stage.task):  # a later generation may take more
+        prefixed = [name for name in option_names(each.arguments) if name in wanted]
+        add_call_options(group, each.arguments, prefixed, prefix=f'stage{number}-')
+        wanted -= set(prefixed)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,18 +92,21 @@ def run(arguments: argparse.Namespace) -> int:
     call = given(arguments, *SHARED, 'show_progress', *names[0], *names[1])
     for prefix in PREFIXES:
         call.update(given(arguments, 'seed', *PREFIXED, *LOADING, prefix=prefix))
-    result = chain(
-        arguments.image,
-        stage1=arguments.model,
-        stage2=arguments.stage2_model,
-        output_video=arguments.output,
-        keep_stage1=arguments.keep_stage1,
-        offline=arguments.offline,
-        revision=arguments.model_revision,
-        stage2_revision=arguments.stage2_model_revision,
-        **given(arguments, *LOADING_BOTH, 'lora', 'lora_scale'),
-        **call,
-    )
+    try:
+        result = chain(
+            arguments.image,
+            stage1=arguments.model,
+            stage2=arguments.stage2_model,
+            output_video=arguments.output,
+            keep_stage1=arguments.keep_stage1,
+            offline=arguments.offline,
+            revision=arguments.model_revision,
+            stage2_revision=arguments.stage2_model_revision,
+            **given(arguments, *LOADING_BOTH, 'lora', 'lora_scale'),
+            **call,
+        )
+    except TypeError as error:  # an option of another model of this task
+        raise InputError(str(error)) from error
     low = result['stage1']
     if arguments.json:
         say_json({**result, 'stage1': {**low, 'output_video': arguments.keep_stage1}})

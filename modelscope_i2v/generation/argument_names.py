@@ -74,6 +74,8 @@ def hint(name: str, known: Collection[str]) -> str:
     prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), '')
     bare = name.removeprefix(prefix)
     names = [each for own in (bare, *OURS.get(bare, ())) for each in (prefix + own, own)] if prefix else []
+    if prefix and bare == 'negative_prompt':  # every stage that takes texts takes it with its prefix
+        return f' The model of that stage takes no text. {models_with_text()}'
     taken = [candidate for candidate in (*ours, *names) if candidate in known]
     if taken:
         return f" Did you mean '{taken[0]}'?"

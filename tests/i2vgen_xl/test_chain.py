@@ -7,6 +7,7 @@ import torch
 
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
+from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from tests.folders import IMAGE, variant
 
@@ -79,6 +80,20 @@ def test_the_chain_verb_runs_it(i2vgen_folder, stage_2_folder, tmp_path, capsys)
     small = ['--height', '32', '--width', '32', '--num-frames', '2', '--steps', '1', '--no-show-progress']
     assert main(['chain', str(IMAGE), '-o', str(out), *models, *small, '--device', 'cpu', '--text', 'a fox']) == 0
     assert [entry['text'] for entry in read_recipe(out)] == ['a fox', 'a fox']
+
+
+def test_the_chain_verb_has_the_options_of_this_generation(i2vgen_folder, stage_1_folder, tmp_path, capsys):
+    out, models = tmp_path / 'sharp.mp4', ['--model', str(i2vgen_folder)]
+    small = ['--height', '32', '--width', '32', '--num-frames', '2', '--steps', '1', '--no-show-progress']
+    command = ['chain', str(IMAGE), '-o', str(out), '--device', 'cpu', *small, '--stage1-negative-prompt', 'a dog']
+    second = ['--stage2-negative-prompt', 'a cat', '--stage2-model', str(embedded_model('video-to-video'))]
+    assert main([*command, *models, *second]) == 0
+    assert [entry['negative_prompt'] for entry in read_recipe(out)] == ['a dog', 'a cat']
+    capsys.readouterr()
+    assert main([*command, '--model', str(stage_1_folder), *second]) == 1
+    said = capsys.readouterr().err
+    assert "Unknown argument 'stage1_negative_prompt' of chain(). The model of that stage takes no text." in said
+    assert said.count('\n') == 1
 
 
 def test_a_folder_of_stage_2_is_no_first_stage(stage_2_folder, chain, tmp_path):

