@@ -28,7 +28,7 @@ _STEADY = LoopSettings(
     weight_decay=0.0,
     ema_decay=0.995,
     checkpoint_seconds=120,
-    validate_every=500,
+    validate_every=250,
     log_every=50,
 )
 #: The phases of the whole autoencoder, each of which goes on from the averaged weights of the one before; the last one
@@ -47,8 +47,6 @@ LATENT_NOISE = 0.1
 #: The initial log-variances. The posteriors start almost as points, so that the network first learns to reconstruct.
 INITIAL_LOGVAR = -6.0
 KL_WEIGHT = 1e-5
-#: The weight of the error in the differences between neighbouring pixels. It keeps edges sharp.
-EDGES = 0.5
 #: Held-out pictures of each kind by which the training is judged.
 JUDGED = 32
 
@@ -56,7 +54,10 @@ JUDGED = 32
 def reconstruction_loss(
     model: torch.nn.Module, x: torch.Tensor, generator: torch.Generator, latent_noise: float = 0.0
 ) -> Mapping[str, torch.Tensor]:
-    """Absolute and squared error, error at edges, and a little of the divergence from the standard normal distribution.
+    """Absolute and squared error, and a little of the divergence from the standard normal distribution.
+
+    The error in differences between neighbouring pixels does not help: detail that cannot be drawn yet drowns what
+    could be learnt about colours. With it, 1000 steps led to 17 dB.
 
     Args:
         latent_noise: the largest standard deviation of the noise added to latents, beside the posterior's own.
@@ -66,10 +67,9 @@ def reconstruction_loss(
     levels = latent_noise * torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
     decoded, mean, logvar = model(x, noise, levels)
     error = decoded.float() - x
-    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     squared = error.square().mean()
     divergence = 0.5 * (mean.float().square() + logvar.float().exp() - 1 - logvar.float()).mean()
-    loss = error.abs().mean() + 4 * squared + EDGES * edges + KL_WEIGHT * divergence
+    loss = error.abs().mean() + 4 * squared + KL_WEIGHT * divergence
     return {'loss': loss, 'psnr': 10 * torch.log10(4 / squared.detach()), 'divergence': divergence}
 
 
@@ -130,7 +130,7 @@ def judged_pictures(held_out: Data) -> dict[str, torch.Tensor]:
 def autoencoder_identity() -> tuple[Any, ...]:
     """What a trained autoencoder depends on, beside the data and the settings of the loop."""
     code = code_fingerprint(Path(rendering.__file__), Path(stills.__file__))
-    return code, AUTOENCODER, INITIAL_LOGVAR, KL_WEIGHT, EDGES, SIDE, DECODER_SIDE, LATENT_NOISE
+    return code, AUTOENCODER, INITIAL_LOGVAR, KL_WEIGHT, SIDE, DECODER_SIDE, LATENT_NOISE
 
 
 def _fit(

@@ -10,7 +10,7 @@ import torch
 from demo_training.emoji_and_photographs import captions, moves, rendering, scenes
 from demo_training.emoji_and_photographs.data import Data, data_fingerprint
 from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES, camera_maps, chained, sprite_maps
-from demo_training.emoji_and_photographs.rendering import camera, gradient, over, view
+from demo_training.emoji_and_photographs.rendering import SIDE, camera, gradient, over, view
 from demo_training.emoji_and_photographs.scenes import Place, Scene, draw_scene
 from demo_training.made_from import code_fingerprint
 from modelscope_i2v.training.data.clips import Clip
@@ -41,6 +41,18 @@ def render(data: Data, scene: Scene, num_frames: int = NUM_FRAMES) -> Clip:
         background = over(sprites, chained(seen, maps), background)
     pixels = (255 * background.clamp(0, 1)).round().to(torch.uint8).movedim(1, -1)
     return Clip(pixels.numpy(), float(FPS), scene.text)
+
+
+def emoji_mask(data: Data, scene: Scene) -> np.ndarray:
+    """Where the emoji of a scene is in its first frame, bool ``[128, 128]``."""
+    if scene.emoji is None:
+        return np.zeros((SIDE, SIDE), bool)
+    index, first, place = scene.emoji
+    opacity = _channels_first(data.emoji.clip(index, first, 1), place.mirrored)
+    opacity[:, :3] = 1  # white over black: the brightness is the opacity
+    maps = sprite_maps(None, place.centre, place.scale, place.angle, num_frames=1)
+    drawn = over(opacity, maps, torch.zeros(1, 3, SIDE, SIDE))
+    return np.asarray(drawn[0, 0] > 0.5)
 
 
 def world_fingerprint() -> str:
