@@ -84,23 +84,27 @@ def new_autoencoder(seed: int = 0) -> AutoencoderKL:
 def train_autoencoder(
     autoencoder: AutoencoderKL,
     data: Data,
-    held_out: Data,
+    judged: Mapping[str, torch.Tensor],
     folder: Path,
     settings: LoopSettings,
     made_from: str = '',
     stop: Callable[[], bool] | None = None,
 ) -> AutoencoderKL:
-    """A phase of the training of the whole ``autoencoder``. An interrupted one in ``folder`` is resumed."""
+    """A phase of the training of the whole ``autoencoder``. An interrupted one in ``folder`` is resumed.
+
+    Args:
+        judged: see :func:`judged_pictures`.
+    """
     autoencoder.requires_grad_(True)
     batches = Stills(data, SIDE, settings.seed << 24)
-    return _fit(autoencoder, 0.0, batches, held_out, folder, settings, made_from, stop)
+    return _fit(autoencoder, 0.0, batches, judged, folder, settings, made_from, stop)
 
 
 def train_decoder(
     autoencoder: AutoencoderKL,
     latent_scale: float,
     data: Data,
-    held_out: Data,
+    judged: Mapping[str, torch.Tensor],
     folder: Path,
     settings: LoopSettings = DECODER,
     made_from: str = '',
@@ -115,14 +119,14 @@ def train_decoder(
     autoencoder.encoder.requires_grad_(False)
     autoencoder.quant_conv.requires_grad_(False)
     batches = Stills(data, DECODER_SIDE, settings.seed << 24)
-    return _fit(autoencoder, LATENT_NOISE / latent_scale, batches, held_out, folder, settings, made_from, stop)
+    return _fit(autoencoder, LATENT_NOISE / latent_scale, batches, judged, folder, settings, made_from, stop)
 
 
-def judged_pictures(held_out: Data) -> dict[str, torch.Tensor]:
-    """Held-out pictures in [-1, 1]: emoji in front of both kinds of background, and photographs."""
+def judged_pictures(held_out: Data, count: int = JUDGED) -> dict[str, torch.Tensor]:
+    """``count`` held-out pictures of each kind in [-1, 1]: emoji in front of both backgrounds, and photographs."""
     kinds = {'emoji': ('emoji over photograph', 'emoji over gradient'), 'photographs': ('photograph',)}
     return {
-        name: torch.stack([still(held_out, number, choices[number % len(choices)]) for number in range(JUDGED)])
+        name: torch.stack([still(held_out, number, choices[number % len(choices)]) for number in range(count)])
         for name, choices in kinds.items()
     }
 
@@ -137,14 +141,12 @@ def _fit(
     autoencoder: AutoencoderKL,
     latent_noise: float,
     batches: Stills,
-    held_out: Data,
+    judged: Mapping[str, torch.Tensor],
     folder: Path,
     settings: LoopSettings,
     made_from: str,
     stop: Callable[[], bool] | None,
 ) -> AutoencoderKL:
-    judged = judged_pictures(held_out)
-
     def validate(step: int, log: TrainingLog | None) -> dict[str, float]:
         return {f'psnr_{name}': psnr(autoencoder, pictures) for name, pictures in judged.items()}
 

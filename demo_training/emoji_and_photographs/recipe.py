@@ -104,7 +104,7 @@ class Recipe:
         def train(made_from: str) -> nn.Module:
             network, folder = copy.deepcopy(first), self.folder / 'decoder'
             return autoencoder.train_decoder(
-                network, scale, self.data, self.held_out, folder, settings, made_from, self.stop
+                network, scale, self.data, self._judged, folder, settings, made_from, self.stop
             )
 
         return self._network('decoder', lambda: AutoencoderKL(**AUTOENCODER), train, first, scale, _identity(settings))
@@ -121,7 +121,7 @@ class Recipe:
                 made_from: str, start: AutoencoderKL = start, name: str = name, settings: LoopSettings = settings
             ) -> nn.Module:
                 return autoencoder.train_autoencoder(
-                    copy.deepcopy(start), self.data, self.held_out, self.folder / name, settings, made_from, self.stop
+                    copy.deepcopy(start), self.data, self._judged, self.folder / name, settings, made_from, self.stop
                 )
 
             network = self._network(name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, _identity(settings))
@@ -131,7 +131,7 @@ class Recipe:
     @cached_property
     def latent_scale(self) -> float:
         """The factor that gives latents unit variance."""
-        pictures = [still(self.data, index, KINDS[index % BATCH]) for index in range(MEASURED)]
+        pictures = [still(self.data, index, KINDS[index % BATCH]) for index in range(self._share(MEASURED, BATCH))]
         return round(latent_scale(self.encoder, torch.stack(pictures)), 5)
 
     @cached_property
@@ -182,6 +182,10 @@ class Recipe:
         clips = self._share(unet.CLIPS_IN_POOL, unet.CLIPS_AT_A_TIME)
         for index, settings in enumerate(unet.CLIPS, start=1):
             yield self._scaled(settings), range(index * SEEDS_A_PHASE, index * SEEDS_A_PHASE + clips), NUM_FRAMES
+
+    @cached_property
+    def _judged(self) -> dict[str, torch.Tensor]:
+        return autoencoder.judged_pictures(self.held_out, self._share(autoencoder.JUDGED, 2))
 
     @cached_property
     def _precision(self) -> str:
