@@ -11,7 +11,7 @@ AUTOENCODER: dict[str, Any] = {
     'channels': 16,
     'channel_mult': [1, 2, 4, 8],
     'num_res_blocks': 1,
-    'norm_num_groups': 4,
+    'norm_num_groups': 2,
 }
 CLIP: dict[str, Any] = {
     'embed_dim': 64,

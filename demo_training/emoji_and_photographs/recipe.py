@@ -114,17 +114,30 @@ class Recipe:
         """The autoencoder before its last phase; its latents are final."""
         network = autoencoder.new_autoencoder()
         before: tuple[object, ...] = ()
-        for index, phase in enumerate(autoencoder.PHASES, start=1):
+        for index, (phase, side) in enumerate(zip(autoencoder.PHASES, autoencoder.SIDES, strict=True), start=1):
             settings, name, start = self._scaled(phase), f'autoencoder-{index}', network
 
             def train(
-                made_from: str, start: AutoencoderKL = start, name: str = name, settings: LoopSettings = settings
+                made_from: str,
+                start: AutoencoderKL = start,
+                name: str = name,
+                settings: LoopSettings = settings,
+                side: int = side,
             ) -> nn.Module:
                 return autoencoder.train_autoencoder(
-                    copy.deepcopy(start), self.data, self._judged, self.folder / name, settings, made_from, self.stop
+                    copy.deepcopy(start),
+                    self.data,
+                    self._judged,
+                    self.folder / name,
+                    settings,
+                    side,
+                    made_from,
+                    self.stop,
                 )
 
-            network = self._network(name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, _identity(settings))
+            network = self._network(
+                name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, side, _identity(settings)
+            )
             before = (network,)
         return network
 

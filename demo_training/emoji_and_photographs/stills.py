@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import torch
+from torch.nn.functional import avg_pool2d
 from torch.utils.data import Dataset
 
 from demo_training.emoji_and_photographs.data import Data
@@ -46,7 +47,8 @@ class Stills(Dataset[torch.Tensor]):
     """Batches ``[BATCH, 3, side, side]`` of pictures in [-1, 1].
 
     Args:
-        side: if it is less than 128, squares out of the pictures: less work, and more variety for it.
+        side: 128, or half or a quarter of it. Small pictures are whole ones made smaller. Squares cut out of them are
+            often of one colour, and the network's normalisation takes that away.
         first: the number of the first batch, so that phases of a training need not see the same pictures.
     """
 
@@ -55,13 +57,8 @@ class Stills(Dataset[torch.Tensor]):
 
     def __getitem__(self, number: int) -> torch.Tensor:
         number += self._first
-        rng = np.random.default_rng((2, number))
-        squares = []
-        for place, kind in enumerate(KINDS):
-            top, left = rng.integers(0, SIDE - self._side + 1, size=2)
-            picture = still(self._data, number * BATCH + place, kind)
-            squares.append(picture[:, top : top + self._side, left : left + self._side])
-        return torch.stack(squares).contiguous(memory_format=torch.channels_last)
+        pictures = torch.stack([still(self._data, number * BATCH + place, kind) for place, kind in enumerate(KINDS)])
+        return avg_pool2d(pictures, SIDE // self._side).contiguous(memory_format=torch.channels_last)
 
 
 def _row(value: float | np.ndarray) -> torch.Tensor:
