@@ -6,7 +6,6 @@ Tan and Le 2019, arXiv 1905.11946; the weights (trained on ImageNet, Apache-2.0)
 from __future__ import annotations
 
 import io
-import math
 from contextlib import redirect_stdout
 from functools import cache
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-#: How many pictures a video is compared with.
-GROUP = 32
+from benchmarks.quality.retrieval import GROUP, retrieval
+
 #: The side of the pictures that it was trained on, and how its authors scale 0..255.
 SIDE, MEAN, SCALE = 224, 127.0, 128.0
 
@@ -29,21 +28,11 @@ def recognition_features(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def recognised(pictures: torch.Tensor, frames: torch.Tensor, group: int = GROUP) -> float:
-    """Share of ``frames`` ``[N, D]`` that are nearer to their own picture ``[N, D]`` than to the others of a group.
+    """Share of ``frames`` that are nearer to their own picture than to the others of a group.
 
-    Both are features. The mean over consecutive whole groups of ``group``, or one smaller group if there are fewer;
-    ties lose.
+    Both are features ``[N, D]``. Here each frame looks for its picture among the others; see :func:`retrieval`.
     """
-    group = min(group, len(pictures))
-    if group < 2:
-        return math.nan  # no other picture to confuse it with
-    hits = []
-    for start in range(0, len(pictures) - group + 1, group):
-        own = slice(start, start + group)
-        likeness = frames[own] @ pictures[own].T
-        others = likeness.clone().fill_diagonal_(-torch.inf).amax(dim=1)
-        hits.append((likeness.diagonal() > others).float())
-    return float(torch.cat(hits).mean())
+    return retrieval(frames, pictures, group, lambda some, others: 1 - some @ others.T)
 
 
 @cache

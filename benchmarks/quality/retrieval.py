@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional
@@ -29,7 +30,12 @@ def distances(pictures: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
     return (pictures[:, None] - videos[None]).abs().mean(dim=2)
 
 
-def retrieval(pictures: torch.Tensor, videos: torch.Tensor, group: int = GROUP) -> float:
+def retrieval(
+    pictures: torch.Tensor,
+    videos: torch.Tensor,
+    group: int = GROUP,
+    distance: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = distances,
+) -> float:
     """Share of pictures whose own video is the nearest of ``group`` (features ``[N, D]`` each, ties lose).
 
     Mean over consecutive whole groups, or one smaller group if there are fewer.
@@ -40,7 +46,7 @@ def retrieval(pictures: torch.Tensor, videos: torch.Tensor, group: int = GROUP) 
     hits = []
     for start in range(0, len(pictures) - group + 1, group):
         own = slice(start, start + group)
-        matrix = distances(pictures[own], videos[own])
+        matrix = distance(pictures[own], videos[own])
         others = matrix.clone().fill_diagonal_(torch.inf).amin(dim=1)
         hits.append((matrix.diagonal() < others).float())
     return float(torch.cat(hits).mean())

@@ -20,6 +20,7 @@ from modelscope_i2v.diffusion.samplers import (
 )
 from modelscope_i2v.diffusion.schedules import (
     NoiseSchedule,
+    add_noise,
     logsnr_cosine_interp_schedule,
     scaled_linear_schedule,
     zero_snr_cosine_schedule,
@@ -29,6 +30,7 @@ from modelscope_i2v.diffusion.windows import temporal_windows
 
 __all__ = [
     'NoiseSchedule',
+    'add_noise',
     'brownian_noise',
     'classifier_free_guidance',
     'leading_timesteps',

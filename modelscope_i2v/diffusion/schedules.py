@@ -92,6 +92,20 @@ def zero_snr_cosine_schedule(offset: float = 0.008, max_beta: float = 0.999) -> 
     return NoiseSchedule((1 - stretched**2).sqrt())
 
 
+def add_noise(clean: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
+    """Latents of unit variance at ``sigma``: ``(clean + sigma noise) / sqrt(1 + sigma^2)``, in the shape of ``noise``.
+
+    Sampling that starts from them instead of noise alone keeps what is coarser than the noise, and changes the rest
+    (Meng et al. 2022, "SDEdit", arXiv 2108.01073).
+
+    Args:
+        clean: latents that broadcast to ``noise`` ``[B, C, F, h, w]``, such as a picture ``[B, C, 1, h, w]``.
+        sigma: finite, at least 0.
+    """
+    signal = float(signal_scale(sigma))
+    return signal * clean + float(sigma) * signal * noise
+
+
 def signal_scale(sigma: torch.Tensor | float) -> torch.Tensor:
     """``1 / sqrt(1 + sigma^2)``: multiplies ``x = x0 + sigma noise`` into latents of unit variance; float64 scalar.
 

@@ -7,22 +7,29 @@ from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.errors import InputError
 
 
-def leading_timesteps(steps: int) -> list[int]:
+def leading_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:
     """``t = 1 + floor(i 1000 / steps)`` for ``i = steps-1 .. 0``: as in the original if ``steps`` divides 1000.
 
     Starts below the noisiest timestep (981 for 50 steps), although sampling starts from pure noise. The step after
     the last one lands on timestep 0, whose latents still have a trace of noise.
+
+    Args:
+        steps: at most ``noise_level``.
+        noise_level: how many of the 1000 timesteps are used, counted from the least noisy one.
     """
-    integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
-    last = NUM_TRAIN_TIMESTEPS - 1
-    return [min(1 + index * NUM_TRAIN_TIMESTEPS // steps, last) for index in reversed(range(steps))]
+    integer('steps', steps, 1, noise_level, error=InputError)
+    return [min(1 + index * noise_level // steps, noise_level - 1) for index in reversed(range(steps))]
 
 
-def trailing_timesteps(steps: int) -> list[int]:
-    """``t = round(1000 - i 1000 / steps) - 1`` for ``i = 0 .. steps-1``: starts at 999, ends without noise."""
-    integer('steps', steps, 1, NUM_TRAIN_TIMESTEPS, error=InputError)
-    total = NUM_TRAIN_TIMESTEPS
-    return [round(total - index * total / steps) - 1 for index in range(steps)]
+def trailing_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:
+    """``t = round(1000 - i 1000 / steps) - 1`` for ``i = 0 .. steps-1``: starts at 999, ends without noise.
+
+    Args:
+        steps: at most ``noise_level``.
+        noise_level: how many of the 1000 timesteps are used, counted from the least noisy one.
+    """
+    integer('steps', steps, 1, noise_level, error=InputError)
+    return [round(noise_level - index * noise_level / steps) - 1 for index in range(steps)]
 
 
 def sdedit_timesteps(steps: int, noise_level: int, *, drop_penultimate: bool = False) -> list[float]:

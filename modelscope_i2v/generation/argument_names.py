@@ -85,15 +85,20 @@ def hint(name: str, known: Collection[str]) -> str:
         return f' This model takes no text. {models_with_text()}'
     if name in ADVICE:
         return f' {ADVICE[name]}'
+    if takers := models_with(name):
+        return f' Models of type {takers} take it.'
     return '' if ours else nearest(name, known)
 
 
 def models_with_text() -> str:
     """Which models take a text, as a sentence."""
-    models = [
-        stage.model for stage in stages() if 'text' in {item.name for item in dataclasses.fields(stage.arguments)}
-    ]
-    return f'Models of type {" and ".join(map(repr, models))} take one.'
+    return f'Models of type {models_with("text")} take one.'
+
+
+def models_with(name: str) -> str:
+    """The types of the models that take the argument ``name``, as a list in words; empty if there are none."""
+    models = [stage.model for stage in stages() if name in {item.name for item in dataclasses.fields(stage.arguments)}]
+    return ' and '.join(map(repr, models))
 
 
 def unknown_argument(name: str, known: Collection[str], where: str = '') -> TypeError:

@@ -126,8 +126,9 @@ class GenerationArguments:
     samplers: ClassVar[Mapping[str, Sampler]]
     #: Arguments that limit others and whose default the model sets -> the value that allows most.
     most_permissive: ClassVar[Mapping[str, Any]] = {}
-    #: Argument -> the argument that it decides. It overrides one from an earlier source, not one from the same.
-    decides: ClassVar[Mapping[str, str]] = {}
+    #: Argument -> its values that decide others -> those others. They become None, unless they come from the same or a
+    #: later source.
+    decides: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
     #: Other names of arguments -> our names.
     aliases: ClassVar[Mapping[str, str]] = {}
 
@@ -205,15 +206,18 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
     known = {item.name for item in dataclasses.fields(kind)}
     with_none = take_none(kind)
     merged: dict[str, Any] = {}
-    for source in (own_names(kind, given) for given in sources):
-        for name, decided in kind.decides.items():
-            if source.get(name) is not None:
-                merged.pop(decided, None)
+    latest: dict[str, int] = {}  # which source each of them is from
+    for index, source in enumerate(own_names(kind, given) for given in sources):
         for name, value in source.items():
             if name not in known:
                 raise unknown_argument(name, known)
             if value is not None or name in with_none:
-                merged[name] = value
+                merged[name], latest[name] = value, index
+    for name, values in kind.decides.items():
+        chosen = merged.get(name)
+        for decided in values.get(chosen, ()) if isinstance(chosen, str) else ():
+            if latest.get(decided, -1) < latest[name]:
+                merged[decided] = None
     return kind(**merged)
 
 

@@ -50,8 +50,6 @@ class StageConfiguration:
 
     #: The solvers of the stage.
     solvers: ClassVar[Iterable[str]]
-    #: Whether the autoencoder encodes the input, too.
-    encodes_input: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         integer('batch_size', self.batch_size)
@@ -102,6 +100,10 @@ class StageConfiguration:
             given: the input video, if there is one and it is known.
         """
         return VideoSize(arguments.num_frames, arguments.height, arguments.width)
+
+    def encodes_input(self, arguments: Any) -> bool:
+        """Whether the autoencoder encodes the input in a call."""
+        return False
 
     def frames_together(self, num_frames: int) -> int:
         """How many of ``num_frames`` frames the UNet sees at a time."""

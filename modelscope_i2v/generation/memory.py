@@ -146,7 +146,7 @@ def estimate(
     together = min(frames, frames_at_a_time(size.pixels))
     pixels = together * size.pixels * PIXEL_COPIES
     phases = [sampling]
-    if configuration.encodes_input:
+    if configuration.encodes_input(arguments):
         phases.append(pixels + encoder_activations(configuration.autoencoder, together, size.pixels))
     if arguments.output_type != 'latent':
         phases.append(pixels + decoder_activations(configuration.autoencoder, together, size.pixels))

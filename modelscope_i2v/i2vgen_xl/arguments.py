@@ -9,7 +9,7 @@ from modelscope_i2v.checks import text
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import FROM_MODEL, option
 from modelscope_i2v.i2vgen_xl.prompts import NEGATIVE_PROMPT
-from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
+from modelscope_i2v.image_to_video.arguments import PictureArguments
 
 BY_PICTURE = "from the picture's aspect ratio"
 #: Frames per second that the original writes, whatever the network is conditioned on.
@@ -17,7 +17,7 @@ OUTPUT_FPS = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class I2VGenXLArguments(ImageToVideoArguments):
+class I2VGenXLArguments(PictureArguments):
     """The arguments of the first generation, and texts. ``height`` and ``width`` follow the picture if None."""
 
     guidance_scale: float = option(

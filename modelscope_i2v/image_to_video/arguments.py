@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from modelscope_i2v.checks import choice, number
+from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments, option
 from modelscope_i2v.image_to_video.samplers import SAMPLERS
 from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
 
-FITS = ('crop', 'contain')
+FITS = ('crop', 'contain', 'keep')
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageToVideoArguments(GenerationArguments):
-    """The arguments of stage 1."""
+class PictureArguments(GenerationArguments):
+    """The arguments of both generations of image-to-video, with the defaults of the first.
+
+    A call with ``fit='keep'`` gets the picture's aspect ratio, at the area of the model's size. With ``height`` or
+    ``width``, the other side follows the picture; with both, the picture is cropped to them. Sides that the model sets
+    do not count as given: they become None, as do those that were given to ``pipeline(...)`` before the call.
+    """
 
     solver: str | None = option('ddim', 'sampling method', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
     guidance_scale: float = option(
@@ -25,13 +33,18 @@ class ImageToVideoArguments(GenerationArguments):
     height: int | None = option(256, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(448, 'width in pixels', cli=int, default_text=FROM_MODEL)
     fit: str = option(
-        'crop', "'crop' shows the network the central square, 'contain' the whole picture", choices=FITS, cli=str
+        'crop',
+        "'crop' shows the network the central square, 'contain' the whole picture; 'keep' is 'crop' with the picture's "
+        'aspect ratio for the video',
+        choices=FITS,
+        cli=str,
     )
     eta: float = option(0.0, 'stochasticity of ddim, 0..1', cli=float)
     fps: float = option(8, 'frames per second that the network is conditioned on', cli=float, default_text=FROM_MODEL)
     noise_strength: float = option(0.1, 'strength of the noise shared by all pixels of a frame', cli=float)
 
     samplers = SAMPLERS
+    decides = MappingProxyType({'fit': {'keep': ('height', 'width')}})
 
     def __post_init__(self) -> None:
         choice('solver', self.solver, SAMPLERS, error=InputError)
@@ -48,3 +61,35 @@ class ImageToVideoArguments(GenerationArguments):
         self.resolve('steps', self.sampler.steps)
         self.resolve('timestep_spacing', self.sampler.default_spacing(int(self.steps or 0)))
         self.resolve('output_fps', self.fps)
+
+    @property
+    def levels_used(self) -> int:
+        """How many of the 1000 noise levels sampling visits, counted from the least noisy one."""
+        return NUM_TRAIN_TIMESTEPS
+
+    @property
+    def steps_taken(self) -> int:
+        """The number of solver steps: ``steps``, or their share of the noise levels that are visited, rounded up."""
+        return math.ceil(int(self.steps or 0) * self.levels_used / NUM_TRAIN_TIMESTEPS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageToVideoArguments(PictureArguments):
+    """The arguments of stage 1."""
+
+    image_strength: float = option(
+        0.0, 'how much of the picture the video keeps, 0..1; more keeps more of it, but moves less', cli=float
+    )
+
+    def __post_init__(self) -> None:
+        self.put('image_strength', number('image_strength', self.image_strength, 0, 1, error=InputError))
+        super().__post_init__()
+        if self.image_strength > 0 and self.latents is not None:
+            raise InputError(
+                "'image_strength' has no effect on given 'latents', which are used as they are. Leave one of them out."
+            )
+
+    @property
+    def levels_used(self) -> int:
+        """All of the noise levels, less the share that ``image_strength`` spares; at least two."""
+        return max(2, round((1 - self.image_strength) * NUM_TRAIN_TIMESTEPS))

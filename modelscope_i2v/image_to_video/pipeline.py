@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from modelscope.pipeline_inputs import InputType
 from modelscope.pipelines.builder import PIPELINES
 
 from modelscope_i2v.generation.modelscope_tables import describe_inputs_and_outputs
-from modelscope_i2v.generation.pipeline import NO_INPUT, GenerationPipeline
+from modelscope_i2v.generation.picture_pipeline import INPUTS, PicturePipeline
+from modelscope_i2v.generation.pipeline import NO_INPUT
 from modelscope_i2v.generation.signatures import takes
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
-from modelscope_i2v.runtime.progress import progress_bar
 
-describe_inputs_and_outputs(IMAGE_TO_VIDEO, [InputType.IMAGE, {'image': InputType.IMAGE, 'text': InputType.TEXT}])
+describe_inputs_and_outputs(IMAGE_TO_VIDEO, INPUTS)
 
 
 @PIPELINES.register_module(IMAGE_TO_VIDEO.task, module_name=IMAGE_TO_VIDEO.pipeline, force=True)
-class ImageToVideoPipeline(GenerationPipeline):
+class ImageToVideoPipeline(PicturePipeline):
     """A picture becomes a video of a few seconds.
 
     >>> stage1 = pipeline(task='image-to-video', model='damo/Image-to-Video', model_revision='v1.1.0', device='cuda:0')
@@ -33,14 +31,3 @@ class ImageToVideoPipeline(GenerationPipeline):
     def __call__(self, input: Any = NO_INPUT, *positional: Any, **arguments: Any) -> Any:
         """Make a video of the picture ``input``, or a list of videos from a list of pictures; see :meth:`generate`."""
         return self.generate(input, *positional, **arguments)
-
-    def preprocess(self, inputs: Any, arguments: ImageToVideoArguments) -> dict[str, Any]:
-        prepared: dict[str, Any] = self.preprocessor(inputs, fit=arguments.fit, background=arguments.background)
-        return prepared
-
-    def forward(self, inputs: dict[str, Any], arguments: ImageToVideoArguments) -> torch.Tensor:
-        with progress_bar('Sampling', int(arguments.steps or 0), show=arguments.show_progress) as bar:
-            out: torch.Tensor = self.model(inputs['pixel_values'], arguments, self.after_step(arguments, bar))[
-                'latents'
-            ]
-            return out

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from modelscope_i2v.diffusion import NoiseSchedule, leading_timesteps, trailing_timesteps
-from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
+from modelscope_i2v.image_to_video.arguments import PictureArguments
 
 
-def sigmas_of(schedule: NoiseSchedule, arguments: ImageToVideoArguments) -> torch.Tensor:
+def sigmas_of(schedule: NoiseSchedule, arguments: PictureArguments) -> torch.Tensor:
     """The noise levels of a call, float64 ``[steps + 1]``; "leading" ends at timestep 0, "trailing" at zero noise."""
-    steps = int(arguments.steps or 0)
+    steps, levels = arguments.steps_taken, arguments.levels_used
     if arguments.timestep_spacing == 'leading':
-        return schedule.sigma([*leading_timesteps(steps), 0])
-    return torch.cat([schedule.sigma(trailing_timesteps(steps)), torch.zeros(1, dtype=torch.float64)])
+        return schedule.sigma([*leading_timesteps(steps, levels), 0])
+    return torch.cat([schedule.sigma(trailing_timesteps(steps, levels)), torch.zeros(1, dtype=torch.float64)])

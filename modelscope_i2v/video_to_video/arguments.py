@@ -70,7 +70,7 @@ class VideoToVideoArguments(GenerationArguments):
 
     samplers = SAMPLERS
     most_permissive = MappingProxyType({'noise_level': NUM_TRAIN_TIMESTEPS - 1})
-    decides = MappingProxyType({'solver_mode': 'solver'})
+    decides = MappingProxyType({'solver_mode': dict.fromkeys(SOLVER_OF_MODE, ('solver',))})
 
     def __post_init__(self) -> None:
         text('text', self.text, error=InputError)

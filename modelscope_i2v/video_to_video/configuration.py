@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from modelscope_i2v.checks import integer, text
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.configuration import StageConfiguration
+from modelscope_i2v.generation.geometry import Grid, Placement, keep_aspect, stretch
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
-from modelscope_i2v.video_to_video.geometry import Grid, Placement, keep_aspect, stretch
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT, POSITIVE_PROMPT
 from modelscope_i2v.video_to_video.samplers import SAMPLERS
 
@@ -41,7 +41,6 @@ class VideoToVideoConfiguration(StageConfiguration):
     latent_wid: Any = None
 
     solvers = tuple(SAMPLERS)
-    encodes_input = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +80,10 @@ class VideoToVideoConfiguration(StageConfiguration):
         aspect = self.width / self.height if given is None else given.aspect
         placement = self.placement(aspect, **sides, fit=arguments.fit)
         return VideoSize(arguments.num_frames, placement.canvas_height, placement.canvas_width)
+
+    def encodes_input(self, arguments: Any) -> bool:
+        """Always: sampling starts from the noised input."""
+        return True
 
     def frames_together(self, num_frames: int) -> int:
         """A window of ``max_frames`` frames."""

@@ -15,11 +15,11 @@ from modelscope.preprocessors.builder import PREPROCESSORS
 from modelscope.utils.constant import Fields
 
 from modelscope_i2v.errors import InputError, nearest, shown
+from modelscope_i2v.generation.geometry import Placement
 from modelscope_i2v.generation.modelscope_bases import Preprocessor
 from modelscope_i2v.media.reading.open import VideoSource, open_video
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
-from modelscope_i2v.video_to_video.geometry import Placement
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 logger = logging.getLogger(__name__)

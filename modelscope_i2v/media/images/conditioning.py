@@ -90,8 +90,8 @@ def pixel_values(
     """The tower's input ``[1, 3, side, side]`` float32 for an RGB ``image``.
 
     Args:
-        fit: ``'crop'``, as in the original implementation (see :func:`central_square`), or ``'contain'``: the whole
-            picture, padded with the mean colour, which is zero after normalisation.
+        fit: ``'crop'`` or ``'keep'``, as in the original implementation (see :func:`central_square`), or
+            ``'contain'``: the whole picture, padded with the mean colour, which is zero after normalisation.
         mean, std: mean and standard deviation of each channel, for values in [0, 1].
         cropped: see :func:`central_square`.
     """
@@ -106,8 +106,8 @@ def frame_values(image: Image.Image, height: int, width: int, fit: str) -> torch
     """An RGB ``image`` as a frame ``[1, 3, height, width]`` float32 in [-1, 1], the input of the autoencoder.
 
     Args:
-        fit: ``'crop'``, as in the original implementation (see :func:`crop_centre`), or ``'contain'``: the whole
-            picture on black.
+        fit: ``'crop'`` or ``'keep'``, as in the original implementation (see :func:`crop_centre`), or ``'contain'``:
+            the whole picture on black.
     """
     frame = pad_to(image, width, height, (0, 0, 0)) if fit == 'contain' else crop_centre(image, width, height)
     return _rgb(frame).sub(0.5).div(0.5).unsqueeze(0)

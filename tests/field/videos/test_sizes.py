@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.geometry import Grid, keep_aspect
 from modelscope_i2v.media import open_video
-from modelscope_i2v.video_to_video.geometry import Grid, keep_aspect
 from tests.calls import VIDEO
 from tests.field.documented import documented
 from tests.media.clips import gradient
@@ -61,7 +61,7 @@ def test_a_hundred_to_one_through_stage_2(stage_2):
 _GROWTH = """
 import sys
 from modelscope_i2v.media import open_video
-from modelscope_i2v.video_to_video.geometry import Grid, keep_aspect
+from modelscope_i2v.generation.geometry import Grid, keep_aspect
 from modelscope_i2v.video_to_video.preprocessor import PreparedVideo
 
 def peak():

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.video_to_video.geometry import Grid, Placement, keep_aspect, stretch
+from modelscope_i2v.generation.geometry import Grid, Placement, keep_aspect, stretch
 from tests.golden import DATA
 
 FULL = Grid(height_multiple=64, height_remainder=16, width_multiple=64)
