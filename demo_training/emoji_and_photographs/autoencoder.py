@@ -24,7 +24,7 @@ from modelscope_i2v.training.loop.settings import LoopSettings
 
 _STEADY = LoopSettings(
     steps=1000,
-    learning_rate=5e-4,
+    learning_rate=1e-3,
     weight_decay=0.0,
     ema_decay=0.995,
     checkpoint_seconds=120,
@@ -34,12 +34,15 @@ _STEADY = LoopSettings(
 #: The phases of the whole autoencoder, each of which goes on from the averaged weights of the one before; the last one
 #: settles it.
 PHASES = (
-    *(dataclasses.replace(_STEADY, seed=seed) for seed in range(3)),
-    dataclasses.replace(_STEADY, seed=3, steps=1500, schedule='cosine', ema_decay=0.998),
+    _STEADY,
+    dataclasses.replace(_STEADY, seed=1),
+    dataclasses.replace(_STEADY, seed=2, learning_rate=5e-4),
+    dataclasses.replace(_STEADY, seed=3, learning_rate=5e-4, steps=1500, schedule='cosine', ema_decay=0.998),
 )
-#: Pixels per side of the pictures that each phase learns from. Colours are learnt from small ones in a quarter of the
-#: time.
-SIDES = (64, 64, 128, 128)
+#: Pictures in a batch of each phase, and pixels per side. Colours are learnt first, from many small pictures: after 300
+#: steps of 32 whole pictures of 32x32 the error is 17.1 dB (held out, at that size) and falls steadily. After 750 steps
+#: of 8 squares of 64x64 colours were still wrong.
+BATCHES = ((32, 32), (16, 64), (8, 128), (8, 128))
 #: The phase of the decoder alone: sharper pictures from the same latents.
 DECODER = dataclasses.replace(PHASES[-1], seed=4)
 #: The largest standard deviation of the noise that it adds to latents of unit variance. Latents from a UNet are never
@@ -85,6 +88,7 @@ def train_autoencoder(
     judged: Mapping[str, torch.Tensor],
     folder: Path,
     settings: LoopSettings,
+    size: int,
     side: int,
     made_from: str = '',
     stop: Callable[[], bool] | None = None,
@@ -93,10 +97,10 @@ def train_autoencoder(
 
     Args:
         judged: see :func:`judged_pictures`.
-        side: pixels per side of the pictures that it learns from.
+        size, side: pictures in a batch, and pixels per side.
     """
     autoencoder.requires_grad_(True)
-    batches = Stills(data, side, settings.seed << 24)
+    batches = Stills(data, size, side, settings.seed << 24)
     return _fit(autoencoder, 0.0, batches, judged, folder, settings, made_from, stop)
 
 

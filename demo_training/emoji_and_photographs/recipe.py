@@ -22,7 +22,7 @@ from demo_training.emoji_and_photographs.latents import Encoders, encoded_clips
 from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES
 from demo_training.emoji_and_photographs.precision import fastest_precision
 from demo_training.emoji_and_photographs.rendering import SIDE
-from demo_training.emoji_and_photographs.stills import BATCH, KINDS, still
+from demo_training.emoji_and_photographs.stills import KINDS, still
 from demo_training.emoji_and_photographs.stopping import Stop
 from demo_training.emoji_and_photographs.unet import scale_factor
 from demo_training.emoji_and_photographs.world import world_fingerprint
@@ -114,7 +114,7 @@ class Recipe:
         """The autoencoder before its last phase; its latents are final."""
         network = autoencoder.new_autoencoder()
         before: tuple[object, ...] = ()
-        for index, (phase, side) in enumerate(zip(autoencoder.PHASES, autoencoder.SIDES, strict=True), start=1):
+        for index, (phase, batch) in enumerate(zip(autoencoder.PHASES, autoencoder.BATCHES, strict=True), start=1):
             settings, name, start = self._scaled(phase), f'autoencoder-{index}', network
 
             def train(
@@ -122,7 +122,7 @@ class Recipe:
                 start: AutoencoderKL = start,
                 name: str = name,
                 settings: LoopSettings = settings,
-                side: int = side,
+                batch: tuple[int, int] = batch,
             ) -> nn.Module:
                 return autoencoder.train_autoencoder(
                     copy.deepcopy(start),
@@ -130,13 +130,13 @@ class Recipe:
                     self._judged,
                     self.folder / name,
                     settings,
-                    side,
+                    *batch,
                     made_from,
                     self.stop,
                 )
 
             network = self._network(
-                name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, side, _identity(settings)
+                name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, batch, _identity(settings)
             )
             before = (network,)
         return network
@@ -144,7 +144,9 @@ class Recipe:
     @cached_property
     def latent_scale(self) -> float:
         """The factor that gives latents unit variance."""
-        pictures = [still(self.data, index, KINDS[index % BATCH]) for index in range(self._share(MEASURED, BATCH))]
+        pictures = [
+            still(self.data, index, KINDS[index % len(KINDS)]) for index in range(self._share(MEASURED, len(KINDS)))
+        ]
         return round(latent_scale(self.encoder, torch.stack(pictures)), 5)
 
     @cached_property

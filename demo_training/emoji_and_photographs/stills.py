@@ -16,9 +16,8 @@ from torch.utils.data import Dataset
 from demo_training.emoji_and_photographs.data import Data
 from demo_training.emoji_and_photographs.rendering import SIDE, camera, gradient, over, placement, view
 
-#: Pictures in a batch, and what each of them shows.
-BATCH = 8
-KINDS = ('photograph', 'emoji over photograph', 'photograph', 'emoji over gradient') * 2
+#: What the pictures of a batch show, in turn.
+KINDS = ('photograph', 'emoji over photograph', 'photograph', 'emoji over gradient')
 
 
 def still(data: Data, number: int, kind: str) -> torch.Tensor:
@@ -44,20 +43,23 @@ def still(data: Data, number: int, kind: str) -> torch.Tensor:
 
 
 class Stills(Dataset[torch.Tensor]):
-    """Batches ``[BATCH, 3, side, side]`` of pictures in [-1, 1].
+    """Batches ``[size, 3, side, side]`` of pictures in [-1, 1].
 
     Args:
+        size: pictures in a batch.
         side: 128, or half or a quarter of it. Small pictures are whole ones made smaller. Squares cut out of them are
             often of one colour, and the network's normalisation takes that away.
         first: the number of the first batch, so that phases of a training need not see the same pictures.
     """
 
-    def __init__(self, data: Data, side: int = SIDE, first: int = 0) -> None:
-        self._data, self._side, self._first = data, side, first
+    def __init__(self, data: Data, size: int = 8, side: int = SIDE, first: int = 0) -> None:
+        self._data, self._size, self._side, self._first = data, size, side, first
 
     def __getitem__(self, number: int) -> torch.Tensor:
-        number += self._first
-        pictures = torch.stack([still(self._data, number * BATCH + place, kind) for place, kind in enumerate(KINDS)])
+        start = (self._first + number) * self._size
+        pictures = torch.stack(
+            [still(self._data, start + place, KINDS[place % len(KINDS)]) for place in range(self._size)]
+        )
         return avg_pool2d(pictures, SIDE // self._side).contiguous(memory_format=torch.channels_last)
 
 

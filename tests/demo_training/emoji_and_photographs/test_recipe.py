@@ -25,7 +25,7 @@ from demo_training.emoji_and_photographs.latents import Batches, Encoders, encod
 from demo_training.emoji_and_photographs.precision import fastest_precision
 from demo_training.emoji_and_photographs.recipe import Recipe
 from demo_training.emoji_and_photographs.rendering import camera, gradient, over, placement, view
-from demo_training.emoji_and_photographs.stills import BATCH, Stills
+from demo_training.emoji_and_photographs.stills import Stills
 from demo_training.emoji_and_photographs.towers import NO_MOVE, CaptionedPictures, Trainee, towers_loss
 from demo_training.emoji_and_photographs.unet import conditions, new_unet, objective
 from demo_training.emoji_and_photographs.world import make_clip
@@ -63,25 +63,26 @@ def test_a_gradient_goes_from_one_colour_to_the_other():
 
 def test_batches_of_stills_are_functions_of_their_number(tiny):
     batch = Stills(tiny)[3]
-    assert batch.shape == (BATCH, 3, 128, 128)
+    assert batch.shape == (8, 3, 128, 128)
     assert -1 <= batch.min() < batch.max() <= 1
     assert torch.equal(Stills(tiny)[3], batch)
     assert torch.equal(Stills(tiny, first=2)[1], batch)
-    smaller = Stills(tiny, 64)[3]
+    assert torch.equal(Stills(tiny, 4)[6], batch[:4])
+    smaller = Stills(tiny, side=64)[3]
     assert torch.equal(smaller, torch.nn.functional.avg_pool2d(batch, 2))
 
 
 def test_a_new_autoencoder_hardly_adds_noise(tiny):
     network = new_autoencoder()
     with torch.no_grad():
-        mean, logvar = network.encode(Stills(tiny, 64)[0][:2])
+        mean, logvar = network.encode(Stills(tiny, side=64)[0][:2])
     assert mean.shape == (2, 8, 8, 8)
     assert abs(float(logvar.mean()) - INITIAL_LOGVAR) < 1
     assert set(judged_pictures(tiny)) == {'emoji', 'photographs'}
 
 
 def test_the_loss_of_a_perfect_reconstruction_is_the_divergence_alone(tiny):
-    x = Stills(tiny, 64)[0]
+    x = Stills(tiny, side=64)[0]
 
     def perfect(x, noise, levels):
         return x, torch.zeros(1), torch.zeros(1)
