@@ -44,6 +44,7 @@ def fit(
     validate: Validation | None = None,
     identity: Mapping[str, Any] | None = None,
     cpu: bool = False,
+    stop: Callable[[], bool] | None = None,
 ) -> nn.Module:
     """Train the parameters of ``model`` that require gradients, and return the model with their averages as weights.
 
@@ -58,8 +59,10 @@ def fit(
             weights all processes call it, because none can run the model alone; only the main one passes a log.
         identity: further settings that must not change when the training is resumed, as plain values.
         cpu: train on the CPU even if there is a GPU.
+        stop: asked after every step; once it returns True, a checkpoint is written and the training ends.
 
     Raises:
+        KeyboardInterrupt: if ``stop`` ended the training before its last step.
         DeviceError: if the loss or the gradients become NaN or infinite. CheckpointError: if ``folder`` holds another
             training, or one that is past ``settings.steps``. ConfigurationError: for any other kind of parallelism, or
             for 'fp16' on the CPU. OutputError: if something cannot be written.
@@ -110,10 +113,15 @@ def fit(
             report = {**_mean(accelerator, sums), 'grad_norm': norm, 'learning_rate': settings.rate(step)}
             if log is not None:
                 log.scalars(done, {**report, 'seconds': time.monotonic() - started})
-        if last or _agreed(accelerator, time.monotonic() - saved >= settings.checkpoint_seconds):
+        stopping = not last and stop is not None and _agreed(accelerator, stop())
+        if last or stopping or _agreed(accelerator, time.monotonic() - saved >= settings.checkpoint_seconds):
             state = {} if accelerator.scaler is None else {'scaler': accelerator.scaler.state_dict()}
             save_checkpoint(folder, done, model, optimizer.optimizer, average, {**state, 'identity': whole})
             saved = time.monotonic()
+        if stopping:
+            if log is not None:
+                log.close()
+            raise KeyboardInterrupt(f'stopped after step {done}')
         if not last and settings.validate_every and done % settings.validate_every == 0:
             _validate(validate, done, model, average, log, accelerator)
     _validate(validate, settings.steps, model, average, log, accelerator)

@@ -1,0 +1,73 @@
+"""The clips that judge the embedded second generation: of emoji and pictures that it has never seen.
+
+Where they are fetched from and how they move is in ``demo_training/emoji_and_photographs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.judging.camera import DIRECTIONS
+from demo_training.emoji_and_photographs.captions import ANIMATED
+from demo_training.emoji_and_photographs.data import Data
+from demo_training.emoji_and_photographs.scenes import DEFAULT_MOVE, Scene, draw_scene
+from demo_training.emoji_and_photographs.world import emoji_mask, render
+
+#: Emoji and photographs among the clips.
+EMOJI, PHOTOGRAPHS = 40, 24
+#: Pictures for each text.
+PICTURES = 16
+#: Texts that move an emoji over a still background.
+SPRITE_TEXTS = ('spin', 'bounce')
+
+
+@dataclass(frozen=True)
+class HeldOutClip:
+    """A clip that is known: the picture, what is asked for, and what then is seen.
+
+    Attributes:
+        frames: uint8 ``[16, 128, 128, 3]``; the first one is the picture.
+        text: what is asked for; empty asks for nothing.
+        is_emoji: whether it shows an emoji.
+        mask: where the emoji is in the picture, bool ``[128, 128]``.
+    """
+
+    frames: np.ndarray
+    text: str
+    is_emoji: bool
+    mask: np.ndarray
+
+
+def default_clips(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS) -> Iterator[HeldOutClip]:
+    """Clips without a text: emoji by their own animation, and photographs that come nearer.
+
+    Args:
+        data: what is held out.
+    """
+    for number in range(emoji + photographs):
+        is_emoji = number < emoji
+        move = ANIMATED if is_emoji else DEFAULT_MOVE
+        yield _clip(data, draw_scene(data, np.random.default_rng((7, number)), move, emoji=is_emoji), '')
+
+
+def text_clips(data: Data, text: str, pictures: int = PICTURES) -> Iterator[HeldOutClip]:
+    """Clips that obey ``text``: half of photographs and half of emoji, or all of emoji if the text moves those.
+
+    The pictures are the same for all texts that move the camera, as far as the moves leave room.
+    """
+    for number in range(pictures):
+        is_emoji = text in SPRITE_TEXTS or number % 2 == 0
+        yield _clip(data, draw_scene(data, np.random.default_rng((8, number)), text, emoji=is_emoji), text)
+
+
+def opposite(text: str) -> str:
+    """The text that asks for the reverse move of the camera."""
+    part, sign = DIRECTIONS[text]
+    return next(other for other, move in DIRECTIONS.items() if move == (part, -sign))
+
+
+def _clip(data: Data, scene: Scene, text: str) -> HeldOutClip:
+    return HeldOutClip(render(data, scene).frames, text, scene.emoji is not None, emoji_mask(data, scene))

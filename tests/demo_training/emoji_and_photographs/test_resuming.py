@@ -1,0 +1,101 @@
+"""What is finished is not done again, and what was stopped goes on as if it had not been."""
+
+import signal
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from demo_training.emoji_and_photographs.finished import finished_network, is_made_from
+from demo_training.emoji_and_photographs.stopping import Stop
+from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.training.loop.fit import fit
+from modelscope_i2v.training.loop.seeding import seeded
+from modelscope_i2v.training.loop.settings import LoopSettings
+
+SETTINGS = LoopSettings(steps=8, learning_rate=1e-2, warmup_steps=0, log_every=100)
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __getitem__(self, number):
+        return torch.full((4, 3), float(number))
+
+
+def trained(folder, stop=None, stop_at=None):
+    model = seeded(lambda: nn.Linear(3, 2), 0)
+    seen = []
+
+    def loss(model, batch, generator):
+        seen.append(int(batch[0, 0]))
+        if seen[-1] == stop_at:
+            signal.raise_signal(signal.SIGTERM)
+        return {'loss': (model(batch + torch.randn(batch.shape, generator=generator)) - 1).square().mean()}
+
+    try:
+        fit(model, loss, Numbers(), SETTINGS, folder, stop=stop)
+    except KeyboardInterrupt:
+        return seen, None
+    return seen, model.state_dict()
+
+
+def test_sigterm_ends_a_training_after_its_step_and_it_resumes_bit_for_bit(tmp_path):
+    stop = Stop()
+    with stop.listening(), stop.deferred():
+        seen, weights = trained(tmp_path / 'stopped', stop, stop_at=3)
+    assert (seen, weights) == ([0, 1, 2, 3], None)
+    seen, weights = trained(tmp_path / 'stopped', Stop())
+    assert seen == [4, 5, 6, 7]
+    _, expected = trained(tmp_path / 'through')
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_a_training_that_is_asked_to_stop_in_its_last_step_is_done(tmp_path):
+    stop = Stop()
+    with stop.listening(), stop.deferred():
+        _, weights = trained(tmp_path, stop, stop_at=7)
+    assert stop()
+    assert weights is not None
+
+
+def test_sigterm_ends_other_work_at_once():
+    stop = Stop()
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), stop.listening():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def network(tmp_path, made_from, folder='folder', keep=False, trained=None):
+    def train():
+        if trained is None:
+            raise AssertionError('trained again')
+        return trained
+
+    return finished_network(
+        'linear', made_from, lambda: nn.Linear(2, 2), train, tmp_path / folder, tmp_path / 'finished', keep=keep
+    )
+
+
+def test_a_finished_network_is_kept_in_half_precision_and_used_in_another_folder(tmp_path):
+    made = seeded(lambda: nn.Linear(2, 2), 0)
+    found = network(tmp_path, 'one', keep=True, trained=made)
+    halves = {name: value.half().float() for name, value in made.state_dict().items()}
+    assert all(torch.equal(found.state_dict()[name], value) for name, value in halves.items())
+    assert not any(parameter.requires_grad for parameter in found.parameters())
+    for folder in ('folder', 'another'):
+        again = network(tmp_path, 'one', folder)
+        assert all(torch.equal(again.state_dict()[name], value) for name, value in halves.items())
+    paths = [tmp_path / folder / 'linear.safetensors' for folder in ('finished', 'folder', 'another')]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in pairwise(paths))
+
+
+def test_networks_made_from_something_else_are_not_used(tmp_path):
+    network(tmp_path, 'one', keep=True, trained=nn.Linear(2, 2))
+    # What is in the training's own folder is never overwritten.
+    with pytest.raises(ConfigurationError, match='made from other weights'):
+        network(tmp_path, 'two')
+    network(tmp_path, 'two', 'another', trained=nn.Linear(2, 2))
+    assert is_made_from(tmp_path / 'another' / 'linear.safetensors', 'two')
+    assert is_made_from(tmp_path / 'finished' / 'linear.safetensors', 'one')
+    assert not is_made_from(tmp_path / 'nowhere', 'one')
