@@ -1,10 +1,10 @@
 """An estimate of the memory that a call needs, from the configuration and the size of the video.
 
 It counts the tensors that are alive at the peak of each phase, in the slices that the networks work in
-(:mod:`~modelscope_i2v.networks.slicing`). It was within 1 % of PyTorch's fake tensors for full-size networks, and within 10 % for small ones. On
-a CPU, whole calls of the embedded models made resident memory grow by 1.0 to 1.2 times an estimate above 700 MiB, and
-by up to twice a smaller one (measured before the networks worked in slices): buffers inside of convolutions are not
-counted. So a call that only just fits may still run out of memory.
+(:mod:`~modelscope_i2v.networks.slicing`). It was within 1 % of PyTorch's fake tensors for full-size networks, and
+within 10 % for small ones. On a CPU, whole calls of the embedded models made resident memory grow by 1.0 to 1.2 times
+an estimate above 700 MiB, and by up to twice a smaller one (measured before the networks worked in slices): buffers
+inside of convolutions are not counted. So a call that only just fits may still run out of memory.
 """
 
 from __future__ import annotations
