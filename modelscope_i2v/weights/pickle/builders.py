@@ -65,6 +65,8 @@ _STORAGE_TYPES: Mapping[str, StorageType] = MappingProxyType(
 )
 
 
+#: Units of work for a tensor, which takes many times as long as a list. torch describes each in over sixty bytes.
+_TENSOR_UNITS = 64
 #: The most dimensions that a tensor of a checkpoint has; networks have five.
 _MAX_DIMENSIONS = 16
 _MAX_NAME = 1000
@@ -76,13 +78,14 @@ def _is_sizes(values: Any) -> bool:
 
 
 def _rebuild_tensor(
-    _program: Program, storage: Any, offset: Any, size: Any, stride: Any, dtype: torch.dtype | None = None
+    program: Program, storage: Any, offset: Any, size: Any, stride: Any, dtype: torch.dtype | None = None
 ) -> Any:
     """A view of ``storage``; a ``Stub`` if the storage is of an unsupported kind.
 
     torch grows a storage that is too small for the tensor, which would expose memory that the file never filled. So
     the extent is checked here. Raises ``pickle.UnpicklingError`` if it is outside the storage.
     """
+    program.spend(_TENSOR_UNITS)
     if isinstance(storage, Stub):
         return storage
     if not isinstance(storage, Storage) or not _is_sizes([offset]) or not _is_sizes(size) or not _is_sizes(stride):
