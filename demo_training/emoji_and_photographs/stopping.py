@@ -28,6 +28,10 @@ class Stop:
         before = signal.signal(signal.SIGTERM, self._request)
         try:
             yield
+        except Exception as error:
+            if self._requested:  # it came while a library ran, which made another error of it
+                raise KeyboardInterrupt('SIGTERM') from error
+            raise
         finally:
             signal.signal(signal.SIGTERM, before)
 
