@@ -99,12 +99,12 @@ PROGRAMS = {
 @pytest.mark.parametrize('name', PROGRAMS)
 def test_programs(tmp_path, name):
     path = archive(tmp_path / 'a.pth', PROTOCOL + PROGRAMS[name], [('a/data/0', bytes(16))])
-    with bounded(seconds=20, megabytes=1200), pytest.raises(CheckpointError, match=r'a\.pth'):
+    with bounded(seconds=15, megabytes=1200), pytest.raises(CheckpointError, match=r'a\.pth'):
         read_state_dict(path)
     legacy = tmp_path / 'b.pth'
     header = b''.join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {'little_endian': True}))
     legacy.write_bytes(header + PROTOCOL + PROGRAMS[name] + pickle.dumps(['0'], 2) + struct.pack('<q', 4) + bytes(16))
-    with bounded(seconds=20, megabytes=1200), pytest.raises(CheckpointError, match=r'b\.pth'):
+    with bounded(seconds=15, megabytes=1200), pytest.raises(CheckpointError, match=r'b\.pth'):
         read_state_dict(legacy)
 
 
