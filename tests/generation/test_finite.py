@@ -4,14 +4,16 @@ import dataclasses
 import json
 import logging
 
-import numpy as np
 import pytest
 import torch
 
+import modelscope_i2v
 from modelscope_i2v import ImageToVideoPipeline
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import DeviceError, InputError
+from modelscope_i2v.generation.chain_arguments import split_arguments
 from modelscope_i2v.media.reading.info import read_recipe
+from modelscope_i2v.stage import stage_of
 from tests.calls import VIDEO, build, build_2, latents_of, unet_calls
 from tests.folders import IMAGE
 
@@ -46,7 +48,7 @@ def assert_same_weights(pipeline, before):
 
 def in_float32(pipeline, loaded):
     """A pipeline in float32 with the same weights, rounded to half precision."""
-    exact = loaded()
+    exact = loaded(steps=1, num_frames=1)
     exact.model.load_state_dict(
         {name: value.to(exact.model.state_dict()[name]) for name, value in weights_of(pipeline).items()}
     )
@@ -86,19 +88,35 @@ def test_what_overflows_in_half_precision_is_repeated_in_float32(
 
 
 def test_the_repetition_is_what_float32_computes(loaded):
-    pipeline = loaded(**HALF)
+    pipeline = loaded(**HALF, steps=1, num_frames=1)
     scaled(pipeline.model.unet.conv_in, LARGE)
     exact = in_float32(pipeline, loaded)
     assert torch.equal(latents_of(pipeline), latents_of(exact))
 
 
-def test_a_video_is_read_again(stage_2_folder):
-    pipeline = build_2(stage_2_folder, steps=1, seed=1, height=16, width=16, **HALF)
-    scaled(pipeline.model.autoencoder.encoder.conv_in, LARGE)
-    scaled(pipeline.model.unet.conv_in, LARGE)
-    result = pipeline(np.zeros((2, 16, 16, 3), np.uint8), output_type='np')
-    assert result['repeated_in_float32'] == ['encoding', 'sampling']
-    assert len(result[VIDEO]) == 2
+def test_both_stages_of_a_chain_say_what_they_repeated(loaded, stage_2_folder, tmp_path):
+    """Stage 2 reads its video again."""
+    first, second = loaded(**HALF), build_2(stage_2_folder, **HALF)
+    for layer in (first.model.unet.conv_in, second.model.autoencoder.encoder.conv_in, second.model.unet.conv_in):
+        scaled(layer, LARGE)
+    call = {'steps': 1, 'num_frames': 2, 'seed': 1, 'height': 16, 'width': 16}
+    output = tmp_path / 'video.mp4'
+    result = modelscope_i2v.chain(str(IMAGE), stage1=first, stage2=second, output_video=output, **call)
+    repeated = ['sampling'], ['encoding', 'sampling']
+    assert (result['stage1']['repeated_in_float32'], result['repeated_in_float32']) == repeated
+    assert tuple(entry['repeated_in_float32'] for entry in read_recipe(output)) == repeated
+
+
+def test_each_stage_of_a_chain_has_its_own_precision():
+    arguments = {'autoencoder_dtype': 'fp16', 'stage2_autoencoder_dtype': 'bf16'}
+    shares = split_arguments(stage_of('image-to-video'), stage_of('video-to-video'), arguments)
+    assert [share.loading for share in shares] == [{'autoencoder_dtype': 'fp16'}, {'autoencoder_dtype': 'bf16'}]
+
+
+def test_autoencoders_of_different_precision_are_not_shared(loaded):
+    one, same, half = (loaded(**options).model for options in ({}, {}, {'autoencoder_dtype': 'bf16'}))
+    assert one.share_autoencoder(same)
+    assert not one.share_autoencoder(half)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +145,7 @@ def test_damaged_weights_stay_damaged_in_float32(loaded):
 
 
 def test_half_precision_of_the_autoencoder_is_close_to_float32(loaded):
-    latents = 0.2 * torch.randn(1, 4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    latents = 0.2 * torch.randn(1, 4, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     whole, half, coarse = (
         torch.cat(list(loaded(autoencoder_dtype=dtype).model.decode(latents)))
         for dtype in (None, 'fp16', torch.bfloat16)
