@@ -15,6 +15,9 @@ from modelscope_i2v.networks.slicing import slice_length
 
 #: Pixels that the autoencoder processes at a time. It bounds the activations to those of a few frames of 448x256.
 CHUNK_PIXELS = 4 * 448 * 256
+#: Images are cut into no more bands than this, which are larger then. What the autoencoder computes on the way for one of
+#: them is far smaller than the features that it keeps, so more bands would only cost time.
+MAX_BANDS = 64
 #: Bytes of a value in float32, in which norms collect their statistics from bands.
 FLOAT = 4
 
@@ -61,8 +64,8 @@ def portion(
     frames = bisect.bisect_left(range(1, most + 1), True, key=lambda count: not fits(count, 1))
     if frames:
         return Portion(frames)
-    finest = len(band_rows(height // autoencoder.downsampling_factor, height))
-    return Portion(1, 1 + bisect.bisect_left(range(1, finest), True, key=lambda count: fits(1, count)))
+    most_bands = len(band_rows(height // autoencoder.downsampling_factor, MAX_BANDS))
+    return Portion(1, 1 + bisect.bisect_left(range(1, most_bands), True, key=lambda count: fits(1, count)))
 
 
 def decoder_activations(
