@@ -15,8 +15,8 @@ from modelscope_i2v.networks.slicing import slice_length
 
 #: Pixels that the autoencoder processes at a time. It bounds the activations to those of a few frames of 448x256.
 CHUNK_PIXELS = 4 * 448 * 256
-#: Images are cut into no more bands than this, which are larger then. What the autoencoder computes on the way for one of
-#: them is far smaller than the features that it keeps, so more bands would only cost time.
+#: Images are cut into no more bands than this. What the autoencoder computes on the way for one of them is then far
+#: smaller than the features that it keeps, so more bands would only cost time.
 MAX_BANDS = 64
 #: Bytes of a value in float32, in which norms collect their statistics from bands.
 FLOAT = 4
