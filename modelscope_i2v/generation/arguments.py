@@ -219,7 +219,8 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
                 raise unknown_argument(name, known)
             if value is not None or name in with_none:
                 merged[name] = value
-                given.update({name} if index else ())
+                if index:
+                    given.add(name)
     for name, values in kind.frees.items():
         chosen = merged.get(name)
         freed = values.get(chosen, ()) if isinstance(chosen, str) else ()
