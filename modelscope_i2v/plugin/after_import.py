@@ -12,8 +12,8 @@ from typing import Any
 class AfterImport:
     """A finder for ``sys.meta_path`` that lets the finders after it find a module, and acts on it once it is loaded.
 
-    The action runs while the import lock of the module is held: no other thread sees the module without it. So the
-    action must not raise, and should not import.
+    The action runs while the module's import lock is held, so no other thread sees the module before. It must not
+    raise, nor import anything that imports the module.
 
     Args:
         actions: the full names of modules -> what to do with each of them.
@@ -28,9 +28,10 @@ class AfterImport:
         if action is None:
             return None
         finders = iter(list(sys.meta_path))
-        # Only those after this one: there may be another of this kind, which asks this one.
-        any(finder is self for finder in finders)
-        others = (finder for finder in finders if finder is not self and hasattr(finder, 'find_spec'))
+        any(
+            finder is self for finder in finders
+        )  # leaves those after this one: one of this kind before it would ask it again
+        others = (finder for finder in finders if hasattr(finder, 'find_spec'))
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
             execute = spec.loader.exec_module

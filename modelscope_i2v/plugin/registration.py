@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType, ModuleType
@@ -31,9 +32,11 @@ def register() -> None:
     """Put our entries into ModelScope's tables: now, or as soon as they are there. Calling it again changes nothing."""
     if FINDER not in sys.meta_path:
         sys.meta_path.insert(0, FINDER)
-    if 'modelscope' in sys.modules:  # or another thread is loading it; importing a table waits for that
+    if 'modelscope' in sys.modules:
+        # Another thread may be at it, and have looked for a table before there was our finder. This waits for it.
         for name, fill in TABLES.items():
-            _try(fill, import_module(name))
+            with suppress(ImportError):
+                _try(fill, import_module(name))
 
 
 def signatures(stage: Stage) -> dict[tuple[str, str, str], str]:
