@@ -33,9 +33,11 @@ def register() -> None:
     if FINDER not in sys.meta_path:
         sys.meta_path.insert(0, FINDER)
     if 'modelscope' in sys.modules:
-        # Another thread may be at it, and have looked for a table before there was our finder. This waits for it.
+        # Another thread may be loading it, and have looked for a table before there was our finder. So wait for it. The
+        # package comes first: waiting for it with the lock of one of its modules in hand could be a deadlock.
         for name, fill in TABLES.items():
             with suppress(ImportError):
+                import_module('modelscope')
                 _try(fill, import_module(name))
 
 
