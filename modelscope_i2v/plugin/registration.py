@@ -35,9 +35,9 @@ def register() -> None:
     if 'modelscope' in sys.modules:
         # Another thread may be loading it, and have looked for a table before there was our finder. So wait for it. The
         # package comes first: waiting for it with the lock of one of its modules in hand could be a deadlock.
-        for name, fill in TABLES.items():
-            with suppress(ImportError):
-                import_module('modelscope')
+        with suppress(ImportError):  # what can be imported later, our finder sees
+            import_module('modelscope')
+            for name, fill in TABLES.items():
                 _try(fill, import_module(name))
 
 
