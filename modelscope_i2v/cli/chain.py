@@ -19,9 +19,8 @@ from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import PREFIXES, TEXTS
 from modelscope_i2v.generation.chain_arguments import BOTH, LOADING, LOADING_BOTH, PREFIXED, stage_names
-from modelscope_i2v.networks.attention import BACKENDS
-from modelscope_i2v.runtime.device import DTYPES
 from modelscope_i2v.stage import Stage, first_stage, stage_of, stages_of
+from modelscope_i2v.terms import BACKENDS, PRECISIONS
 
 #: Options without a prefix that go to both stages.
 SHARED = ('seed', 'steps', 'background', 'force')
@@ -66,7 +65,7 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
     if number == 2:
         group.add_argument('--stage2-device', help='device for stage 2 (default: same as --device)')
         group.add_argument(
-            '--stage2-dtype', choices=('auto', *DTYPES), help='precision of stage 2 (default: same as --dtype)'
+            '--stage2-dtype', choices=('auto', *PRECISIONS), help='precision of stage 2 (default: same as --dtype)'
         )
         group.add_argument(
             '--stage2-attention', choices=('auto', *BACKENDS), help='back end of stage 2 (default: same as --attention)'

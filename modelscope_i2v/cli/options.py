@@ -11,8 +11,7 @@ from typing import Any
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.networks.attention import BACKENDS
-from modelscope_i2v.runtime.device import DTYPES
+from modelscope_i2v.terms import BACKENDS, PRECISIONS
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, embedded: bool = True) -> None:
@@ -51,7 +50,9 @@ def add_loading_options(group: Any) -> None:
     add_offline_option(group)
     add_device_option(group)
     group.add_argument(
-        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half precision on CUDA)'
+        '--dtype',
+        choices=('auto', *PRECISIONS),
+        help='precision of the networks (default: auto, half precision on CUDA)',
     )
     group.add_argument(
         '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'
