@@ -1,13 +1,12 @@
 """I2VGen-XL for ModelScope: turn a picture into a video, and a video into a sharper one.
 
-Importing this package registers its classes with ModelScope (if it is installed) under the names of the built-in
-tasks. Heavy modules are imported on first use.
+Importing this package registers its classes with ModelScope under the names of the built-in tasks. That and everything
+heavy is put off until it is used: ModelScope and PyTorch are not imported before.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import (
@@ -19,6 +18,7 @@ from modelscope_i2v.errors import (
     ModelScopeI2VError,
     OutputError,
 )
+from modelscope_i2v.plugin.registration import register
 from modelscope_i2v.version import __version__
 
 if TYPE_CHECKING:
@@ -84,9 +84,6 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})
 
 
-# The networks, samplers and weight readers work without ModelScope.
-if importlib.util.find_spec('modelscope') is not None:
-    from modelscope_i2v.plugin.registration import register
-
-    register()
-    del register
+# This imports neither ModelScope nor PyTorch.
+register()
+del register

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.checks import choice
@@ -55,7 +55,7 @@ class Verb:
 
     def open_input(self, source: str, **options: Any) -> Any:
         """Open the input, ready for the pipeline, with ``options`` of the opener; raises InputError if it cannot."""
-        return _object(self.opener)(source, **options)
+        return resolve_name(self.opener)(source, **options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,13 +122,13 @@ class Stage:
     @cached_property
     def samplers(self) -> Mapping[str, Sampler]:
         """The samplers, by name."""
-        samplers: Mapping[str, Sampler] = _object(f'{self.package}.samplers:SAMPLERS')
+        samplers: Mapping[str, Sampler] = resolve_name(f'{self.package}.samplers:SAMPLERS')
         return samplers
 
     @cached_property
     def networks(self) -> Mapping[str, Callable[[Any], nn.Module]]:
         """Functions that build the networks from the configuration, by the key of their file in configuration.json."""
-        networks: Mapping[str, Callable[[Any], nn.Module]] = _object(f'{self.package}.networks:NETWORKS')
+        networks: Mapping[str, Callable[[Any], nn.Module]] = resolve_name(f'{self.package}.networks:NETWORKS')
         return networks
 
     @property
@@ -157,15 +157,15 @@ class Stage:
 
     def check_networks(self, networks: Mapping[str, nn.Module]) -> None:
         """Raise ConfigurationError unless the networks fit each other."""
-        _object(f'{self.package}.networks:check_networks')(networks)
+        resolve_name(f'{self.package}.networks:check_networks')(networks)
 
     def _class(self, module: str, suffix: str) -> Any:
-        return _object(f'{self.package}.{module}:{self.class_prefix}{suffix}')
+        return resolve_name(f'{self.package}.{module}:{self.class_prefix}{suffix}')
 
 
 def stages() -> tuple[Stage, ...]:
     """All stages, in the order of :data:`STAGES`."""
-    return tuple(map(_object, STAGES))
+    return tuple(map(resolve_name, STAGES))
 
 
 def first_stage() -> Stage:
@@ -187,9 +187,3 @@ def stages_of(task: str) -> list[Stage]:
 def stage_of(task: str) -> Stage:
     """The first stage for ``task``; raises the same errors as :func:`stages_of`."""
     return stages_of(task)[0]
-
-
-def _object(place: str) -> Any:
-    """Import the object that ``module:name`` stands for."""
-    module, _, name = place.partition(':')
-    return getattr(import_module(module), name)

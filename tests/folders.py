@@ -7,12 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 import modelscope_i2v
 
 #: Marks an entry to remove.
 ABSENT = object()
 
 IMAGE = Path(__file__).parent / 'data' / 'images' / 'sq_448.png'
+
+
+def picture(width, height):
+    """A picture of noise."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def edited(content, changes):

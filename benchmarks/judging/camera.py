@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from modelscope_i2v.metrics.frames import as_frames, luma
 from modelscope_i2v.metrics.optical_flow import optical_flow
 
 #: What a text asks of the camera -> the part of :class:`CameraMove` that it changes, and its sign. A camera that turns
@@ -66,7 +67,7 @@ def camera_move(frames: np.ndarray) -> CameraMove:
     centre. The four numbers are fitted by least squares to all pixels with texture, then again without those that they
     explain worst.
     """
-    brightness = [np.rint(frame @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8) for frame in frames]
+    brightness = luma(as_frames(frames)).mul(255).round().byte().numpy()
     right, down, zoom, clockwise = np.mean(
         [_fit(before, after) for before, after in pairwise(brightness)], axis=0
     ).tolist()

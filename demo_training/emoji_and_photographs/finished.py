@@ -1,16 +1,17 @@
 """Networks that are trained already. They are kept in half precision, with a digest of what they were made from.
 
 The whole recipe takes hours. Each phase ends in a file of a few megabytes from which the next one starts, so that the
-recipe can be spread over several machines: those in the folder ``finished`` beside this file need not be trained again.
+recipe can be spread over several machines: the folder ``finished`` beside this file keeps the last one of each network.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -29,37 +30,87 @@ logger = logging.getLogger(__name__)
 Module = TypeVar('Module', bound=nn.Module)
 
 
-def finished_network(
-    name: str,
-    made_from: str,
-    build: Callable[[], Module],
-    train: Callable[[], nn.Module],
-    folder: Path,
-    finished: Path = FINISHED,
-    *,
-    keep: bool = False,
-) -> Module:
-    """The network ``name`` from ``folder``, else from ``finished``, else newly trained. Its weights are half precise.
+@dataclass(frozen=True)
+class Phase(Generic[Module]):
+    """A part of the training of a network.
 
-    Args:
-        made_from: a digest of everything that the network depends on.
-        keep: also write the network to ``finished``.
-
-    Raises:
-        ConfigurationError: if ``folder`` holds a network that was made from something else.
+    Attributes:
+        name: of its file.
+        made_from: a digest of everything that its result depends on, phases before it included.
+        train: takes the network as the phase before left it, and returns it trained.
     """
-    path, kept = folder / f'{name}.safetensors', finished / f'{name}.safetensors'
-    if path.exists():
-        check_made_from(path, made_from)
-    elif is_made_from(kept, made_from):
-        logger.info('%s is finished', name)
-        _copy(kept, path)
-    else:
-        logger.info('training %s', name)
-        save_weights(train(), path, torch.float16, {MADE_FROM: made_from})
-    if keep and not is_made_from(kept, made_from):
-        _copy(path, kept)
-    return load_weights(build_on_meta(build), path).float().eval().requires_grad_(False)
+
+    name: str
+    made_from: str
+    train: Callable[[Module], Module]
+
+    @property
+    def file(self) -> str:
+        """The name of the file with its result."""
+        return f'{self.name}.safetensors'
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where finished networks are.
+
+    Attributes:
+        folder: of this training.
+        finished: of networks that were trained before, perhaps elsewhere.
+        keep: whether to write to ``finished``, too.
+    """
+
+    folder: Path
+    finished: Path = FINISHED
+    keep: bool = False
+
+    def network_after(
+        self, phases: Sequence[Phase[Module]], new: Callable[[], Module], build: Callable[[], Module]
+    ) -> Module:
+        """A network after its last phase. Its weights are half precise. The phases not done yet are done.
+
+        Args:
+            new: makes the untrained network.
+            build: makes the same network, whose weights do not matter.
+
+        Raises:
+            ConfigurationError: if the folder holds a network that was made from something else.
+        """
+        done = next((number for number in range(len(phases), 0, -1) if self._has(phases[number - 1])), 0)
+        if done:
+            self._put(phases[done - 1], phases[: done - 1])
+        network = self._load(phases[done - 1], build) if done else new()
+        for number, phase in enumerate(phases[done:], start=done):
+            logger.info('training %s', phase.name)
+            trained = phase.train(network)
+            save_weights(trained, self.folder / phase.file, torch.float16, {MADE_FROM: phase.made_from})
+            self._put(phase, phases[:number])
+            network = self._load(phase, build)
+        return network
+
+    def _has(self, phase: Phase[Module]) -> bool:
+        path, kept = self.folder / phase.file, self.finished / phase.file
+        if path.exists():
+            check_made_from(path, phase.made_from)
+            return True
+        if is_made_from(kept, phase.made_from):
+            logger.info('%s is finished', phase.name)
+            _copy(kept, path)
+            return True
+        return False
+
+    def _load(self, phase: Phase[Module], build: Callable[[], Module]) -> Module:
+        network = load_weights(build_on_meta(build), self.folder / phase.file)
+        return network.float().eval().requires_grad_(False)
+
+    def _put(self, phase: Phase[Module], before: Sequence[Phase[Module]]) -> None:
+        """Keep the network, in place of those of the phases ``before`` it."""
+        if not self.keep:
+            return
+        if not is_made_from(self.finished / phase.file, phase.made_from):
+            _copy(self.folder / phase.file, self.finished / phase.file)
+        for earlier in before:
+            (self.finished / earlier.file).unlink(missing_ok=True)
 
 
 def is_made_from(path: Path, made_from: str) -> bool:

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from demo_training.autoencoder import latent_scale
 from demo_training.emoji_and_photographs import autoencoder, towers, unet
 from demo_training.emoji_and_photographs.architecture import AUTOENCODER, CLIP, UNET
 from demo_training.emoji_and_photographs.data import Data, data_fingerprint, load_data
-from demo_training.emoji_and_photographs.finished import FINISHED, finished_network
+from demo_training.emoji_and_photographs.finished import FINISHED, Phase, Shelf
 from demo_training.emoji_and_photographs.latents import Encoders, encoded_clips
 from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES
 from demo_training.emoji_and_photographs.precision import fastest_precision
@@ -32,6 +32,7 @@ from modelscope_i2v.networks import AutoencoderKL, I2VGenXLUNet
 from modelscope_i2v.networks.clip import ClipEncoders
 from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.loop.settings import LoopSettings
+from modelscope_i2v.training.objective import Objective
 from modelscope_i2v.weights.save import save_model
 
 Module = TypeVar('Module', bound=nn.Module)
@@ -101,45 +102,36 @@ class Recipe:
         """The finished autoencoder, after all of its phases."""
         first, scale, settings = self.encoder, self.latent_scale, self._scaled(autoencoder.DECODER)
 
-        def train(made_from: str) -> nn.Module:
-            network, folder = copy.deepcopy(first), self.folder / 'decoder'
+        def train(network: AutoencoderKL, folder: Path, made_from: str) -> AutoencoderKL:
             return autoencoder.train_decoder(
                 network, scale, self.data, self._judged, folder, settings, made_from, self.stop
             )
 
-        return self._network('decoder', lambda: AutoencoderKL(**AUTOENCODER), train, first, scale, _identity(settings))
+        phase = self._phase('decoder', train, first, scale, _identity(settings))
+        return self._shelf.network_after([phase], lambda: copy.deepcopy(first), _autoencoder)
 
     @cached_property
     def encoder(self) -> AutoencoderKL:
         """The autoencoder before its last phase; its latents are final."""
-        network = autoencoder.new_autoencoder()
-        before: tuple[object, ...] = ()
-        for index, (phase, batch) in enumerate(zip(autoencoder.PHASES, autoencoder.BATCHES, strict=True), start=1):
-            settings, name, start = self._scaled(phase), f'autoencoder-{index}', network
+        return self._shelf.network_after(
+            list(self._encoder_phases()), new=autoencoder.new_autoencoder, build=_autoencoder
+        )
 
-            def train(
-                made_from: str,
-                start: AutoencoderKL = start,
-                name: str = name,
-                settings: LoopSettings = settings,
-                batch: tuple[int, int] = batch,
-            ) -> nn.Module:
-                return autoencoder.train_autoencoder(
-                    copy.deepcopy(start),
-                    self.data,
-                    self._judged,
-                    self.folder / name,
-                    settings,
-                    *batch,
-                    made_from,
-                    self.stop,
-                )
+    def _encoder_phases(self) -> Iterator[Phase[AutoencoderKL]]:
+        before = ''
+        for index, (given, batch) in enumerate(zip(autoencoder.PHASES, autoencoder.BATCHES, strict=True), start=1):
+            settings = self._scaled(given)
+            train = partial(self._train_encoder, settings, batch)
+            phase = self._phase(f'autoencoder-{index}', train, before, batch, _identity(settings))
+            before = phase.made_from
+            yield phase
 
-            network = self._network(
-                name, lambda: AutoencoderKL(**AUTOENCODER), train, *before, batch, _identity(settings)
-            )
-            before = (network,)
-        return network
+    def _train_encoder(
+        self, settings: LoopSettings, batch: tuple[int, int], network: AutoencoderKL, folder: Path, made_from: str
+    ) -> AutoencoderKL:
+        return autoencoder.train_autoencoder(
+            network, self.data, self._judged, folder, settings, *batch, made_from, self.stop
+        )
 
     @cached_property
     def latent_scale(self) -> float:
@@ -154,49 +146,47 @@ class Recipe:
         """Both towers, which see pictures and texts."""
         settings, pool = self._scaled(towers.SETTINGS), self._share(towers.POOL, towers.BATCH)
 
-        def train(made_from: str) -> nn.Module:
-            folder = self.folder / 'towers'
+        def train(_: ClipEncoders, folder: Path, made_from: str) -> ClipEncoders:
             return towers.train_towers(self.data, self.held_out, folder, settings, pool, made_from, self.stop)
 
         inputs = world_fingerprint(), _identity(settings), pool, towers.towers_identity()
-        return self._network('towers', lambda: ClipEncoders(CLIP), train, *inputs)
+        return self._shelf.network_after([self._phase('towers', train, *inputs)], _towers, _towers)
 
     @cached_property
     def unet(self) -> I2VGenXLUNet:
         """The UNet after all of its phases."""
+        return self._shelf.network_after(list(self._unet_phases()), new=unet.new_unet, build=_unet)
+
+    def _unet_phases(self) -> Iterator[Phase[I2VGenXLUNet]]:
         encoders = Encoders(self.encoder, self.towers)
         loss = unet.objective(encoders.unconditional(), self.latent_scale)
-        network: I2VGenXLUNet = unet.new_unet()
-        shared = (world_fingerprint(), encoders.autoencoder, encoders.towers, *unet.unet_identity(loss))
-        before: tuple[object, ...] = ()
-        for index, (settings, seeds, num_frames) in enumerate(self._phases()):
-            name, start = f'unet-{index}', network
-
-            def train(
-                made_from: str,
-                start: I2VGenXLUNet = start,
-                name: str = name,
-                settings: LoopSettings = settings,
-                seeds: range = seeds,
-                num_frames: int = num_frames,
-            ) -> nn.Module:
-                pool = encoded_clips(self.folder / f'{name}-clips', self.data, encoders, seeds, num_frames, self.stop)
-                return unet.train_unet(
-                    copy.deepcopy(start), loss, pool, self.folder / name, settings, made_from, self.stop
-                )
-
-            inputs = *shared, *before, _identity(settings), seeds, num_frames
-            network = self._network(name, lambda: I2VGenXLUNet(**UNET), train, *inputs)
-            before = (network,)
-        return network
-
-    def _phases(self) -> Iterator[tuple[LoopSettings, range, int]]:
-        """The UNet's phases: settings, seeds of clips and frames in a clip."""
-        pictures = self._share(unet.PICTURES_IN_POOL, unet.PICTURES_AT_A_TIME)
-        yield self._scaled(unet.PICTURES), range(pictures), 1
+        before = fingerprint(world_fingerprint(), encoders.autoencoder, encoders.towers, *unet.unet_identity(loss))
+        pictures = range(self._share(unet.PICTURES_IN_POOL, unet.PICTURES_AT_A_TIME))
         clips = self._share(unet.CLIPS_IN_POOL, unet.CLIPS_AT_A_TIME)
-        for index, settings in enumerate(unet.CLIPS, start=1):
-            yield self._scaled(settings), range(index * SEEDS_A_PHASE, index * SEEDS_A_PHASE + clips), NUM_FRAMES
+        pools = [(pictures, 1)]
+        pools += [(range(first, first + clips), NUM_FRAMES) for first in _first_seeds(len(unet.CLIPS))]
+        for index, (given, pool) in enumerate(zip((unet.PICTURES, *unet.CLIPS), pools, strict=True)):
+            settings, name = self._scaled(given), f'unet-{index}'
+            train = partial(self._train_unet, encoders, loss, settings, pool)
+            phase = self._phase(name, train, before, _identity(settings), *pool)
+            before = phase.made_from
+            yield phase
+
+    def _train_unet(
+        self,
+        encoders: Encoders,
+        loss: Objective,
+        settings: LoopSettings,
+        pool: tuple[range, int],
+        network: I2VGenXLUNet,
+        folder: Path,
+        made_from: str,
+    ) -> I2VGenXLUNet:
+        seeds, num_frames = pool
+        clips = encoded_clips(
+            folder.with_name(f'{folder.name}-clips'), self.data, encoders, seeds, num_frames, self.stop
+        )
+        return unet.train_unet(network, loss, clips, folder, settings, made_from, self.stop)
 
     @cached_property
     def _judged(self) -> dict[str, torch.Tensor]:
@@ -206,23 +196,42 @@ class Recipe:
     def _precision(self) -> str:
         return fastest_precision()
 
-    def _network(
-        self, name: str, build: Callable[[], Module], train: Callable[[str], nn.Module], *inputs: object
-    ) -> Module:
-        """The network ``name``; ``train`` takes a digest of the data, of ``inputs`` and of what all networks share."""
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(self.folder, self.finished, self.keep)
+
+    def _phase(self, name: str, train: Callable[[Module, Path, str], Module], *inputs: object) -> Phase[Module]:
+        """A phase of ``train(network, folder, made_from)``, made from the data, ``inputs`` and what all share."""
         made_from = fingerprint(data_fingerprint(), autoencoder.autoencoder_identity(), *inputs)
 
-        def trained() -> nn.Module:
+        def trained(network: Module) -> Module:
             with self.stop.deferred():
-                return train(made_from)
+                return train(network, self.folder / name, made_from)
 
-        return finished_network(name, made_from, build, trained, self.folder, self.finished, keep=self.keep)
+        return Phase(name, made_from, trained)
 
     def _scaled(self, settings: LoopSettings) -> LoopSettings:
         return dataclasses.replace(settings, steps=self._share(settings.steps, 2), precision=self._precision)
 
     def _share(self, count: int, least: int) -> int:
         return max(least, round(self.scale * count))
+
+
+def _autoencoder() -> AutoencoderKL:
+    return AutoencoderKL(**AUTOENCODER)
+
+
+def _towers() -> ClipEncoders:
+    return ClipEncoders(CLIP)
+
+
+def _unet() -> I2VGenXLUNet:
+    return I2VGenXLUNet(**UNET)
+
+
+def _first_seeds(phases: int) -> list[int]:
+    """The first seed of each phase of clips."""
+    return [number * SEEDS_A_PHASE for number in range(1, phases + 1)]
 
 
 def _identity(settings: LoopSettings) -> dict[str, Any]:

@@ -11,16 +11,16 @@ from modelscope_i2v.cli.options import (
     add_lora_options,
     add_output_options,
     given,
+    known_options,
     option_names,
 )
 from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.generation.argument_names import PREFIXES
+from modelscope_i2v.generation.argument_names import PREFIXES, TEXTS
 from modelscope_i2v.generation.chain_arguments import BOTH, LOADING, LOADING_BOTH, PREFIXED, stage_names
-from modelscope_i2v.networks.attention import BACKENDS
-from modelscope_i2v.runtime.device import DTYPES
 from modelscope_i2v.stage import Stage, first_stage, stage_of, stages_of
+from modelscope_i2v.terms import BACKENDS, PRECISIONS
 
 #: Options without a prefix that go to both stages.
 SHARED = ('seed', 'steps', 'background', 'force')
@@ -46,9 +46,10 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         '--keep-stage1', metavar='FILE', help="also write stage 1's video to FILE (default: do not keep it)"
     )
-    both = parser.add_argument_group('both stages')
+    both = parser.add_argument_group('both stages', 'A text goes to each stage whose model takes one.')
     add_loading_options(both)
     add_call_options(both, first.arguments, SHARED)
+    add_call_options(both, second.arguments, TEXTS)
     _add_stage(parser, 1, first, '', stage_names(first, second)[0])
     _add_stage(parser, 2, second, 'stage2-', stage_names(first, second)[1])
     parser.set_defaults(run=run)
@@ -64,7 +65,7 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
     if number == 2:
         group.add_argument('--stage2-device', help='device for stage 2 (default: same as --device)')
         group.add_argument(
-            '--stage2-dtype', choices=('auto', *DTYPES), help='precision of stage 2 (default: same as --dtype)'
+            '--stage2-dtype', choices=('auto', *PRECISIONS), help='precision of stage 2 (default: same as --dtype)'
         )
         group.add_argument(
             '--stage2-attention', choices=('auto', *BACKENDS), help='back end of stage 2 (default: same as --attention)'
@@ -76,7 +77,8 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
         )
     add_lora_options(group, prefix=model_prefix)
     names = option_names(stage.arguments)
-    add_call_options(group, stage.arguments, [name for name in names if name in bare and name not in SHARED])
+    own = [name for name in names if name in bare and name not in (*SHARED, *TEXTS)]
+    add_call_options(group, stage.arguments, own)
     wanted = {'seed', *PREFIXED} - (bare - set(BOTH))
     for each in stages_of(stage.task):  # a later generation may take more
         prefixed = [name for name in option_names(each.arguments) if name in wanted]
@@ -97,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     call = given(arguments, *SHARED, 'show_progress', *names[0], *names[1])
     for prefix in PREFIXES:
         call.update(given(arguments, 'seed', *PREFIXED, *LOADING, prefix=prefix))
-    try:
+    with known_options():
         result = chain(
             arguments.image,
             stage1=arguments.model,
@@ -110,8 +112,6 @@ def run(arguments: argparse.Namespace) -> int:
             **given(arguments, *LOADING_BOTH, 'lora', 'lora_scale'),
             **call,
         )
-    except TypeError as error:  # an option of another model of this task
-        raise InputError(str(error)) from error
     low = result['stage1']
     if arguments.json:
         say_json({**result, 'stage1': {**low, 'output_video': arguments.keep_stage1}})

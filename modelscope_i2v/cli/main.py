@@ -36,8 +36,8 @@ def run_verb(arguments: argparse.Namespace) -> int:
         0 for success, 1 for an error that has a message, 130 when interrupted, 143 or 129 when stopped by SIGTERM or
         SIGHUP.
     """
-    for handler in logging.getLogger('modelscope').handlers:  # not on the logger: ModelScope keeps resetting its level
-        handler.setLevel(logging.WARNING)
+    # ModelScope keeps resetting the level of its logger, but not the filters. It may not be loaded yet.
+    logging.getLogger('modelscope').addFilter(_is_warning)
     # Our errors already say what the hub's client logs about failed downloads. It adds a handler only if there is none.
     client = logging.getLogger('modelscope_hub')
     client.handlers, client.propagate = [logging.NullHandler()], False
@@ -53,6 +53,10 @@ def run_verb(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         code = 1
     return code if flush_output() or code else 1
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def main(argv: Sequence[str] | None = None) -> int:

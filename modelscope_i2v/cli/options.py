@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.networks.attention import BACKENDS
-from modelscope_i2v.runtime.device import DTYPES
+from modelscope_i2v.terms import BACKENDS, PRECISIONS
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, embedded: bool = True) -> None:
@@ -48,7 +50,9 @@ def add_loading_options(group: Any) -> None:
     add_offline_option(group)
     add_device_option(group)
     group.add_argument(
-        '--dtype', choices=('auto', *DTYPES), help='precision of the networks (default: auto, half precision on CUDA)'
+        '--dtype',
+        choices=('auto', *PRECISIONS),
+        help='precision of the networks (default: auto, half precision on CUDA)',
     )
     group.add_argument(
         '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'
@@ -62,6 +66,20 @@ def add_lora_options(group: Any, prefix: str = '') -> None:
         f'--{prefix}lora', metavar='FILE', help='LoRA file (.safetensors) to apply to the UNet (default: none)'
     )
     group.add_argument(f'--{prefix}lora-scale', type=float, metavar='FLOAT', help='LoRA strength (default: 1)')
+
+
+@contextmanager
+def known_options() -> Iterator[None]:
+    """Refuse an option that the parser knows, but that the model in use does not take.
+
+    Raises:
+        InputError: instead of an UnknownArgumentError.
+    """
+    try:
+        yield
+    except UnknownArgumentError as error:
+        option = error.name.replace('_', '-')
+        raise InputError(f"Unknown option '--{option}' of this model.{error.advice}") from error
 
 
 def option_names(kind: type[GenerationArguments]) -> list[str]:

@@ -12,6 +12,7 @@ from modelscope_i2v.cli.options import (
     add_model_options,
     add_output_options,
     given,
+    known_options,
     option_names,
 )
 from modelscope_i2v.cli.parser import add_verb
@@ -57,12 +58,10 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
     check_output(arguments.output)
     execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention', 'autoencoder_dtype'))
     candidates = [stage] if arguments.model is None else stages_of(stage.task)
-    try:
+    with known_options():
         check_any(candidates, lambda candidate: check_arguments(candidate, call))
-    except TypeError as error:  # an option of another stage of this task
-        raise InputError(str(error)) from error
     opened = stage.verb.open_input(arguments.input, **given(arguments, 'background'))
-    try:
+    with known_options():
         pipeline: Any = load_on(
             execution,
             arguments.model or embedded_model(stage.task),
@@ -73,8 +72,6 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
             **given(arguments, 'lora', 'lora_scale'),
             **call,
         )
-    except TypeError as error:  # an option of another stage of this task
-        raise InputError(str(error)) from error
     result = pipeline(opened, output_video=arguments.output)
     if arguments.json:
         say_json(result)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-NUM_TRAIN_TIMESTEPS = 1000
+from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from modelscope_i2v.checks import integer
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 
 
 def leading_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:

@@ -105,11 +105,26 @@ def models_with(name: str) -> str:
     return ' and '.join(filter(None, (', '.join(map(repr, models[:-1])), *map(repr, models[-1:]))))
 
 
-def unknown_argument(name: str, known: Collection[str], where: str = '') -> TypeError:
+class UnknownArgumentError(TypeError):
+    """An argument that a call does not take.
+
+    Attributes:
+        name: of the argument.
+        advice: what to do instead, as a sentence after a space, or an empty string.
+    """
+
+    # ModelScope makes errors of models and pipelines again, from their message alone.
+    def __init__(self, message: str, name: str = '', advice: str = '') -> None:
+        super().__init__(message)
+        self.name, self.advice = name, advice
+
+
+def unknown_argument(name: str, known: Collection[str], where: str = '') -> UnknownArgumentError:
     """The error for an unknown argument.
 
     Args:
         where: what was called, if the message should name it.
     """
-    place = f' of {where}' if where else ''
-    return TypeError(f"Unknown argument '{name}'{place}.{hint(name, known)} Known: {', '.join(sorted(known))}.")
+    place, advice = f' of {where}' if where else '', hint(name, known)
+    message = f"Unknown argument '{name}'{place}.{advice} Known: {', '.join(sorted(known))}."
+    return UnknownArgumentError(message, name, advice)

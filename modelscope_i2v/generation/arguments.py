@@ -10,9 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, cast
-
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from modelscope_i2v.checks import MAX_SEED, choice, integer, number
 from modelscope_i2v.errors import InputError, shown
@@ -20,7 +18,9 @@ from modelscope_i2v.generation.argument_names import unknown_argument
 from modelscope_i2v.generation.sampler import Sampler
 from modelscope_i2v.media.background import checked_background
 from modelscope_i2v.media.limits import MAX_FPS, MAX_FRAMES, MAX_SIDE, MIN_FPS
-from modelscope_i2v.tensors import check_floats, kind_problem
+
+if TYPE_CHECKING:
+    import torch
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
 SPACINGS = ('leading', 'trailing')
@@ -163,7 +163,9 @@ class GenerationArguments:
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
             raise InputError(f"'callback_on_step_end' must be callable, found {shown(self.callback_on_step_end)}.")
         if self.latents is not None:
-            self.put('latents', _checked_latents(self.latents))
+            from modelscope_i2v.generation.given_latents import checked_latents  # needs PyTorch, as few calls do
+
+            self.put('latents', checked_latents(self.latents))
         for name in ('show_progress', 'force'):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"'{name}' must be True or False, found {shown(getattr(self, name))}.")
@@ -180,6 +182,8 @@ class GenerationArguments:
 
     def generator(self) -> torch.Generator:
         """The only source of random draws in a generation. It is on the CPU, whatever the device."""
+        import torch
+
         return torch.Generator().manual_seed(cast(int, self.seed or 0))
 
     def put(self, name: str, value: Any) -> None:
@@ -219,7 +223,8 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
                 raise unknown_argument(name, known)
             if value is not None or name in with_none:
                 merged[name] = value
-                given.update({name} if index else ())
+                if index:
+                    given.add(name)
     for name, values in kind.frees.items():
         chosen = merged.get(name)
         freed = values.get(chosen, ()) if isinstance(chosen, str) else ()
@@ -240,15 +245,3 @@ def own_names(kind: type[GenerationArguments], given: Mapping[str, Any]) -> dict
                 raise TypeError(f"'{alias}' is another name of '{name}', and both are given. Leave one of them out.")
             renamed[name] = given[alias]
     return renamed
-
-
-def _checked_latents(latents: Any) -> torch.Tensor:
-    if not isinstance(latents, torch.Tensor):
-        raise InputError(f"'latents' must be a float tensor [1, 4, F, h, w], found {type(latents).__name__}.")
-    if latents.is_floating_point() or kind_problem(latents):
-        check_floats("'latents'", latents, InputError)
-    if not latents.is_floating_point() or latents.ndim != 5:
-        raise InputError(f"'latents' must be a float tensor [1, 4, F, h, w], found {list(latents.shape)}.")
-    if not torch.isfinite(latents).all():
-        raise InputError("'latents' holds NaN or infinite values.")
-    return latents.detach().to('cpu', torch.float32)

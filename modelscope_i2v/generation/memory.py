@@ -87,6 +87,8 @@ def unet_activations(unet: UNetParameters, frames: int, height: int, width: int,
         if level:
             peaks.append(skips + _upsampled(own, values, frames))
         skips += (finer + depth * own) * values
+        if level == len(unet.widths) - 1:  # the block in the middle, which uses up no skip connection
+            peaks.append(skips + 2 * own * values + _in_transformer(own, own, values, rows))
         rows, columns = max(1, rows // 2 + extra_row), max(1, columns // 2)
     held = max(peaks) + unet.in_channels * finest
     return int(itemsize * (held + (2 * max(scores) if math else 0)))

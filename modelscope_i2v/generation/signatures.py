@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
+import torch
+
 Fields = ParamSpec('Fields')
 Result = TypeVar('Result')
 
@@ -20,7 +22,7 @@ def takes(
 
     def decorate(function: Callable[..., Result]) -> Callable[Concatenate[Any, Any, Fields], Result]:
         own = [item.replace(default=item.empty) for item in inspect.signature(function).parameters.values()][:2]
-        hints = get_type_hints(arguments)
+        hints = get_type_hints(arguments, localns={'torch': torch})  # the dataclasses name it without importing it
         fields = inspect.signature(arguments).parameters.values()
         typed = [field.replace(annotation=hints[field.name]) for field in fields]
         signature = inspect.Signature([*own, *typed])

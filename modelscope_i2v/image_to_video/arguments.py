@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from modelscope_i2v.checks import choice, number
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments, option
 from modelscope_i2v.image_to_video.samplers import SAMPLERS
 from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
+from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 
 FITS = ('crop', 'contain', 'keep')
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from modelscope_i2v.diffusion import sample_ddim, sample_dpmpp_2m, sample_euler, sample_unipc
-from modelscope_i2v.generation.sampler import Sampler, fresh_noise
+from modelscope_i2v.generation.sampler import Sampler
 
 #: With fewer steps than this, "leading" spacing would start far from pure noise.
 FEW_STEPS = 10
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
     {
-        'ddim': Sampler(sample=sample_ddim, steps=50, noise=fresh_noise, takes=('eta',), leading_from=FEW_STEPS),
-        'dpmpp_2m': Sampler(sample=sample_dpmpp_2m, steps=25),
-        'unipc': Sampler(sample=sample_unipc, steps=20),
-        'euler': Sampler(sample=sample_euler, steps=30),
+        'ddim': Sampler(
+            sample='modelscope_i2v.diffusion:sample_ddim',
+            steps=50,
+            noise='modelscope_i2v.generation.noise:fresh_noise',
+            takes=('eta',),
+            leading_from=FEW_STEPS,
+        ),
+        'dpmpp_2m': Sampler(sample='modelscope_i2v.diffusion:sample_dpmpp_2m', steps=25),
+        'unipc': Sampler(sample='modelscope_i2v.diffusion:sample_unipc', steps=20),
+        'euler': Sampler(sample='modelscope_i2v.diffusion:sample_euler', steps=30),
     }
 )

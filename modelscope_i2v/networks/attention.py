@@ -13,8 +13,7 @@ from einops import rearrange
 from torch import nn
 
 from modelscope_i2v.errors import ConfigurationError
-
-BACKENDS = ('sdpa', 'xformers', 'math')
+from modelscope_i2v.terms import BACKENDS
 
 #: CUDA grids have at most 65535 blocks along the axis that the fused kernels use for batch times heads; temporal
 #: attention at 1280x720 has 14400 * 8 = 115200.
@@ -25,7 +24,7 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, backe
     """Attend from ``query`` ``[B, heads, N, d]`` to ``key`` and ``value`` ``[B, heads, M, d]``: ``[B, heads, N, d]``.
 
     Raises:
-        ConfigurationError: for a back end that is not in :data:`BACKENDS`.
+        ConfigurationError: for a back end that is not in :data:`~modelscope_i2v.terms.BACKENDS`.
     """
     batch, heads = query.shape[:2]
     rows = max(1, MAX_BATCHED_HEADS // heads)
@@ -48,7 +47,7 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, backe
 
 
 class AttentionLayer(nn.Module):
-    """Base of the attention layers; ``backend`` selects one of :data:`BACKENDS`."""
+    """Base of the attention layers; ``backend`` selects one of :data:`~modelscope_i2v.terms.BACKENDS`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +83,7 @@ def set_attention_backend(module: nn.Module, backend: str) -> None:
     """Use ``backend`` in every attention layer inside ``module``.
 
     Raises:
-        ConfigurationError: for a back end that is not in :data:`BACKENDS`.
+        ConfigurationError: for a back end that is not in :data:`~modelscope_i2v.terms.BACKENDS`.
     """
     if backend not in BACKENDS:
         raise ConfigurationError(f'Unknown attention back end {backend!r}; it must be one of {", ".join(BACKENDS)}.')

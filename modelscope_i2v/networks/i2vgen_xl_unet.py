@@ -155,5 +155,5 @@ class I2VGenXLUNet(ImageConditionedUNet):
         self.check_image_embedding(image_embedding, batch)
         check_condition('image_latents', image_latents, (*x.shape[:2], *x.shape[3:]))
         tokens = [text_features.to(self.dtype), self.local_tokens(image_latents), self.global_tokens(image_embedding)]
-        extra = self.concat(image_latents, x.shape[2])
-        return self.trunk(x, self.time_and_fps(t, fps), torch.cat(tokens, dim=1), extra)
+        context, embedding = torch.cat(tokens, dim=1), self.time_and_fps(t, fps)
+        return self.trunk(x, embedding, context, self.concat(image_latents, x.shape[2]))

@@ -233,6 +233,7 @@ class SpatioTemporalUNet(nn.Module):
         frames = rearrange(x.to(self.dtype), 'b c f h w -> (b f) c h w')
         # The last of these is the current one, the others are skip connections. Nothing else holds any of them.
         features = [self.temporal_in(self.conv_in(frames), num_frames)]
+        del x, extra, frames
         for block in self.encoder:
             if isinstance(block, UNetBlock):
                 features.append(self._run(block, [features[-1]], embedding, context, num_frames))

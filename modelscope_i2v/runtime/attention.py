@@ -8,7 +8,8 @@ import torch
 
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import DeviceError, InputError
-from modelscope_i2v.networks.attention import BACKENDS, attention
+from modelscope_i2v.networks.attention import attention
+from modelscope_i2v.terms import BACKENDS
 from modelscope_i2v.version import INSTALL
 
 

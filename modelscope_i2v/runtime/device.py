@@ -10,11 +10,12 @@ import torch
 
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import DeviceError, InputError, shown
+from modelscope_i2v.terms import PRECISIONS
 
 logger = logging.getLogger(__name__)
 
 NO_GPU = 'No CUDA GPU is available: running on the CPU, which is far slower.'
-DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, full) for name, full in PRECISIONS.items()}
 
 
 def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) -> torch.device:

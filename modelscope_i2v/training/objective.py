@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from modelscope_i2v.checks import integer, number
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS, NoiseSchedule
+from modelscope_i2v.diffusion.schedules import NoiseSchedule
+from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 
 
 def condition_alone(condition: torch.Tensor, clean: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import torch
 
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.autoencoder_memory import frames_at_a_time
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.metrics.image_encoder import load_image_encoder
 from modelscope_i2v.stage import Stage
+from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.training.data.clips import Clip, to_pixels
 from modelscope_i2v.training.data.latent_cache import EncodedClip
 from modelscope_i2v.training.fingerprint import fingerprint

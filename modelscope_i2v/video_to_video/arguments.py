@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from modelscope_i2v.checks import choice, integer, text
-from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments, option
 from modelscope_i2v.media.limits import MAX_FRAMES
+from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT
 from modelscope_i2v.video_to_video.samplers import SAMPLERS, SOLVER_OF_MODE
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from modelscope_i2v.diffusion import sample_dpmpp_2m, sample_dpmpp_2m_sde, sample_heun, sample_unipc
-from modelscope_i2v.generation.sampler import Sampler, brownian_motion
+from modelscope_i2v.generation.sampler import Sampler
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
     {
-        'dpmpp_2m_sde': Sampler(sample=sample_dpmpp_2m_sde, steps=30, noise=brownian_motion, drop_penultimate=True),
-        'heun': Sampler(sample=sample_heun, steps=50),
-        'dpmpp_2m': Sampler(sample=sample_dpmpp_2m, steps=25),
-        'unipc': Sampler(sample=sample_unipc, steps=20),
+        'dpmpp_2m_sde': Sampler(
+            sample='modelscope_i2v.diffusion:sample_dpmpp_2m_sde',
+            steps=30,
+            noise='modelscope_i2v.generation.noise:brownian_motion',
+            drop_penultimate=True,
+        ),
+        'heun': Sampler(sample='modelscope_i2v.diffusion:sample_heun', steps=50),
+        'dpmpp_2m': Sampler(sample='modelscope_i2v.diffusion:sample_dpmpp_2m', steps=25),
+        'unipc': Sampler(sample='modelscope_i2v.diffusion:sample_unipc', steps=20),
     }
 )
 #: The default solver of each ``solver_mode``.

@@ -74,7 +74,7 @@ def test_no_abbreviations_and_a_hint_for_what_is_misspelt(arguments, said, capsy
 def test_a_text_for_the_first_generation_is_refused_before_the_picture_is_opened(tmp_path, capsys):
     assert main(['image-to-video', 'none.jpg', '-o', str(tmp_path / 'a.mp4'), '--text', 'a fox']) == 1
     said = capsys.readouterr().err
-    assert "Unknown argument 'text'. This model takes no text. Models of type" in said
+    assert "Unknown option '--text' of this model. This model takes no text. Models of type" in said
     assert "'i2vgen-xl-model' take one." in said
 
 

@@ -92,8 +92,9 @@ def test_the_chain_verb_has_the_options_of_this_generation(i2vgen_folder, stage_
     capsys.readouterr()
     assert main([*command, '--model', str(stage_1_folder), *second]) == 1
     said = capsys.readouterr().err
-    assert "Unknown argument 'stage1_negative_prompt' of chain(). The model of that stage takes no text." in said
+    assert "Unknown option '--stage1-negative-prompt' of this model. The model of that stage takes no text." in said
     assert said.count('\n') == 1
+    assert 'Known:' not in said
 
 
 def test_a_folder_of_stage_2_is_no_first_stage(stage_2_folder, chain, tmp_path):

@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,7 +10,7 @@ import modelscope_i2v
 from modelscope_i2v.i2vgen_xl.configuration import I2VGenXLConfiguration
 from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from tests.calls import latents_of
-from tests.folders import IMAGE
+from tests.folders import IMAGE, picture
 
 SOLVERS = ('ddim', 'dpmpp_2m', 'unipc', 'euler')
 
@@ -138,27 +137,17 @@ def test_draws_are_the_picture_then_the_noise(i2vgen):
         i2vgen(IMAGE, latents=noise[:, :, :2])
 
 
-def picture(width, height):
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
 @pytest.mark.parametrize(
     ('size', 'call', 'expected'),
     [
-        ((64, 64), {}, (64, 64)),
         ((160, 90), {}, (48, 80)),
-        ((90, 160), {}, (80, 48)),
-        ((160, 90), {'height': 32}, (32, 64)),
-        ((160, 90), {'width': 32}, (16, 32)),
-        ((160, 90), {'height': 32, 'width': 32}, (32, 32)),
         ((160, 90), {'height': 32, 'width': 32, 'fit': 'contain'}, (32, 32)),
-        ((1, 1), {}, (64, 64)),
         ((2, 1), {'fit': 'contain'}, (48, 96)),
         ((20000, 10), {'height': 32, 'width': 64}, (32, 64)),
         ((10, 20000), {'height': 32, 'width': 64, 'fit': 'contain'}, (32, 64)),
     ],
 )
-def test_the_video_has_the_aspect_of_the_picture(size, call, expected, i2vgen):
+def test_the_video_has_the_aspect_of_its_picture_by_default(size, call, expected, i2vgen):
     frames = i2vgen(picture(*size), output_type='np', seed=1, steps=1, **call)['output_video']
     assert frames.shape == (3, *expected, 3)
 

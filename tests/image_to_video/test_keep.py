@@ -18,14 +18,11 @@ from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.execution import Execution
 from tests.calls import build, latents_of
+from tests.folders import picture
 
 FULL = ImageToVideoConfiguration()
 WIDE = InputSize(16 / 9, lambda most: 1)
 KEEP = {'fit': 'keep'}
-
-
-def picture(width, height):
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def arguments_of(*sources):

@@ -1,5 +1,8 @@
 """ModelScope finds our classes under the built-in names, whatever was imported first, and logs no warnings."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.folders import ABSENT, IMAGE, run_python, variant
@@ -138,18 +141,76 @@ def test_load_and_from_pretrained(stage_1_folder, like_the_hub, stage_2_folder, 
 LIGHT = """
 import sys
 import modelscope_i2v
-heavy = {'open_clip', 'torchvision', 'av', 'cv2', 'PIL.Image', 'einops', 'datasets', 'transformers',
-         'imageio', 'modelscope.pipelines', 'modelscope.models'}
+heavy = {'torch', 'modelscope', 'numpy', 'PIL', 'av', 'transformers', 'datasets'}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 own = {name.removeprefix('modelscope_i2v').lstrip('.') for name in sys.modules if name.startswith('modelscope_i2v')}
-stages = ('image_to_video', 'video_to_video', 'i2vgen_xl')
-names = {*stages, *(f'{name}.stage' for name in stages)}
-assert own == {'', 'checks', 'errors', 'plugin', 'plugin.registration', 'stage', 'version', *names}, own
+expected = {'', 'checks', 'errors', 'plugin', 'plugin.after_import', 'plugin.registration', 'stage', 'version'}
+assert own == expected, own
 """
 
 
-def test_import_is_light():
-    run_python(LIGHT)
+FILLED = """
+from modelscope.utils.import_utils import LazyImportModule
+from modelscope.metainfo import DEFAULT_MODEL_FOR_PIPELINE
+index = LazyImportModule.get_ast_index()['index']
+for task, name in (('image-to-video', 'image-to-video-model'), ('video-to-video', 'video-to-video-model')):
+    assert index['MODELS', task, name]['module'] == f"modelscope_i2v.{task.replace('-', '_')}.model"
+    assert task in DEFAULT_MODEL_FOR_PIPELINE
+from modelscope.preprocessors.base import PREPROCESSOR_MAP
+assert PREPROCESSOR_MAP['video-to-video-model', 'video-to-video'] == 'video-to-video-preprocessor'
+print('DONE')
+"""
+
+
+def test_import_is_light_and_each_table_is_filled_when_it_is_loaded():
+    assert run_python(LIGHT + FILLED).stdout == 'DONE\n'
+
+
+THREADS = """
+import importlib, sys, threading, time
+
+def look_up(name, seconds):
+    begin.wait()
+    time.sleep(seconds)
+    importlib.import_module(name)
+    done.append(name)
+
+# Ours before, and while, ModelScope is loaded. Two of ModelScope's own would fail without us.
+names = {'modelscope.preprocessors.base': [0], 'modelscope_i2v': [0, float(sys.argv[1]), 1.0]}
+threads = [
+    threading.Thread(target=look_up, args=(name, after), daemon=True) for name in names for after in names[name]
+]
+begin, done = threading.Barrier(len(threads)), []
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(60)
+assert len(done) == len(threads), done
+"""
+
+
+def test_threads_that_import_at_once():
+    assert run_python(THREADS + FILLED, 0.01).stdout == 'DONE\n'
+
+
+STRANGE = """
+import sys
+{order}
+import modelscope_i2v, modelscope.utils.import_utils
+assert modelscope.utils.import_utils.theirs == 1
+"""
+
+
+@pytest.mark.parametrize('order', ['', 'import modelscope'])
+def test_a_modelscope_without_the_tables_can_be_imported(order, tmp_path):
+    """A future version may keep its names elsewhere. Programs that use it for other things must still start."""
+    package = tmp_path / 'modelscope' / 'utils'
+    package.mkdir(parents=True)
+    for file, text in (('../__init__.py', ''), ('__init__.py', ''), ('import_utils.py', 'theirs = 1')):
+        (package / file).write_text(text)
+    root = Path(__file__).parents[2]
+    done = run_python(STRANGE.format(order=order), PYTHONPATH=f'{tmp_path}{os.pathsep}{root}')
+    assert 'modelscope_i2v cannot register in modelscope.utils.import_utils: AttributeError' in done.stderr
 
 
 WITHOUT_MODELSCOPE = """

@@ -1,5 +1,5 @@
-from modelscope_i2v.diffusion import sample_ddim, sample_euler
-from modelscope_i2v.generation.sampler import Sampler, fresh_noise
+from modelscope_i2v.diffusion import sample_euler
+from modelscope_i2v.generation.sampler import Sampler
 
 
 def sample_twice(denoiser, x, sigmas, *, callback=None):
@@ -8,7 +8,9 @@ def sample_twice(denoiser, x, sigmas, *, callback=None):
 
 
 SAMPLERS = {
-    'euler': Sampler(sample=sample_euler, steps=2),
-    'ddim': Sampler(sample=sample_ddim, steps=3, noise=fresh_noise),
-    'twice': Sampler(sample=sample_twice, steps=4),
+    'euler': Sampler(sample='modelscope_i2v.diffusion:sample_euler', steps=2),
+    'ddim': Sampler(
+        sample='modelscope_i2v.diffusion:sample_ddim', steps=3, noise='modelscope_i2v.generation.noise:fresh_noise'
+    ),
+    'twice': Sampler(sample='tests.third_stage.samplers:sample_twice', steps=4),
 }

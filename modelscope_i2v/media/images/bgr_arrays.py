@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.background import Background, over
+from modelscope_i2v.media.background import Background
+from modelscope_i2v.media.blending import over
 from modelscope_i2v.media.images.depth import RANGE_SLACK, eight_bits
 from modelscope_i2v.tensors import check_floats, kind_problem
 

@@ -121,9 +121,9 @@ def frame_values(
         crop: :func:`crop_centre` as in the original implementation, or :func:`cover`.
     """
     frame = pad_to(image, width, height, (0, 0, 0)) if fit == 'contain' else crop(image, width, height)
-    return _rgb(frame).sub(0.5).div(0.5).unsqueeze(0)
+    return _rgb(frame).sub_(0.5).div_(0.5).unsqueeze(0)
 
 
 def _rgb(image: Image.Image) -> torch.Tensor:
     """Float32 ``[3, H, W]`` in 0..1."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(255)  # it may be large

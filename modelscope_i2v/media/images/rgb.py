@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-from modelscope_i2v.media.background import Background, over
+from modelscope_i2v.media.background import Background
+from modelscope_i2v.media.blending import over
 from modelscope_i2v.media.images.bands import bands
 from modelscope_i2v.media.images.coded_colours import coded_conversion
 from modelscope_i2v.media.images.conversions import Conversion

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.media.background import Background, over
+from modelscope_i2v.media.background import Background
+from modelscope_i2v.media.blending import over
 from modelscope_i2v.media.colour.convert import ColourConverter
 from modelscope_i2v.media.colour.description import ColourDescription
 from modelscope_i2v.media.colour.matrices import BT709, IDENTITY

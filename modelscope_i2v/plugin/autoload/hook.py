@@ -1,4 +1,4 @@
-"""Registers modelscope_i2v as soon as ModelScope is about to look up classes.
+"""Imports modelscope_i2v as soon as ModelScope is about to be imported; that registers it.
 
 This file is copied to site-packages and runs at the start of every interpreter, so it imports only modules that are
 loaded anyway, costs a fraction of a millisecond, and never raises. MODELSCOPE_I2V_AUTOLOAD=0 switches it off.
@@ -11,36 +11,15 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import Any
-
-#: The ModelScope modules that look up models, pipelines and trainers.
-WATCHED = ('modelscope.pipelines', 'modelscope.models', 'modelscope.trainers')
 
 
 class Watcher:
-    """A finder that lets the real finders find a watched package, and registers once that is loaded."""
+    """A finder that finds nothing, but learns that ModelScope is looked for."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in WATCHED:
-            return None
-        # Do not use importlib.util.find_spec, which imports the parent: the import lock is held here, and a thread that
-        # is importing the parent may be waiting for it. If .pth files are read twice, there are two watchers.
-        others = (
-            finder for finder in list(sys.meta_path) if type(finder) is not Watcher and hasattr(finder, 'find_spec')
-        )
-        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
-        if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
-            execute = spec.loader.exec_module
-
-            def execute_and_register(module: ModuleType) -> None:
-                execute(module)
-                sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not Watcher]  # once is enough
-                register()
-
-            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
-        return spec
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == 'modelscope':
+            register()
 
 
 def register() -> None:

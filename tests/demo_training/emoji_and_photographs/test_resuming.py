@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from demo_training.emoji_and_photographs.finished import finished_network, is_made_from
+from demo_training.emoji_and_photographs.finished import Phase, Shelf, is_made_from
 from demo_training.emoji_and_photographs.stopping import Stop
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.training.loop.fit import fit
@@ -67,14 +67,17 @@ def test_sigterm_ends_other_work_at_once():
 
 
 def network(tmp_path, made_from, folder='folder', keep=False, trained=None):
-    def train():
+    def train(network):
         if trained is None:
             raise AssertionError('trained again')
         return trained
 
-    return finished_network(
-        'linear', made_from, lambda: nn.Linear(2, 2), train, tmp_path / folder, tmp_path / 'finished', keep=keep
-    )
+    return after(tmp_path, [Phase('linear', made_from, train)], folder, keep)
+
+
+def after(tmp_path, phases, folder='folder', keep=False):
+    shelf = Shelf(tmp_path / folder, tmp_path / 'finished', keep)
+    return shelf.network_after(phases, lambda: seeded(lambda: nn.Linear(2, 2), 0), lambda: nn.Linear(2, 2))
 
 
 def test_a_finished_network_is_kept_in_half_precision_and_used_in_another_folder(tmp_path):
@@ -99,3 +102,29 @@ def test_networks_made_from_something_else_are_not_used(tmp_path):
     assert is_made_from(tmp_path / 'another' / 'linear.safetensors', 'two')
     assert is_made_from(tmp_path / 'finished' / 'linear.safetensors', 'one')
     assert not is_made_from(tmp_path / 'nowhere', 'one')
+
+
+def test_phases_go_on_from_the_last_finished_one(tmp_path):
+    seen = []
+
+    def phase(number):
+        def train(network):
+            seen.append((number, float(network.bias[0].detach())))
+            changed = nn.Linear(2, 2)
+            nn.init.constant_(changed.bias, number + 0.1)
+            return changed
+
+        return Phase(f'linear-{number}', f'digest {number}', train)
+
+    phases = [phase(number) for number in range(4)]
+    after(tmp_path, phases[:2], keep=True)
+    assert [path.name for path in (tmp_path / 'finished').iterdir()] == ['linear-1.safetensors']
+    made = after(tmp_path, phases, 'another', keep=True)
+    assert float(made.bias[0]) == float(torch.tensor(3.1).half())
+    start = float(seeded(lambda: nn.Linear(2, 2), 0).bias[0].half())
+    numbers, starts = zip(*seen, strict=True)
+    assert numbers == (0, 1, 2, 3)
+    assert starts == pytest.approx((start, 0.1, 1.1, 2.1), abs=1e-3)
+    assert [path.name for path in (tmp_path / 'finished').iterdir()] == ['linear-3.safetensors']
+    after(tmp_path, phases, 'a third')
+    assert len(seen) == 4

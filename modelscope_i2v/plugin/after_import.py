@@ -1,0 +1,44 @@
+"""Acting on modules of another package as soon as they are loaded, without loading them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+class AfterImport:
+    """A finder for ``sys.meta_path`` that lets the finders after it find a module, and acts on it once it is loaded.
+
+    The action runs while the module's import lock is held, so no other thread sees the module before. It must not
+    raise, nor import anything that imports the module.
+
+    Args:
+        actions: the full names of modules -> what to do with each of them.
+    """
+
+    def __init__(self, actions: Mapping[str, Callable[[ModuleType], None]]) -> None:
+        self._actions = actions
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """What the next finder finds, with a loader that acts; None for all modules without an action."""
+        action = self._actions.get(name)
+        if action is None:
+            return None
+        finders = iter(list(sys.meta_path))
+        any(
+            finder is self for finder in finders
+        )  # leaves those after this one: one of this kind before it would ask it again
+        others = (finder for finder in finders if hasattr(finder, 'find_spec'))
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
+            execute = spec.loader.exec_module
+
+            def execute_and_act(module: ModuleType) -> None:
+                execute(module)
+                action(module)
+
+            spec.loader.exec_module = execute_and_act  # type: ignore[method-assign]
+        return spec
