@@ -72,7 +72,7 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
         )
         group.add_argument(
             '--stage2-autoencoder-dtype',
-            choices=DTYPES,
+            choices=PRECISIONS,
             help="precision of stage 2's autoencoder (default: same as --autoencoder-dtype)",
         )
     add_lora_options(group, prefix=model_prefix)
