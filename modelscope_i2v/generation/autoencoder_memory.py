@@ -123,10 +123,14 @@ def _decoder_in_bands(autoencoder: AutoencoderParameters, height: int, width: in
     before = widths[-1]
     for level, own in reversed(list(enumerate(widths))):
         for block in range(autoencoder.num_res_blocks + 1):
-            doubled = block == 0 and level < len(widths) - 1
+            doubled = block == 0 and level == 0 and len(widths) > 1
             peaks.append(_residual_in_bands(rows, columns, before, own, itemsize, doubled=doubled))
             rows, columns = ([2 * each for each in rows], 2 * columns) if doubled else (rows, columns)
             before = own
+        if level > 1:
+            made = 4 * own * columns
+            peaks.append(_in_turn(rows, kept=own * columns, made=made, work=own * columns + 2 * made))
+            rows, columns = [2 * each for each in rows], 2 * columns
     peaks.append(_in_turn(rows, kept=before * columns, made=3 * columns, work=(2 * before + 3) * columns))
     return itemsize * max(peaks)
 
