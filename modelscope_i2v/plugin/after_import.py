@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
+from itertools import dropwhile, islice
 from types import ModuleType
 from typing import Any
 
@@ -27,11 +28,9 @@ class AfterImport:
         action = self._actions.get(name)
         if action is None:
             return None
-        finders = iter(list(sys.meta_path))
-        any(
-            finder is self for finder in finders
-        )  # leaves those after this one: one of this kind before it would ask it again
-        others = (finder for finder in finders if hasattr(finder, 'find_spec'))
+        # Only those after this one: another of this kind before it would ask it again.
+        later = islice(dropwhile(lambda finder: finder is not self, list(sys.meta_path)), 1, None)
+        others = (finder for finder in later if hasattr(finder, 'find_spec'))
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
             execute = spec.loader.exec_module
