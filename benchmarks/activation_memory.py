@@ -94,6 +94,7 @@ class Pass:
         inputs: their shapes.
         method: what is called.
         dtype: of weights and activations.
+        bands: into how many bands of rows the autoencoder cuts its images.
     """
 
     size: str
@@ -101,6 +102,7 @@ class Pass:
     inputs: tuple[tuple[int, ...], ...]
     method: str = 'forward'
     dtype: torch.dtype = torch.float16
+    bands: int = 1
 
     def peak(self) -> int:
         """Bytes beyond weights and inputs."""
@@ -114,7 +116,8 @@ class Pass:
             inputs = [torch.empty(shape) for shape in self.inputs]
         # No fused kernel takes the autoencoder's one head of 512 channels.
         with nullcontext() if self.network is AutoencoderKL else fused_attention():
-            return measured(lambda: getattr(network, self.method)(*inputs), *network.state_dict().values())
+            options = {'bands': self.bands} if self.bands > 1 else {}
+            return measured(lambda: getattr(network, self.method)(*inputs, **options), *network.state_dict().values())
 
 
 TIMESTEP = FPS = (1,)
@@ -129,6 +132,8 @@ PASSES = {
     'video-to-video': Pass('1280x720, 32 frames', VideoToVideoUNet, ((1, 4, 32, 90, 160), TIMESTEP, TEXT)),
     'encoder': Pass('1280x720', AutoencoderKL, ((1, 3, 720, 1280),), 'encode', torch.float32),
     'decoder': Pass('1280x720', AutoencoderKL, ((1, 4, 90, 160),), 'decode', torch.float32),
+    'encoder-9': Pass('1280x720, 9 bands', AutoencoderKL, ((1, 3, 720, 1280),), 'encode', torch.float32, bands=9),
+    'decoder-9': Pass('1280x720, 9 bands', AutoencoderKL, ((1, 4, 90, 160),), 'decode', torch.float32, bands=9),
 }
 
 

@@ -70,6 +70,11 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
         group.add_argument(
             '--stage2-attention', choices=('auto', *BACKENDS), help='back end of stage 2 (default: same as --attention)'
         )
+        group.add_argument(
+            '--stage2-autoencoder-dtype',
+            choices=PRECISIONS,
+            help="precision of stage 2's autoencoder (default: same as --autoencoder-dtype)",
+        )
     add_lora_options(group, prefix=model_prefix)
     names = option_names(stage.arguments)
     own = [name for name in names if name in bare and name not in (*SHARED, *TEXTS)]

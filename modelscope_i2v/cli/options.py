@@ -57,6 +57,7 @@ def add_loading_options(group: Any) -> None:
     group.add_argument(
         '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'
     )
+    group.add_argument('--autoencoder-dtype', choices=PRECISIONS, help='precision of the autoencoder (default: fp32)')
 
 
 def add_lora_options(group: Any, prefix: str = '') -> None:

@@ -56,7 +56,7 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
         raise InputError("'--model-revision' needs '--model': the embedded model has no revisions.")
     call = given(arguments, *names, 'show_progress')
     check_output(arguments.output)
-    execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention'))
+    execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention', 'autoencoder_dtype'))
     candidates = [stage] if arguments.model is None else stages_of(stage.task)
     with known_options():
         check_any(candidates, lambda candidate: check_arguments(candidate, call))

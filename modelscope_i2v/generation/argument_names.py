@@ -61,7 +61,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 #: Names of texts, which some models do not take.
 TEXTS = ('text', 'negative_prompt')
 #: Arguments of a pipeline's constructor that belong to the model.
-MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale')
+MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale', 'autoencoder_dtype')
 #: Arguments for loading a model, not for a call.
 LOADING = ('device', *MODEL_OPTIONS)
 #: What sends an argument of a chain to one stage.

@@ -12,6 +12,7 @@ from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.generation.finite import FIRST_STEP, check_finite
 from modelscope_i2v.tensors import check_floats
 
 
@@ -21,11 +22,14 @@ def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSch
     The user sees latents in the scale that the network works on, and the network's timesteps.
 
     Raises (when called):
+        NotFiniteError: if the first step produced NaN or infinity. Later steps are left to a check at the end.
         InputError: if the user's callback returns anything but finite latents of the same shape.
     """
 
     def call(index: int, sigma: float, sigma_next: float, x: torch.Tensor) -> torch.Tensor | None:
         bar.update()
+        if index == 0:
+            check_finite(x, FIRST_STEP, pipeline.model.dtype)
         if arguments.callback_on_step_end is None:
             return None
         scale = signal_scale(sigma_next).float().to(x.device)

@@ -20,6 +20,7 @@ from modelscope_i2v.errors import ConfigurationError, InputError, shown
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
 from modelscope_i2v.generation.early_checks import check_arguments, check_call, check_room
+from modelscope_i2v.generation.finite import repeated_entry
 from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder, is_hub_id
 from modelscope_i2v.generation.pipeline import GenerationPipeline
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
@@ -66,9 +67,9 @@ def chain(
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
             ``seed``, ``text``, ``negative_prompt``, ``show_progress``, ``force``, ``background`` and
             ``callback_on_step_end`` go to both, as far as both take them. A prefix, ``stage1_`` or ``stage2_``
-            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply to both models;
-            ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them applies to one
-            model. Stage 2 uses the revision of stage 1 unless it gets its own.
+            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention`` and
+            ``autoencoder_dtype`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With
+            a prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
@@ -167,8 +168,7 @@ class Link:
 
     def execution(self) -> Execution:
         """Where the model will run."""
-        device, dtype, attention = (self.loading.get(name) for name in LOADING_BOTH)
-        return Execution.resolve(device, dtype, attention)
+        return Execution.resolve(**{name: self.loading.get(name) for name in LOADING_BOTH})
 
     def find(self, *, offline: bool) -> Snapshot | None:
         """Find the model and check that it takes the call, but fetch no weights. None if it is already loaded."""
@@ -304,7 +304,14 @@ def _first_video(
     resolved = pipeline.resolve_arguments(call)
     result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})
     height, width = result['output_video'].shape[1:3]
-    fps, recipe = float(resolved.output_fps), [{**pipeline.recipe(resolved), 'height': height, 'width': width}]
+    fps = float(resolved.output_fps)
+    made = {
+        **pipeline.recipe(resolved),
+        'height': height,
+        'width': width,
+        **repeated_entry(result.get('repeated_in_float32', ())),
+    }
+    recipe = [made]
     low = dataclasses.replace(open_video(result['output_video']), fps=fps, recipe=recipe)
     if keep is not None:
         result['output_video'] = write_video((frame.pixels for frame in low.frames()), keep, fps=fps, recipe=recipe)

@@ -22,7 +22,7 @@ PREFIXED = (
     'height', 'width', 'negative_prompt', 'callback_on_step_end',
 )  # fmt: skip
 #: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
-LOADING_BOTH = ('device', 'dtype', 'attention')
+LOADING_BOTH = ('device', 'dtype', 'attention', 'autoencoder_dtype')
 LOADING_FIRST = ('revision', 'lora', 'lora_scale')
 LOADING = (*LOADING_BOTH, *LOADING_FIRST)
 #: Arguments of the chain itself.

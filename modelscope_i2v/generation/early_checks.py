@@ -111,4 +111,5 @@ def check_room(
         if call.get('height') is None and call.get('width') is None:
             least.update(*deque(configuration.smaller_sizes(arguments), maxlen=1))
         arguments = dataclasses.replace(arguments, **least)
-    check_memory(configuration, arguments, execution, weights=weight_bytes(folder, execution.dtype), given=given)
+    weights = weight_bytes(folder, execution.dtype, execution.autoencoder_dtype)
+    check_memory(configuration, arguments, execution, weights=weights, given=given)

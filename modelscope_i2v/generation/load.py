@@ -36,6 +36,7 @@ def load(
     attention: str | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
+    autoencoder_dtype: str | torch.dtype | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline: ...
 
@@ -52,6 +53,7 @@ def load(
     attention: str | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
+    autoencoder_dtype: str | torch.dtype | None = ...,
     **call_defaults: Any,
 ) -> VideoToVideoPipeline: ...
 
@@ -68,6 +70,7 @@ def load(
     attention: str | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
+    autoencoder_dtype: str | torch.dtype | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline | VideoToVideoPipeline: ...
 
@@ -83,6 +86,7 @@ def load(
     attention: str | None = 'auto',
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
+    autoencoder_dtype: str | torch.dtype | None = 'fp32',
     **call_defaults: Any,
 ) -> Any:
     """The pipeline for ``model``.
@@ -92,7 +96,8 @@ def load(
         revision: revision of a hub id; None means the hub's default.
         task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
-        device, dtype, attention, lora, lora_scale: see :class:`~modelscope_i2v.generation.model.GenerationModel`.
+        device, dtype, attention, lora, lora_scale, autoencoder_dtype: see
+            :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
     Raises:
@@ -101,7 +106,7 @@ def load(
         DeviceError, InputError, TypeError: as in the pipelines.
     """
     return load_on(
-        Execution.resolve(device, dtype, attention),
+        Execution.resolve(device, dtype, attention, autoencoder_dtype),
         model,
         revision,
         task=task,

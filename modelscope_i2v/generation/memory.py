@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from modelscope_i2v.generation.autoencoder_memory import FLOAT, decoder_activations, encoder_activations, portion
 from modelscope_i2v.generation.output import bytes_held
-from modelscope_i2v.networks.parameters import AutoencoderParameters, UNetParameters
+from modelscope_i2v.networks.parameters import UNetParameters
 from modelscope_i2v.networks.slicing import slice_length
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from modelscope_i2v.model_folder import ModelFolder
     from modelscope_i2v.runtime.execution import Execution
 
-#: Pixels that the autoencoder processes at a time. It bounds the activations to those of a few frames of 448x256.
-CHUNK_PIXELS = 4 * 448 * 256
-#: The autoencoder and the latents are in float32.
-FLOAT = 4
 #: Tensors of the latents' size that a sampler holds: x, the guided predictions, earlier estimates.
 LATENT_COPIES = 10
 #: A decoded frame is scaled, clamped and converted in float32, three channels each.
@@ -54,11 +51,6 @@ class Estimate:
     weights: int
     device: int
     results: int
-
-
-def frames_at_a_time(pixels: int) -> int:
-    """How many frames of ``pixels`` pixels the autoencoder processes together."""
-    return max(1, CHUNK_PIXELS // pixels)
 
 
 def unet_activations(unet: UNetParameters, frames: int, height: int, width: int, *, itemsize: int, math: bool) -> int:
@@ -102,29 +94,11 @@ def unet_activations(unet: UNetParameters, frames: int, height: int, width: int,
     return int(itemsize * (held + (2 * max(scores) if math else 0)))
 
 
-def decoder_activations(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
-    """Bytes that decoding ``frames`` frames of ``pixels`` pixels together holds at its peak, without weights."""
-    widths, values, peaks = autoencoder.widths, frames * pixels, []
-    for own, coarser in zip(widths, [*widths[1:], widths[-1]], strict=True):
-        peaks.append(_residual(coarser, own) * values)
-        if values < frames * pixels:  # doubled in size, before and after a convolution
-            peaks.append(9 * own * values)
-        values //= 4
-    return max(FLOAT * max(peaks), _middle(autoencoder, frames, pixels))
-
-
-def encoder_activations(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
-    """Bytes that encoding ``frames`` frames of ``pixels`` pixels together holds at its peak, without weights."""
-    widths, values, peaks = autoencoder.widths, frames * pixels, []
-    for own, finer in zip(widths, [autoencoder.channels, *widths], strict=False):
-        # Only the second block of a level has the full width from the beginning.
-        peaks.append(_residual(own if autoencoder.num_res_blocks > 1 else finer, own) * values)
-        values //= 4
-    return max(FLOAT * max(peaks), _middle(autoencoder, frames, pixels))
-
-
-def weight_bytes(folder: ModelFolder, dtype: torch.dtype) -> int:
+def weight_bytes(folder: ModelFolder, dtype: torch.dtype, autoencoder_dtype: torch.dtype = torch.float32) -> int:
     """Bytes of a model's weights once they are loaded, counted on the meta device in a fraction of a second.
+
+    Args:
+        dtype: of all networks but the autoencoder.
 
     Raises:
         ConfigurationError: if the networks cannot be built.
@@ -132,7 +106,7 @@ def weight_bytes(folder: ModelFolder, dtype: torch.dtype) -> int:
     networks = folder.build_networks()
     total = 0
     for key, network in networks.items():
-        itemsize = FLOAT if key == 'ckpt_autoencoder' else dtype.itemsize
+        itemsize = (autoencoder_dtype if key == 'ckpt_autoencoder' else dtype).itemsize
         for weights in network.state_dict().values():
             total += weights.numel() * (itemsize if weights.is_floating_point() else weights.element_size())
     return total
@@ -162,35 +136,21 @@ def estimate(
         itemsize=execution.dtype.itemsize,
         math=execution.attention == 'math',
     )
-    together = min(frames, frames_at_a_time(size.pixels))
+    itemsize, limit = execution.autoencoder_dtype.itemsize, execution.autoencoder_limit
+    most = portion(configuration.autoencoder, size.height, size.width, itemsize=itemsize, limit=limit)
+    together = min(frames, most.frames)
+    part = (configuration.autoencoder, together, size.height, size.width)
     pixels = together * size.pixels * PIXEL_COPIES
     phases = [sampling]
     if configuration.encodes_input(arguments):
-        phases.append(pixels + encoder_activations(configuration.autoencoder, together, size.pixels))
+        phases.append(pixels + encoder_activations(*part, itemsize=itemsize, bands=most.bands))
     if arguments.output_type != 'latent':
-        phases.append(pixels + decoder_activations(configuration.autoencoder, together, size.pixels))
+        phases.append(pixels + decoder_activations(*part, itemsize=itemsize, bands=most.bands))
     return Estimate(
         weights=weights,
         device=latents + max(phases),
         results=frames * size.pixels * bytes_held(arguments),
     )
-
-
-def _residual(before: int, after: int) -> int:
-    """Widths that a residual block holds: its input with a convolution's input and output, or with the last sum."""
-    terms = 2 if before == after else 3
-    return before + max(before + after, terms * after)
-
-
-def _middle(autoencoder: AutoencoderParameters, frames: int, pixels: int) -> int:
-    """The attention between all pixels of the coarsest level: two matrices of scores, and seven tensors of its input.
-
-    Channels are not the last dimension in memory there, so PyTorch's fused kernels do not take it, and no back end of
-    ours avoids the matrices. They are made for a slice of the pixels at a time.
-    """
-    width, tokens = autoencoder.widths[-1], pixels // autoencoder.downsampling_factor**2
-    at_a_time = slice_length(tokens, tokens**2)
-    return FLOAT * frames * tokens * (2 * at_a_time + 7 * width)
 
 
 def _in_slices(count: int, values: int, inside: float, result: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,8 @@ from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.generation.memory import frames_at_a_time
+from modelscope_i2v.generation.autoencoder_memory import Portion, portion
+from modelscope_i2v.generation.finite import DECODING, ENCODING, Phase, check_finite
 from modelscope_i2v.generation.modelscope_bases import TorchModel
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
@@ -37,12 +39,13 @@ class GenerationModel(TorchModel):
     Args:
         model_dir: the model's folder, which holds the weight files, as a path or already read.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
-            in the original: bfloat16 has fewer levels between -1 and 1 than a pixel has.
+        dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
         lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; it is added to the weights of the UNet.
         lora_scale: LoRA strength, -100..100; 0 changes nothing.
-        execution: ``device``, ``dtype`` and ``attention``, already resolved; it overrides them.
+        autoencoder_dtype: ``'fp32'``, as in the original, ``'fp16'`` or ``'bf16'``. Half precision takes half the
+            memory and is faster on GPUs. bfloat16 has fewer levels between -1 and 1 than a pixel has.
+        execution: ``device``, ``dtype``, ``attention`` and ``autoencoder_dtype``, already resolved; it overrides them.
         model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
     Raises:
@@ -65,6 +68,7 @@ class GenerationModel(TorchModel):
         attention: str | None = 'auto',
         lora: str | os.PathLike[str] | None = None,
         lora_scale: float | None = None,
+        autoencoder_dtype: str | torch.dtype | None = 'fp32',
         execution: Execution | None = None,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
@@ -82,7 +86,7 @@ class GenerationModel(TorchModel):
         self.model_args = folder.arguments
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
-        self.execution = execution or _announced(Execution.resolve(device, dtype, attention))
+        self.execution = execution or _announced(Execution.resolve(device, dtype, attention, autoencoder_dtype))
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
@@ -101,8 +105,9 @@ class GenerationModel(TorchModel):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision of UNet and CLIP."""
-        return self.execution.dtype
+        """The precision that UNet and CLIP compute in; :attr:`execution` has the one that was asked for."""
+        dtype: torch.dtype = next(self.unet.parameters()).dtype
+        return dtype
 
     def move_to(self, device: str | int | torch.device) -> None:
         """Move all networks to ``device``.
@@ -151,6 +156,17 @@ class GenerationModel(TorchModel):
         return v_prediction_denoiser(guided, self.schedule)
 
     @torch.no_grad()
+    def encode(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames ``[n, 3, H, W]`` in [-1, 1] -> mean and log-variance of the latents, each ``[n, 4, h, w]`` float32.
+
+        Raises:
+            NotFiniteError: for NaN or infinity.
+        """
+        mean, logvar = self.autoencoder.encode(frames.to(self.device), self._portion(*frames.shape[-2:]).bands)
+        check_finite(mean, ENCODING, self.autoencoder.dtype)
+        return mean.float(), logvar.float()
+
+    @torch.no_grad()
     def encode_frames(
         self, frames: Iterable[torch.Tensor], generator: torch.Generator, *, draw_only: bool = False
     ) -> torch.Tensor:
@@ -161,7 +177,7 @@ class GenerationModel(TorchModel):
             draw_only: make the draws and return zeros, without encoding (for a caller who gives latents).
 
         Raises:
-            InputError: if there are no frames.
+            InputError: if there are no frames. NotFiniteError: for NaN or infinity.
         """
         scale_factor = self.configuration.autoencoder.scale_factor
         latents = []
@@ -172,7 +188,7 @@ class GenerationModel(TorchModel):
             if draw_only:
                 latents.append(torch.zeros_like(noise))
                 continue
-            mean, logvar = self.autoencoder.encode(chunk.to(self.device))
+            mean, logvar = self.encode(chunk)
             latents.append(scale_factor * (mean + (0.5 * logvar).exp() * noise))
         if not latents:
             raise InputError('The video has no frames. Give one with at least one frame.')
@@ -180,15 +196,39 @@ class GenerationModel(TorchModel):
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time."""
+        """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time.
+
+        Raises:
+            NotFiniteError: for NaN or infinity.
+        """
         frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
-        pixels = frames.shape[-2] * frames.shape[-1] * self.configuration.autoencoder.downsampling_factor**2
-        for chunk in torch.split(frames, frames_at_a_time(pixels)):
-            yield self.autoencoder.decode(chunk)
+        factor = self.configuration.autoencoder.downsampling_factor
+        together = self._portion(factor * frames.shape[-2], factor * frames.shape[-1])
+        for chunk in torch.split(frames, together.frames):
+            decoded = self.autoencoder.decode(chunk, together.bands)
+            check_finite(decoded, DECODING, self.autoencoder.dtype)
+            yield decoded.float()
+
+    @contextmanager
+    def in_float32(self, phase: Phase) -> Iterator[None]:
+        """Compute a phase in float32 for a while. The weights keep the values that they have in half precision."""
+        networks = [getattr(self, name) for name in phase.networks]
+        try:
+            for network in networks:
+                network.float()
+            yield
+        finally:
+            for network in networks:
+                network.to(getattr(self.execution, phase.option))
+
+    def _portion(self, height: int, width: int) -> Portion:
+        """How much the autoencoder processes at a time of frames of this size in pixels."""
+        parameters, itemsize = self.configuration.autoencoder, self.autoencoder.dtype.itemsize
+        return portion(parameters, height, width, itemsize=itemsize, limit=self.execution.autoencoder_limit)
 
     def _chunks(self, frames: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         for first in frames:
-            count = frames_at_a_time(first.shape[-2] * first.shape[-1])
+            count = self._portion(*first.shape[-2:]).frames
             yield torch.stack([first, *islice(frames, count - 1)])
 
     def share_autoencoder(self, other: GenerationModel) -> bool:
@@ -196,7 +236,7 @@ class GenerationModel(TorchModel):
         own, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
         # The scale belongs to the UNets: stages that share an autoencoder may use different scales.
         here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))
-        same = here == there and self.device == other.device
+        same = here == there and self.device == other.device and self.autoencoder.dtype == other.autoencoder.dtype
         if same and all(torch.equal(own[key], theirs[key]) for key in own):
             self.autoencoder = other.autoencoder
             return True
@@ -210,7 +250,7 @@ class GenerationModel(TorchModel):
     def _load(self, networks: Mapping[str, nn.Module], lora: Lora | None, show_progress: bool) -> None:
         with progress_bar('Loading weights', len(networks), show=show_progress) as bar:
             for key, network in networks.items():
-                dtype = torch.float32 if network is self.autoencoder else self.dtype
+                dtype = self.execution.autoencoder_dtype if network is self.autoencoder else self.execution.dtype
                 load_weights(network, self.folder.files[key], dtype=dtype)
                 if network is self.unet and lora is not None:
                     add_to_weights(network, lora, self.lora_scale)

@@ -14,12 +14,13 @@ from modelscope.msdatasets import MsDataset
 from modelscope.outputs import OutputKeys
 
 from modelscope_i2v.diffusion.samplers.steps import Callback
-from modelscope_i2v.errors import ConfigurationError, DeviceError, InputError
+from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.files import output_target
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments, own_names
 from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import call_options, check_room
+from modelscope_i2v.generation.finite import SAMPLING, Repeats, check_finite, repeated_entry
 from modelscope_i2v.generation.memory_check import check_memory
 from modelscope_i2v.generation.model import GenerationModel
 from modelscope_i2v.generation.modelscope_bases import Pipeline
@@ -50,7 +51,8 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, and defaults for every argument of a call.
+        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, ``autoencoder_dtype``, and defaults for every
+            argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
@@ -75,7 +77,8 @@ class GenerationPipeline(Pipeline):
             # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
             given = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
-            execution = Execution.resolve(device, given.pop('dtype', None), given.pop('attention', None))
+            names = ('dtype', 'attention', 'autoencoder_dtype')
+            execution = Execution.resolve(device, **{name: given.pop(name, None) for name in names})
             check_room(folder, self._call_defaults, execution)
             execution.announce()
             built = model_class(folder, execution=execution, **given)
@@ -116,7 +119,8 @@ class GenerationPipeline(Pipeline):
                 a list, too (a number means ``seed``, ``seed + 1``, ...), and ``output_video`` must be one if given.
 
         Returns:
-            ``{'output_video': ..., 'seed': int, 'model_revision': str | None}``, or a list of such dicts.
+            ``{'output_video': ..., 'seed': int, 'model_revision': str | None}``, or a list of such dicts. If half
+            precision did not do for some phases, ``'repeated_in_float32'`` has their names.
 
         Raises:
             TypeError: for an unknown argument. InputError: for an input or a value that cannot be used.
@@ -171,12 +175,19 @@ class GenerationPipeline(Pipeline):
         """Tensors -> latents ``[1, 4, F, h, w]``."""
         raise NotImplementedError
 
-    def postprocess(self, latents: torch.Tensor, arguments: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Latents -> the result of a call."""
+    def postprocess(
+        self, latents: torch.Tensor, arguments: Any, inputs: dict[str, Any], repeated: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Latents -> the result of a call.
+
+        Args:
+            repeated: the names of the phases that were repeated in float32.
+        """
         return {
-            OutputKeys.OUTPUT_VIDEO: self._output(latents, arguments, inputs),
+            OutputKeys.OUTPUT_VIDEO: self._output(latents, arguments, inputs, repeated),
             'seed': arguments.seed,
             'model_revision': self.model_revision,
+            **repeated_entry(repeated),
         }
 
     def arguments_of(self, input: Any) -> dict[str, Any]:
@@ -256,22 +267,31 @@ class GenerationPipeline(Pipeline):
     def _generate(self, input: Any, arguments: Any) -> dict[str, Any]:
         inputs = self.preprocess(input, arguments)
         self.check_memory(arguments, self.input_size(inputs))
+        repeats = Repeats(self.model.in_float32, [])
         with self._lock, memory_errors(SMALLER), torch.no_grad():
-            latents = self.forward(inputs, arguments)
-            if not torch.isfinite(latents).all():
-                exact = self.model.dtype == torch.float32
-                raise DeviceError(
-                    f'The network produced NaN or infinite values in {self.model.dtype} on {self.device}. '
-                    + ('Are its weights damaged?' if exact else "Build the pipeline with dtype='fp32' (or 'bf16').")
-                )
-            return self.postprocess(latents, arguments, inputs)
+            latents = repeats.run(lambda: self._sampled(inputs, arguments))
+            return repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
 
-    def _output(self, latents: torch.Tensor, arguments: GenerationArguments, inputs: dict[str, Any]) -> Any:
+    def _sampled(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
+        latents = self.forward(inputs, arguments)
+        check_finite(latents, SAMPLING, self.model.dtype)
+        return latents
+
+    def _output(
+        self, latents: torch.Tensor, arguments: GenerationArguments, inputs: dict[str, Any], repeated: Sequence[str]
+    ) -> Any:
         if arguments.output_type == 'latent':
             return latents.cpu()
         with progress_bar('Decoding', latents.shape[2], show=arguments.show_progress) as bar:
             chunks = (self.finish(chunk, inputs) for chunk in self._decoded(latents, bar))
-            return output_of(chunks, arguments, lambda: self.file_options(arguments, inputs))
+            return output_of(chunks, arguments, lambda: self._file_options(arguments, inputs, repeated))
+
+    def _file_options(
+        self, arguments: GenerationArguments, inputs: dict[str, Any], repeated: Sequence[str]
+    ) -> dict[str, Any]:
+        options = self.file_options(arguments, inputs)
+        *before, own = options['recipe']
+        return {**options, 'recipe': [*before, {**own, **repeated_entry(repeated)}]}
 
     def _decoded(self, latents: torch.Tensor, bar: Any) -> Iterator[torch.Tensor]:
         for chunk in self.model.decode(latents):

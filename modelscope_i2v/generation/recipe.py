@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from modelscope_i2v.embedded import is_embedded
 from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.hub.snapshots import snapshot_identity
@@ -31,6 +33,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
     """The recipe of a video that ``model`` makes from ``arguments``."""
     made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
     name, revision = model_identity(model.folder.path)
+    autoencoder_dtype = model.execution.autoencoder_dtype
     return {
         'stage': model.stage.task,
         'model': name,
@@ -38,6 +41,11 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         **{name: value for name, value in made.items() if name not in NOT_IN_RECIPE},
         'latents_given': arguments.latents is not None,
         **({'lora': model.lora, 'lora_scale': model.lora_scale} if model.lora else {}),
-        'dtype': str(model.dtype).removeprefix('torch.'),
+        'dtype': _name(model.execution.dtype),
+        **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
         'software': f'modelscope_i2v {__version__}',
     }
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix('torch.')

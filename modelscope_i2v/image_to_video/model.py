@@ -40,7 +40,7 @@ class ImageToVideoModel(GenerationModel):
 
         Nothing is drawn, so that the noise of a seed does not depend on ``image_strength``.
         """
-        mean, _ = self.autoencoder.encode(frame.to(self.device))
+        mean, _ = self.encode(frame)
         out: torch.Tensor = self.configuration.autoencoder.scale_factor * mean.unsqueeze(2)
         return out
 

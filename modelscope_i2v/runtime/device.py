@@ -67,14 +67,32 @@ def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     Raises:
         InputError: for an unknown name.
     """
-    if isinstance(name, torch.dtype):
-        name = next((ours for ours, dtype in DTYPES.items() if dtype == name), str(name))
+    name = _dtype_name(name)
     choice('dtype', name, ('auto', *DTYPES), error=InputError)
     if name != 'auto':
         return DTYPES[name]
     if device.type != 'cuda':
         return torch.float32
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def resolve_autoencoder_dtype(name: str | torch.dtype | None) -> torch.dtype:
+    """The autoencoder's dtype for ``'fp32'`` (or None), ``'fp16'`` or ``'bf16'``, or for the torch dtype of one.
+
+    It does not follow the device: float16 may overflow, and bfloat16 has fewer levels in [-1, 1] than a pixel has.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    name = 'fp32' if name is None else _dtype_name(name)
+    choice('autoencoder_dtype', name, tuple(DTYPES), error=InputError)
+    return DTYPES[name]
+
+
+def _dtype_name(name: str | torch.dtype) -> str:
+    if isinstance(name, torch.dtype):
+        return next((ours for ours, dtype in DTYPES.items() if dtype == name), str(name))
+    return name
 
 
 def _gpus() -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import NO_GPU, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.device import NO_GPU, resolve_autoencoder_dtype, resolve_device, resolve_dtype
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +18,12 @@ class Execution:
     """The device, the precision and the attention back end of a model's networks.
 
     Attributes:
+        dtype: precision of all networks but the autoencoder.
         requested_attention: the requested back end; another device may resolve ``'auto'`` differently.
         instead_of_gpu: whether the device is the CPU only because there is no GPU.
+        autoencoder_dtype: precision of the autoencoder.
+        autoencoder_limit: bytes that the autoencoder may take for what it computes, as far as cutting images into bands
+            of rows can do that; None: whole images.
     """
 
     device: torch.device
@@ -27,6 +31,8 @@ class Execution:
     attention: str
     requested_attention: str = 'auto'
     instead_of_gpu: bool = False
+    autoencoder_dtype: torch.dtype = torch.float32
+    autoencoder_limit: int | None = None
 
     @classmethod
     def resolve(
@@ -34,8 +40,9 @@ class Execution:
         device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         attention: str | None = None,
+        autoencoder_dtype: str | torch.dtype | None = None,
     ) -> Execution:
-        """Resolve the names for this machine; None is ``'auto'``.
+        """Resolve the names for this machine; None is ``'auto'``, and ``'fp32'`` for the autoencoder.
 
         Raises:
             DeviceError: if the device is not available, or does not support the back end.
@@ -51,6 +58,7 @@ class Execution:
             attention=resolve_attention(attention, where, precision),
             requested_attention=attention,
             instead_of_gpu=where.type == 'cpu' and not asked_for_cpu,
+            autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
         )
 
     def announce(self) -> None:
@@ -64,4 +72,5 @@ class Execution:
         Raises:
             DeviceError: as in :meth:`resolve`.
         """
-        return Execution.resolve(device, self.dtype, self.requested_attention)
+        there = Execution.resolve(device, self.dtype, self.requested_attention, self.autoencoder_dtype)
+        return replace(there, autoencoder_limit=self.autoencoder_limit)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from modelscope_i2v.generation.arguments import merge_arguments
-from modelscope_i2v.generation.memory import frames_at_a_time
+from modelscope_i2v.generation.autoencoder_memory import frames_at_a_time
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.metrics.image_encoder import load_image_encoder
 from modelscope_i2v.stage import Stage

@@ -11,14 +11,14 @@ import torch
 import modelscope_i2v
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import merge_arguments
-from modelscope_i2v.generation.early_checks import check_room
-from modelscope_i2v.generation.memory import (
+from modelscope_i2v.generation.autoencoder_memory import (
+    Portion,
     decoder_activations,
     encoder_activations,
-    estimate,
-    unet_activations,
-    weight_bytes,
+    portion,
 )
+from modelscope_i2v.generation.early_checks import check_room
+from modelscope_i2v.generation.memory import estimate, unet_activations, weight_bytes
 from modelscope_i2v.generation.memory_check import Room, check_memory
 from modelscope_i2v.generation.output import bytes_held
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
@@ -62,8 +62,8 @@ def test_numbers_measured_at_full_size():
     half = {'itemsize': 2, 'math': False}
     assert unet_activations(UNetParameters(), 32, 90, 160, **half) / MIB == pytest.approx(1753, rel=0.01)
     assert unet_activations(ImageToVideoUNetParameters(), 32, 32, 56, **half) / MIB == pytest.approx(256, rel=0.01)
-    assert decoder_activations(AutoencoderParameters(), 1, 1280 * 720) / MIB == pytest.approx(2250, rel=0.01)
-    assert encoder_activations(AutoencoderParameters(), 1, 1280 * 720) / MIB == pytest.approx(1350, rel=0.01)
+    assert decoder_activations(AutoencoderParameters(), 1, 720, 1280) / MIB == pytest.approx(2250, rel=0.01)
+    assert encoder_activations(AutoencoderParameters(), 1, 720, 1280) / MIB == pytest.approx(1350, rel=0.01)
 
 
 NETWORKS = {
@@ -127,16 +127,77 @@ def test_autoencoders_against_fake_tensors(name, frames, side):
         x = torch.empty(frames, 3, side, side)
         return lambda: network.encode(x)
 
-    assert decoder_activations(kept, frames, side**2) == pytest.approx(peak_bytes(build, decode), rel=0.06)
-    assert encoder_activations(kept, frames, side**2) == pytest.approx(peak_bytes(build, encode), rel=0.06)
+    assert decoder_activations(kept, frames, side, side) == pytest.approx(peak_bytes(build, decode), rel=0.06)
+    assert encoder_activations(kept, frames, side, side) == pytest.approx(peak_bytes(build, encode), rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ('bands', 'dtype', 'decoding', 'encoding'),
+    [(4, torch.float32, 983, 813), (9, torch.float32, 690, 618), (9, torch.float16, 345, 309)],
+)
+def test_bands_against_fake_tensors(bands, dtype, decoding, encoding):
+    """A frame of 1280x720 at full size, in nine bands or more: at most 700 MiB in float32."""
+
+    def decode(network):
+        z = torch.empty(1, 4, 90, 160, dtype=dtype)
+        return lambda: network.decode(z, bands)
+
+    def encode(network):
+        x = torch.empty(1, 3, 720, 1280, dtype=dtype)
+        return lambda: network.encode(x, bands)
+
+    for run, activations, expected in (
+        (decode, decoder_activations, decoding),
+        (encode, encoder_activations, encoding),
+    ):
+        assert peak_bytes(AutoencoderKL, run, dtype) / MIB == pytest.approx(expected, rel=0.02)
+        estimated = activations(AutoencoderParameters(), 1, 720, 1280, itemsize=dtype.itemsize, bands=bands)
+        assert estimated / MIB == pytest.approx(expected, rel=0.02)
+
+
+def test_portions_are_the_largest_within_their_limit():
+    full = AutoencoderParameters()
+
+    def peak(height, width, part, itemsize=4):
+        sizes = (full, part.frames, height, width)
+        return max(
+            activations(*sizes, itemsize=itemsize, bands=part.bands)
+            for activations in (decoder_activations, encoder_activations)
+        )
+
+    assert portion(full, 256, 448) == Portion(4)
+    assert portion(full, 720, 1280) == Portion(1)
+    assert portion(full, 256, 448, limit=600 * MIB) == Portion(2)
+    assert portion(full, 720, 1280, limit=700 * MIB) == Portion(1, 9)
+    assert portion(full, 720, 1280, limit=700 * MIB, itemsize=2).bands < 9
+    assert portion(full, 720, 1280, limit=0) == Portion(1, 45)
+    assert portion(full, 10**9, 10**9, limit=0) == Portion(1, 64)
+    for limit in (300 * MIB, 1 * GIB, 3 * GIB):
+        for height, width in ((256, 448), (448, 256), (640, 640)):
+            part = portion(full, height, width, limit=limit)
+            assert peak(height, width, part) <= limit
+            more = Portion(1, part.bands - 1) if part.bands > 1 else Portion(part.frames + 1)
+            assert peak(height, width, more) > limit or more.frames > portion(full, height, width).frames
+
+
+def test_a_limit_of_the_autoencoder_is_what_an_estimate_counts():
+    configuration = ImageToVideoConfiguration()
+    size = VideoSize(1, 1440, 2560)
+    free, limited = (
+        estimate(configuration, arguments_of(configuration), dataclasses.replace(GPU, autoencoder_limit=limit), size)
+        for limit in (None, 3 * GIB)
+    )
+    assert free.device > 8 * GIB
+    assert 3 * GIB < limited.device < 3.3 * GIB
 
 
 def test_weights_are_those_of_a_loaded_model():
     for folder in FOLDER.values():
-        for dtype in ('fp32', 'bf16'):
-            model = modelscope_i2v.load(folder.path, device='cpu', dtype=dtype, show_progress=False).model
+        for dtype, autoencoder_dtype in (('fp32', 'fp32'), ('bf16', 'fp32'), ('fp32', 'fp16')):
+            precision = {'dtype': dtype, 'autoencoder_dtype': autoencoder_dtype}
+            model = modelscope_i2v.load(folder.path, device='cpu', show_progress=False, **precision).model
             loaded = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-            assert weight_bytes(folder, model.dtype) == loaded
+            assert weight_bytes(folder, model.dtype, model.autoencoder.dtype) == loaded
 
 
 @pytest.mark.parametrize('task', EMBEDDED)

@@ -11,18 +11,20 @@ def autoencoder():
     return autoencoder_tiny()
 
 
+@pytest.mark.parametrize('bands', [1, 3])
 @pytest.mark.parametrize('case', ['dec0', 'dec1'])
 @torch.no_grad()
-def test_decode_equals_reference(autoencoder, case):
+def test_decode_equals_reference(autoencoder, case, bands):
     data = golden('autoencoder_tiny')
-    assert difference(autoencoder.decode(data[f'{case}.z']), data[f'{case}.out']) < NET_BOUND
+    assert difference(autoencoder.decode(data[f'{case}.z'], bands), data[f'{case}.out']) < NET_BOUND
 
 
+@pytest.mark.parametrize('bands', [1, 3])
 @pytest.mark.parametrize('case', ['enc0', 'enc1'])
 @torch.no_grad()
-def test_encode_equals_reference(autoencoder, case):
+def test_encode_equals_reference(autoencoder, case, bands):
     data = golden('autoencoder_tiny')
-    mean, logvar = autoencoder.encode(data[f'{case}.x'])
+    mean, logvar = autoencoder.encode(data[f'{case}.x'], bands)
     assert difference(mean, data[f'{case}.mean']) < NET_BOUND
     assert difference(logvar, data[f'{case}.logvar']) < NET_BOUND
     sampled = autoencoder.config.scale_factor * (mean + (0.5 * logvar).exp() * data[f'{case}.noise_seed7'])
