@@ -115,7 +115,7 @@ def test_two_stages_may_do_the_same_task(folder, stage_1_folder, tmp_path, monke
         assert type(loaded).__name__ == task
     options = ['-o', str(tmp_path / 'a.mp4'), '--device', 'cpu', '--no-show-progress', '--model']
     assert main(['image-to-video', str(IMAGE), *options, str(second), '--eta', '0.5']) == 1
-    assert "Unknown argument 'eta' of load()" in capsys.readouterr().err
+    assert "Unknown option '--eta' of this model." in capsys.readouterr().err
     assert main(['image-to-video', str(IMAGE), *options, str(stage_1_folder), '--steps', '1', '--num-frames', '1']) == 0
 
 
