@@ -9,7 +9,7 @@ about one ("variance preserving"), and on integer timesteps;
 
 from modelscope_i2v.diffusion.brownian import brownian_noise
 from modelscope_i2v.diffusion.denoiser import v_prediction_denoiser
-from modelscope_i2v.diffusion.guidance import classifier_free_guidance
+from modelscope_i2v.diffusion.guidance import classifier_free_guidance, in_one_batch, in_turn
 from modelscope_i2v.diffusion.samplers import (
     sample_ddim,
     sample_dpmpp_2m,
@@ -33,6 +33,8 @@ __all__ = [
     'add_noise',
     'brownian_noise',
     'classifier_free_guidance',
+    'in_one_batch',
+    'in_turn',
     'leading_timesteps',
     'logsnr_cosine_interp_schedule',
     'sample_ddim',

@@ -103,6 +103,9 @@ class GenerationArguments:
     guidance_min_timestep: int = option(
         0, 'skip guidance at timesteps (0..999) below this one, which is faster', cli=int, default_text=FROM_MODEL
     )
+    guidance_max_timestep: int = option(
+        999, 'skip guidance at timesteps (0..999) above this one, which is faster', cli=int
+    )
     num_frames: int | None = option(None, 'number of frames', cli=int, default_text=FROM_MODEL)
     height: int | None = option(None, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(None, 'width in pixels', cli=int, default_text=FROM_MODEL)
@@ -151,6 +154,15 @@ class GenerationArguments:
             'guidance_min_timestep',
             integer('guidance_min_timestep', self.guidance_min_timestep, 0, 1000, error=InputError),
         )
+        self.put(
+            'guidance_max_timestep',
+            integer('guidance_max_timestep', self.guidance_max_timestep, 0, 999, error=InputError),
+        )
+        if self.guidance_min_timestep > self.guidance_max_timestep and self.guidance_max_timestep < 999:
+            raise InputError(
+                f"'guidance_min_timestep' ({self.guidance_min_timestep}) must not exceed 'guidance_max_timestep' "
+                f'({self.guidance_max_timestep}): there would be no guidance. Use guidance_scale=1 for none.'
+            )
         if self.timestep_spacing is not None:
             choice('timestep_spacing', self.timestep_spacing, SPACINGS, error=InputError)
         for name in ('height', 'width'):

@@ -66,9 +66,9 @@ def chain(
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
             ``seed``, ``text``, ``negative_prompt``, ``show_progress``, ``force``, ``background`` and
             ``callback_on_step_end`` go to both, as far as both take them. A prefix, ``stage1_`` or ``stage2_``
-            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype`` and ``attention`` apply to both models;
-            ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of them applies to one
-            model. Stage 2 uses the revision of stage 1 unless it gets its own.
+            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention`` and ``compile``
+            apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With a prefix, each of
+            them applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
@@ -167,8 +167,7 @@ class Link:
 
     def execution(self) -> Execution:
         """Where the model will run."""
-        device, dtype, attention = (self.loading.get(name) for name in LOADING_BOTH)
-        return Execution.resolve(device, dtype, attention)
+        return Execution.resolve(*(self.loading.get(name) for name in LOADING_BOTH))
 
     def find(self, *, offline: bool) -> Snapshot | None:
         """Find the model and check that it takes the call, but fetch no weights. None if it is already loaded."""

@@ -18,11 +18,12 @@ SECOND = ('height', 'width', 'output_fps', 'output_type')
 NOT_SECOND = ('sound_track',)
 #: Names that a prefix can send to one stage; prefixed names win over bare ones.
 PREFIXED = (
-    'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
+    'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'guidance_max_timestep',
+    'timestep_spacing', 'fit',
     'height', 'width', 'negative_prompt', 'callback_on_step_end',
 )  # fmt: skip
 #: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
-LOADING_BOTH = ('device', 'dtype', 'attention')
+LOADING_BOTH = ('device', 'dtype', 'attention', 'compile')
 LOADING_FIRST = ('revision', 'lora', 'lora_scale')
 LOADING = (*LOADING_BOTH, *LOADING_FIRST)
 #: Arguments of the chain itself.

@@ -34,6 +34,7 @@ def load(
     device: str | int | torch.device | None = ...,
     dtype: str | torch.dtype | None = ...,
     attention: str | None = ...,
+    compile: bool | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     **call_defaults: Any,
@@ -50,6 +51,7 @@ def load(
     device: str | int | torch.device | None = ...,
     dtype: str | torch.dtype | None = ...,
     attention: str | None = ...,
+    compile: bool | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     **call_defaults: Any,
@@ -66,6 +68,7 @@ def load(
     device: str | int | torch.device | None = ...,
     dtype: str | torch.dtype | None = ...,
     attention: str | None = ...,
+    compile: bool | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     **call_defaults: Any,
@@ -81,6 +84,7 @@ def load(
     device: str | int | torch.device | None = None,
     dtype: str | torch.dtype | None = 'auto',
     attention: str | None = 'auto',
+    compile: bool | None = None,
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
     **call_defaults: Any,
@@ -92,7 +96,8 @@ def load(
         revision: revision of a hub id; None means the hub's default.
         task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
-        device, dtype, attention, lora, lora_scale: see :class:`~modelscope_i2v.generation.model.GenerationModel`.
+        device, dtype, attention, compile, lora, lora_scale: see
+            :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
     Raises:
@@ -101,7 +106,7 @@ def load(
         DeviceError, InputError, TypeError: as in the pipelines.
     """
     return load_on(
-        Execution.resolve(device, dtype, attention),
+        Execution.resolve(device, dtype, attention, compile),
         model,
         revision,
         task=task,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, v_prediction_denoiser
+from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, in_one_batch, v_prediction_denoiser
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
@@ -21,6 +21,7 @@ from modelscope_i2v.generation.memory import frames_at_a_time
 from modelscope_i2v.generation.modelscope_bases import TorchModel
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
+from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
@@ -40,9 +41,11 @@ class GenerationModel(TorchModel):
         dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP. The autoencoder stays in float32, as
             in the original: bfloat16 has fewer levels between -1 and 1 than a pixel has.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
+        compile: whether to compile the blocks of the UNet: the first step then takes minutes, the others less time.
+            Each block is compiled once for every size of the video. The last bits of results may differ.
         lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; it is added to the weights of the UNet.
         lora_scale: LoRA strength, -100..100; 0 changes nothing.
-        execution: ``device``, ``dtype`` and ``attention``, already resolved; it overrides them.
+        execution: ``device``, ``dtype``, ``attention`` and ``compile``, already resolved; it overrides them.
         model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
     Raises:
@@ -63,6 +66,7 @@ class GenerationModel(TorchModel):
         device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = 'auto',
         attention: str | None = 'auto',
+        compile: bool | None = None,
         lora: str | os.PathLike[str] | None = None,
         lora_scale: float | None = None,
         execution: Execution | None = None,
@@ -82,7 +86,7 @@ class GenerationModel(TorchModel):
         self.model_args = folder.arguments
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
-        self.execution = execution or _announced(Execution.resolve(device, dtype, attention))
+        self.execution = execution or _announced(Execution.resolve(device, dtype, attention, compile))
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
@@ -91,6 +95,8 @@ class GenerationModel(TorchModel):
         with memory_errors(ANOTHER_DEVICE):
             self._load(networks, change, show_progress)
         self._set_attention()
+        if self.execution.compiled:
+            self.unet.run_block = Compiled(self.unet.run_block)
         self.eval()
         self.requires_grad_(False)
 
@@ -133,20 +139,30 @@ class GenerationModel(TorchModel):
         """The UNet with its conditions bound; it maps float32 to float32."""
 
         def predict(latents: torch.Tensor, timestep: int) -> torch.Tensor:
-            t = torch.tensor([timestep], device=self.device)
+            t = torch.full((len(latents),), timestep, device=self.device)
             predicted: torch.Tensor = self.unet(latents, t, *conditions)
             return predicted.float()
 
         return predict
 
-    def denoiser(self, conditional: Network, unconditional: Network, arguments: GenerationArguments) -> Denoiser:
-        """The guided denoiser that a sampler takes."""
+    def denoiser(
+        self,
+        conditional: tuple[torch.Tensor, ...],
+        unconditional: tuple[torch.Tensor, ...],
+        arguments: GenerationArguments,
+    ) -> Denoiser:
+        """The guided denoiser that a sampler takes, from the conditions of both passes."""
+        pair = None
+        if self.execution.guidance_in_one_batch:
+            pair = in_one_batch(self.network(*map(torch.cat, zip(conditional, unconditional, strict=True))))
         guided = classifier_free_guidance(
-            conditional,
-            unconditional,
+            self.network(*conditional),
+            self.network(*unconditional),
             guidance_scale=arguments.guidance_scale,
             guidance_rescale=arguments.guidance_rescale,
             guidance_min_timestep=arguments.guidance_min_timestep,
+            guidance_max_timestep=arguments.guidance_max_timestep,
+            pair=pair,
         )
         return v_prediction_denoiser(guided, self.schedule)
 

@@ -6,6 +6,7 @@ in temporal convolutions and whose attention levels alternate a spatial and a te
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -109,6 +110,12 @@ class MiddleBlock(UNetBlock):
         return out
 
 
+def run_block(block: nn.Module, features: list[torch.Tensor], *conditions: Any) -> torch.Tensor:
+    """The features after ``block``, which empties the list of those before it."""
+    out: torch.Tensor = block(features, *conditions)
+    return out
+
+
 class SpatioTemporalUNet(nn.Module):
     """The trunk: latents, a timestep embedding and context tokens in; the network's prediction (v) out.
 
@@ -138,6 +145,7 @@ class SpatioTemporalUNet(nn.Module):
     Attributes:
         activation_checkpointing: while training, keep only the borders of each block and recompute the inside during
             the backward pass (Chen et al. 2016): several times less memory for about a third more time.
+        run_block: calls a block, ``(block, features, *conditions) -> features``; may be replaced, by a compiled one.
     """
 
     downsample: ClassVar[type[nn.Module]] = Downsample
@@ -151,6 +159,7 @@ class SpatioTemporalUNet(nn.Module):
         super().__init__()
         self.config = parameters
         self.activation_checkpointing = False
+        self.run_block: Callable[..., torch.Tensor] = run_block
         widths, depth = parameters.widths, parameters.num_res_blocks
         levels = range(len(widths))
         attended = [2**level in parameters.attention_resolutions for level in levels]
@@ -251,8 +260,7 @@ class SpatioTemporalUNet(nn.Module):
                 lambda *kept: block(list(kept), *conditions), *features, use_reentrant=False
             )
             return recomputed
-        out: torch.Tensor = block(features, *conditions)
-        return out
+        return self.run_block(block, features, *conditions)
 
     def _embed(self, positions: torch.Tensor, embedding: EmbeddingMLP) -> torch.Tensor:
         out: torch.Tensor = embedding(sinusoidal_embedding(positions, self.config.model_channels))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from modelscope_i2v.errors import InputError, shown
 from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import NO_GPU, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.device import NO_GPU, has_native_bf16, resolve_device, resolve_dtype
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,9 @@ class Execution:
     Attributes:
         requested_attention: the requested back end; another device may resolve ``'auto'`` differently.
         instead_of_gpu: whether the device is the CPU only because there is no GPU.
+        guidance_in_one_batch: whether the two passes of guidance are one batch: less time, twice the activations, and
+            other last bits.
+        compiled: whether the blocks of the UNet are compiled.
     """
 
     device: torch.device
@@ -27,6 +31,8 @@ class Execution:
     attention: str
     requested_attention: str = 'auto'
     instead_of_gpu: bool = False
+    guidance_in_one_batch: bool = False
+    compiled: bool = False
 
     @classmethod
     def resolve(
@@ -34,13 +40,16 @@ class Execution:
         device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         attention: str | None = None,
+        compile: bool | None = None,
     ) -> Execution:
-        """Resolve the names for this machine; None is ``'auto'``.
+        """Resolve the names for this machine; None is ``'auto'``, and no compilation.
 
         Raises:
             DeviceError: if the device is not available, or does not support the back end.
-            InputError: for an unknown precision or back end.
+            InputError: for an unknown precision or back end, or a ``compile`` that is neither True nor False.
         """
+        if not isinstance(compile, (bool, type(None))):
+            raise InputError(f"'compile' must be True or False, found {shown(compile)}.")
         where = resolve_device(device, warn=False)
         precision = resolve_dtype('auto' if dtype is None else dtype, where)
         attention = 'auto' if attention is None else attention
@@ -51,12 +60,15 @@ class Execution:
             attention=resolve_attention(attention, where, precision),
             requested_attention=attention,
             instead_of_gpu=where.type == 'cpu' and not asked_for_cpu,
+            compiled=bool(compile),
         )
 
     def announce(self) -> None:
-        """Warn, before minutes of computing, if there is no GPU."""
+        """Warn, before minutes of computing, if there is no GPU, and say what would be faster on this CPU."""
         if self.instead_of_gpu:
             logger.warning(NO_GPU)
+        if self.dtype == torch.float32 and has_native_bf16(self.device):
+            logger.info("This CPU computes in bfloat16, too: dtype='bf16' is faster and gives similar videos.")
 
     def on(self, device: str | int | torch.device | None) -> Execution:
         """The same execution on another device, in the same precision.
@@ -64,4 +76,5 @@ class Execution:
         Raises:
             DeviceError: as in :meth:`resolve`.
         """
-        return Execution.resolve(device, self.dtype, self.requested_attention)
+        moved = Execution.resolve(device, self.dtype, self.requested_attention, self.compiled)
+        return replace(moved, guidance_in_one_batch=self.guidance_in_one_batch)
