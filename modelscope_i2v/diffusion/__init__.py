@@ -25,7 +25,7 @@ from modelscope_i2v.diffusion.schedules import (
     scaled_linear_schedule,
     zero_snr_cosine_schedule,
 )
-from modelscope_i2v.diffusion.timesteps import leading_timesteps, sdedit_timesteps, trailing_timesteps
+from modelscope_i2v.diffusion.timesteps import karras_timesteps, leading_timesteps, sdedit_timesteps, trailing_timesteps
 from modelscope_i2v.diffusion.windows import temporal_windows
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     'classifier_free_guidance',
     'in_one_batch',
     'in_turn',
+    'karras_timesteps',
     'leading_timesteps',
     'logsnr_cosine_interp_schedule',
     'sample_ddim',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from modelscope_i2v.diffusion import sample_dpmpp_2m, sample_dpmpp_2m_sde, sample_heun, sample_unipc
 from modelscope_i2v.generation.sampler import Sampler, brownian_motion
@@ -18,3 +19,10 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
 )
 #: The default solver of each ``solver_mode``.
 SOLVER_OF_MODE: Mapping[str, str] = MappingProxyType({'fast': 'dpmpp_2m_sde', 'normal': 'heun'})
+#: What each ``speed`` sets; docs/performance.md has how far the latents are from the solution.
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        'balanced': {'solver': 'dpmpp_2m', 'steps': 10, 'timestep_spacing': 'karras'},
+        'fast': {'solver': 'dpmpp_2m', 'steps': 6, 'timestep_spacing': 'trailing'},
+    }
+)
