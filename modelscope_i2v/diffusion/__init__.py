@@ -8,6 +8,7 @@ about one ("variance preserving"), and on integer timesteps;
 """
 
 from modelscope_i2v.diffusion.brownian import brownian_noise
+from modelscope_i2v.diffusion.deep_cache import reuse_deep_features
 from modelscope_i2v.diffusion.denoiser import v_prediction_denoiser
 from modelscope_i2v.diffusion.guidance import classifier_free_guidance, in_one_batch, in_turn
 from modelscope_i2v.diffusion.samplers import (
@@ -38,6 +39,7 @@ __all__ = [
     'karras_timesteps',
     'leading_timesteps',
     'logsnr_cosine_interp_schedule',
+    'reuse_deep_features',
     'sample_ddim',
     'sample_dpmpp_2m',
     'sample_dpmpp_2m_sde',

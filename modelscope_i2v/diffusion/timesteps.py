@@ -13,9 +13,11 @@ from modelscope_i2v.checks import integer
 from modelscope_i2v.diffusion.schedules import NUM_TRAIN_TIMESTEPS, NoiseSchedule
 from modelscope_i2v.errors import InputError
 
-#: The power of sigmas in "karras" spacing, and the largest finite sigma after one that is infinite: the paper's.
+#: "karras" spacing: the power of sigmas, and the largest finite sigma after one that is infinite, both from the paper.
 RHO = 7
 MAX_SIGMA = 80.0
+#: The smallest sigma of "karras" spacing. Schedules that go down to 0.001 would need several long steps more.
+MIN_SIGMA = 0.02
 
 
 def leading_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:
@@ -49,8 +51,9 @@ def trailing_timesteps(steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> li
 def karras_timesteps(schedule: NoiseSchedule, steps: int, noise_level: int = NUM_TRAIN_TIMESTEPS) -> list[int]:
     """Timesteps whose sigmas, to the power of 1/7, are evenly spaced (Karras et al. 2022, arXiv 2206.00364, eq. 5).
 
-    Starts at ``noise_level - 1`` and ends at 0, with a short jump to no noise after that. Every timestep is whole, so
-    that the network sees exactly the noise that it was told.
+    Starts at ``noise_level - 1`` and ends where the least noise is, but not below a sigma of 0.02, which nobody sees.
+    The jump from there to no noise is short. Every timestep is whole, so that the network is told exactly the noise
+    that it sees.
 
     Args:
         steps: at most ``noise_level``.
@@ -60,7 +63,8 @@ def karras_timesteps(schedule: NoiseSchedule, steps: int, noise_level: int = NUM
     integer('steps', steps, 1, noise_level, error=InputError)
     first = [noise_level - 1] if math.isinf(schedule.sigmas[noise_level - 1]) else []
     count = steps - len(first)
-    high, low = min(float(schedule.sigmas[noise_level - 1]), MAX_SIGMA), float(schedule.sigmas[0])
+    high = min(float(schedule.sigmas[noise_level - 1]), MAX_SIGMA)
+    low = min(max(float(schedule.sigmas[0]), MIN_SIGMA), high)
     positions = [index / max(1, count - 1) for index in range(count)]
     roots = [high ** (1 / RHO) + position * (low ** (1 / RHO) - high ** (1 / RHO)) for position in positions]
     timesteps = [*first, *(schedule.timestep(root**RHO) for root in roots)]

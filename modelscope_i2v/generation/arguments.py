@@ -113,6 +113,9 @@ class GenerationArguments:
     guidance_max_timestep: int = option(
         999, 'skip guidance at timesteps (0..999) above this one, which is faster', cli=int
     )
+    cache_interval: int = option(
+        1, 'compute the inner blocks of the network in one of this many steps only; above 1, the video changes', cli=int
+    )
     num_frames: int | None = option(None, 'number of frames', cli=int, default_text=FROM_MODEL)
     height: int | None = option(None, 'height in pixels', cli=int, default_text=FROM_MODEL)
     width: int | None = option(None, 'width in pixels', cli=int, default_text=FROM_MODEL)
@@ -169,6 +172,7 @@ class GenerationArguments:
             'guidance_max_timestep',
             integer('guidance_max_timestep', self.guidance_max_timestep, 0, 999, error=InputError),
         )
+        self.put('cache_interval', integer('cache_interval', self.cache_interval, 1, 1000, error=InputError))
         if self.guidance_min_timestep > self.guidance_max_timestep and self.guidance_max_timestep < 999:
             raise InputError(
                 f"'guidance_min_timestep' ({self.guidance_min_timestep}) must not exceed 'guidance_max_timestep' "

@@ -12,7 +12,14 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, in_one_batch, v_prediction_denoiser
+from modelscope_i2v.diffusion import (
+    NoiseSchedule,
+    classifier_free_guidance,
+    in_one_batch,
+    reuse_deep_features,
+    v_prediction_denoiser,
+)
+from modelscope_i2v.diffusion.deep_cache import DeepNetwork
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
@@ -21,6 +28,7 @@ from modelscope_i2v.generation.memory import frames_at_a_time
 from modelscope_i2v.generation.modelscope_bases import TorchModel
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
+from modelscope_i2v.networks.unet import DeepFeatures
 from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.out_of_memory import memory_errors
@@ -145,6 +153,19 @@ class GenerationModel(TorchModel):
 
         return predict
 
+    def deep_network(self, *conditions: torch.Tensor) -> DeepNetwork:
+        """As :meth:`network`, but the features of the inner blocks come out, and may go in again."""
+
+        def predict(
+            latents: torch.Tensor, timestep: int, hidden: torch.Tensor | None
+        ) -> tuple[torch.Tensor, torch.Tensor | None]:
+            t = torch.full((len(latents),), timestep, device=self.device)
+            deep = DeepFeatures(hidden=hidden)
+            predicted: torch.Tensor = self.unet(latents, t, *conditions, deep=deep)
+            return predicted.float(), deep.hidden
+
+        return predict
+
     def denoiser(
         self,
         conditional: tuple[torch.Tensor, ...],
@@ -152,17 +173,20 @@ class GenerationModel(TorchModel):
         arguments: GenerationArguments,
     ) -> Denoiser:
         """The guided denoiser that a sampler takes, from the conditions of both passes."""
-        pair = None
-        if self.execution.guidance_in_one_batch:
-            pair = in_one_batch(self.network(*map(torch.cat, zip(conditional, unconditional, strict=True))))
+        sides = [conditional, unconditional]
+        if self.execution.guidance_in_one_batch and arguments.guidance_scale != 1:
+            sides.append(tuple(map(torch.cat, zip(conditional, unconditional, strict=True))))
+        if arguments.cache_interval > 1:
+            networks = reuse_deep_features(arguments.cache_interval, *(self.deep_network(*side) for side in sides))
+        else:
+            networks = [self.network(*side) for side in sides]
         guided = classifier_free_guidance(
-            self.network(*conditional),
-            self.network(*unconditional),
+            *networks[:2],
             guidance_scale=arguments.guidance_scale,
             guidance_rescale=arguments.guidance_rescale,
             guidance_min_timestep=arguments.guidance_min_timestep,
             guidance_max_timestep=arguments.guidance_max_timestep,
-            pair=pair,
+            pair=in_one_batch(networks[2]) if len(networks) > 2 else None,
         )
         return v_prediction_denoiser(guided, self.schedule)
 

@@ -7,6 +7,7 @@ in temporal convolutions and whose attention levels alternate a spatial and a te
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -108,6 +109,20 @@ class MiddleBlock(UNetBlock):
         attended = [super().forward(features, embedding, context, num_frames)]
         out: torch.Tensor = self.residual_out(attended, embedding, num_frames)
         return out
+
+
+@dataclass
+class DeepFeatures:
+    """The features of the inner blocks of a pass, for later passes at similar timesteps to reuse.
+
+    Attributes:
+        outer_blocks: how many of the decoder's last blocks are outside, and computed in every pass; at most as many as
+            its finest level has.
+        hidden: the features before those blocks, ``[(B F), C, h, w]``; None: the next pass computes them.
+    """
+
+    outer_blocks: int = 1
+    hidden: torch.Tensor | None = None
 
 
 def run_block(block: nn.Module, features: list[torch.Tensor], *conditions: Any) -> torch.Tensor:
@@ -227,11 +242,17 @@ class SpatioTemporalUNet(nn.Module):
             )
 
     def trunk(
-        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, extra: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        context: torch.Tensor,
+        extra: torch.Tensor | None = None,
+        deep: DeepFeatures | None = None,
     ) -> torch.Tensor:
         """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, C]`` -> ``[B, out, F, h, w]``.
 
-        ``extra`` ``[B, extra_channels, F, h, w]`` follows the latents on the channel axis.
+        ``extra`` ``[B, extra_channels, F, h, w]`` follows the latents on the channel axis. ``deep`` is filled, or if it
+        is full, saves all blocks that it comes from.
         """
         self.check_latents(x)
         if extra is not None:
@@ -242,13 +263,23 @@ class SpatioTemporalUNet(nn.Module):
         frames = rearrange(x.to(self.dtype), 'b c f h w -> (b f) c h w')
         # The last of these is the current one, the others are skip connections. Nothing else holds any of them.
         features = [self.temporal_in(self.conv_in(frames), num_frames)]
-        for block in self.encoder:
+        inner = len(self.decoder) - (deep.outer_blocks if deep else 0)
+        reused = deep.hidden if deep else None
+        # The decoder's last blocks take the first features of the encoder.
+        for block in self.encoder if reused is None else self.encoder[: len(self.decoder) - inner - 1]:
             if isinstance(block, UNetBlock):
                 features.append(self._run(block, [features[-1]], embedding, context, num_frames))
             else:
                 features.append(block(features[-1]))
-        features.append(self._run(self.middle, [features[-1]], embedding, context, num_frames))
-        for block in self.decoder:
+        if reused is None:
+            features.append(self._run(self.middle, [features[-1]], embedding, context, num_frames))
+            for block in self.decoder[:inner]:
+                features.append(self._run(block, [features.pop(), features.pop()], embedding, context, num_frames))
+            if deep:
+                deep.hidden = features[-1]
+        else:
+            features.append(reused)
+        for block in self.decoder[inner:]:
             features.append(self._run(block, [features.pop(), features.pop()], embedding, context, num_frames))
         hidden = self.conv_out(silu(self.norm_out(features.pop())))
         out: torch.Tensor = rearrange(hidden, '(b f) c h w -> b c f h w', f=num_frames)

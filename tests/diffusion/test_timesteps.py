@@ -75,6 +75,7 @@ def test_karras_follows_the_papers_formula():
     steps = sigmas[:-1] - sigmas[1:]
     assert (steps[:-3] / steps.mean() - 1).abs().max() < 0.05  # later, timesteps are few and far between
     assert karras_timesteps(STAGE_1, 10)[-1] == 0
+    assert karras_timesteps(SCHEDULES['video-to-video'], 10, 600)[-1] == 6  # its sigma is 0.02
 
 
 def test_without_any_signal_karras_goes_on_at_a_finite_sigma():

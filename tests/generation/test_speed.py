@@ -12,7 +12,7 @@ from tests.calls import build, build_2, latents_of, unet_calls
 
 KINDS = {stage.name: stage.arguments for stage in stages()}
 #: Passes of the network for each speed, with guidance everywhere: twice the steps.
-PASSES = {'image-to-video': {'balanced': 20, 'fast': 10}, 'video-to-video': {'balanced': 20, 'fast': 10}}
+PASSES = {'image-to-video': {'balanced': 20, 'fast': 10}, 'video-to-video': {'balanced': 36, 'fast': 24}}
 
 
 def chosen(kind, *sources):
@@ -62,7 +62,7 @@ def test_single_arguments_win(name):
     kind, model = KINDS[name], {'solver': 'unipc', 'steps': 40, 'timestep_spacing': 'trailing'}
     balanced = chosen(kind, model, {'speed': 'balanced'})
     assert balanced == chosen(kind, {}, {'speed': 'balanced'})
-    assert chosen(kind, model, {'speed': 'balanced', 'steps': 15}) == (*balanced[:2], 15, balanced[3])
+    assert chosen(kind, model, {'speed': 'balanced', 'steps': 25}) == (*balanced[:2], 25, balanced[3])
     assert chosen(kind, model, {'speed': 'balanced', 'solver': 'unipc'})[1] == 'unipc'
     assert chosen(kind, model, {'speed': 'balanced'}, {'timestep_spacing': 'trailing'})[3] == 'trailing'
 
