@@ -22,7 +22,7 @@ SOLVER_OF_MODE: Mapping[str, str] = MappingProxyType({'fast': 'dpmpp_2m_sde', 'n
 #: What each ``speed`` sets; docs/performance.md has how far the latents are from the solution.
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        'balanced': {'solver': 'dpmpp_2m', 'steps': 18, 'timestep_spacing': 'karras'},
+        'balanced': {'solver': 'dpmpp_2m', 'steps': 20, 'timestep_spacing': 'karras'},
         'fast': {'solver': 'dpmpp_2m', 'steps': 12, 'timestep_spacing': 'karras'},
     }
 )

@@ -12,7 +12,7 @@ from tests.calls import build, build_2, latents_of, unet_calls
 
 KINDS = {stage.name: stage.arguments for stage in stages()}
 #: Passes of the network for each speed, with guidance everywhere: twice the steps.
-PASSES = {'image-to-video': {'balanced': 20, 'fast': 10}, 'video-to-video': {'balanced': 36, 'fast': 24}}
+PASSES = {'image-to-video': {'balanced': 20, 'fast': 10}, 'video-to-video': {'balanced': 40, 'fast': 24}}
 
 
 def chosen(kind, *sources):
