@@ -2,11 +2,13 @@
 
     python -m benchmarks.performance [--write] [PART ...]
 
-PART is ``equal``, ``image-to-video`` or ``video-to-video``; by default all, which takes about ten minutes of one CPU
-core. Times are CPU seconds of one thread, the least of several runs in turn. Distances are between latents, relative
-to their own size (root mean square). ``--write`` puts the tables between their markers in docs/performance.md.
+PART is ``equal``, ``image-to-video``, ``video-to-video`` or ``little-noise``; by default all, which takes
+about ten minutes of one CPU core. Times are CPU seconds of one thread, the least of several runs in turn in the first
+part, and of single runs in the others. Distances are between latents, relative to their own size (root mean square).
+``--write`` puts the tables between their markers in docs/performance.md.
 
-Distances are to the converged solution: 'dpmpp_2m' with 200 steps and 'trailing' timesteps. Guidance is on everywhere.
+Distances are to the converged solution: 'dpmpp_2m' with 200 steps (or as many as there are noise levels) and 'trailing'
+timesteps. Guidance is on everywhere.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ from modelscope_i2v.runtime.device import has_native_bf16
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs' / 'performance.md'
 PICTURE = ROOT / 'examples' / 'cat.jpg'
-CONVERGED = {'solver': 'dpmpp_2m', 'steps': 200, 'timestep_spacing': 'trailing'}
+CONVERGED = {'solver': 'dpmpp_2m', 'timestep_spacing': 'trailing'}
 EVERYWHERE = {'guidance_min_timestep': 0, 'guidance_max_timestep': 999}
 
 Call = Mapping[str, Any]
-#: What is compared, by task; the first one is the reference's default.
+#: What is compared, by part; the first one is the reference's default.
 CALLS: Mapping[str, tuple[Call, ...]] = {
     'image-to-video': (
         {'solver': 'ddim', 'steps': 50, 'timestep_spacing': 'leading'},
@@ -60,7 +62,15 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
         {'solver': 'dpmpp_2m', 'steps': 20, 'timestep_spacing': 'trailing'},
         {'solver': 'unipc', 'steps': 20, 'timestep_spacing': 'trailing'},
     ),
+    'little-noise': (
+        {'solver': 'heun', 'steps': 50},
+        {'speed': 'balanced'},
+        {'speed': 'fast'},
+        {'solver': 'dpmpp_2m', 'steps': 12, 'timestep_spacing': 'trailing'},
+    ),
 }
+#: The task of each part.
+TASKS = {'image-to-video': 'image-to-video', 'video-to-video': 'video-to-video', 'little-noise': 'video-to-video'}
 #: The settings of the original, where the embedded model has others.
 ORIGINAL: Mapping[str, Call] = {
     'image-to-video': {'num_frames': 16, 'steps': 50},
@@ -72,8 +82,9 @@ ORIGINAL: Mapping[str, Call] = {
         'guidance_rescale': 0.2,
         'text': 'a cat',
     },
+    'little-noise': {'num_frames': 2, 'steps': 50, 'noise_level': 100, 'text': 'a cat'},
 }
-SEEDS = {'image-to-video': (0, 1), 'video-to-video': (0, 1, 2)}
+SEEDS = {'image-to-video': (0, 1), 'video-to-video': (0, 1, 2), 'little-noise': (0, 1)}
 
 
 def distance(x: torch.Tensor, exact: torch.Tensor) -> float:
@@ -88,10 +99,11 @@ def clip() -> np.ndarray:
     return np.stack([pixels[16:144, 8 * index : 8 * index + 128] for index in range(2)])
 
 
-def speeds(task: str) -> list[str]:
+def speeds(part: str) -> list[str]:
     """The rows of a table: arguments, passes of the network, CPU seconds and distance, means over seeds."""
+    task, original = TASKS[part], ORIGINAL[part]
     pipeline = modelscope_i2v.load(
-        modelscope_i2v.embedded_model(task), device='cpu', show_progress=False, output_type='latent', **ORIGINAL[task]
+        modelscope_i2v.embedded_model(task), device='cpu', show_progress=False, output_type='latent', **original
     )
     source = str(PICTURE) if task == 'image-to-video' else clip()
     passes: list[int] = []
@@ -101,12 +113,13 @@ def speeds(task: str) -> list[str]:
         latents: torch.Tensor = pipeline(source, seed=seed, **{**EVERYWHERE, **call})['output_video']
         return latents
 
-    exact = {seed: run(CONVERGED, seed) for seed in SEEDS[task]}
+    steps = min(200, original.get('noise_level', 200))
+    exact = {seed: run({**CONVERGED, 'steps': steps}, seed) for seed in SEEDS[part]}
     rows = ['| arguments | passes | CPU time | distance |', '|---|---|---|---|']
     whole = 0.0
-    for call in CALLS[task]:
+    for call in CALLS[part]:
         distances, seconds = [], []
-        for seed in SEEDS[task]:
+        for seed in SEEDS[part]:
             passes.clear()
             start = time.process_time()
             distances.append(distance(run(call, seed), exact[seed]))
@@ -181,7 +194,7 @@ def equal() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {'equal': equal, **{task: lambda task=task: speeds(task) for task in CALLS}}
+    parts = {'equal': equal, **{part: lambda part=part: speeds(part) for part in CALLS}}
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(parts)}; by default all')
     parser.add_argument('--write', action='store_true', help='put the tables into docs/performance.md')
     arguments = parser.parse_args()
