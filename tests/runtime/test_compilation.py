@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
+import modelscope_i2v
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.networks.unet import run_block
 from modelscope_i2v.runtime.compilation import Compiled
+from modelscope_i2v.runtime.device import has_native_bf16
 from modelscope_i2v.runtime.execution import Execution
 from tests.golden import unet_micro
 
@@ -75,3 +77,23 @@ def test_generated_code_computes_the_same():
     plain = unet(*inputs())
     unet.run_block = Compiled(run_block)
     assert (unet(*inputs()) - plain).abs().max() < 1e-4
+
+
+def test_a_pipeline_compiles_only_if_asked_to(stage_1, stage_1_folder):
+    made = modelscope_i2v.load(stage_1_folder, device='cpu', compile=True, show_progress=False)
+    assert isinstance(made.model.unet.run_block, Compiled)
+    assert made.recipe(made.resolve_arguments({}))['compiled'] is True
+    assert stage_1.model.unet.run_block is run_block
+    assert 'compiled' not in stage_1.recipe(stage_1.resolve_arguments({}))
+
+
+def test_bf16_is_recommended_where_it_is_native_and_never_chosen(caplog):
+    execution = Execution.resolve('cpu')
+    assert execution.dtype == torch.float32
+    with caplog.at_level(logging.INFO):
+        execution.announce()
+        assert ("dtype='bf16' is faster" in caplog.text) == has_native_bf16(torch.device('cpu'))
+        caplog.clear()
+        Execution.resolve('cpu', 'bf16').announce()
+    assert 'bf16' not in caplog.text
+    assert not has_native_bf16(torch.device('meta'))
