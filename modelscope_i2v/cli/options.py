@@ -58,6 +58,12 @@ def add_loading_options(group: Any) -> None:
         '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'
     )
     group.add_argument('--autoencoder-dtype', choices=PRECISIONS, help='precision of the autoencoder (default: fp32)')
+    group.add_argument(
+        '--compile',
+        action='store_true',
+        default=None,
+        help='compile the UNet, which takes minutes and makes long runs faster (default: off)',
+    )
 
 
 def add_lora_options(group: Any, prefix: str = '') -> None:

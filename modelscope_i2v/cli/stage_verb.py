@@ -47,6 +47,7 @@ def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
 def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
     from modelscope_i2v.embedded import embedded_model
+    from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS
     from modelscope_i2v.generation.early_checks import check_any, check_arguments
     from modelscope_i2v.generation.load import load_on
     from modelscope_i2v.media.writing.write import check_output
@@ -56,7 +57,7 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
         raise InputError("'--model-revision' needs '--model': the embedded model has no revisions.")
     call = given(arguments, *names, 'show_progress')
     check_output(arguments.output)
-    execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention', 'autoencoder_dtype'))
+    execution = Execution.resolve(**given(arguments, 'device', *EXECUTION_OPTIONS))
     candidates = [stage] if arguments.model is None else stages_of(stage.task)
     with known_options():
         check_any(candidates, lambda candidate: check_arguments(candidate, call))

@@ -55,13 +55,14 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         'decode_chunk_size': 'Leave it out: frames are always decoded a few at a time, to save memory.',
         'return_dict': 'Leave it out: the result is always a dict.',
         'resolution': "Give 'height' and 'width'.",
-        'compile': 'Leave it out: nothing would be compiled.',
     }
 )
 #: Names of texts, which some models do not take.
 TEXTS = ('text', 'negative_prompt')
+#: Arguments of a pipeline's constructor that say how its networks run.
+EXECUTION_OPTIONS = ('dtype', 'attention', 'compile', 'autoencoder_dtype')
 #: Arguments of a pipeline's constructor that belong to the model.
-MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale', 'autoencoder_dtype')
+MODEL_OPTIONS = (*EXECUTION_OPTIONS, 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.
 LOADING = ('device', *MODEL_OPTIONS)
 #: What sends an argument of a chain to one stage.

@@ -16,7 +16,7 @@ from modelscope.outputs import OutputKeys
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.files import output_target
-from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
+from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS, MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments, own_names
 from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import call_options, check_room
@@ -51,8 +51,8 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, ``autoencoder_dtype``, and defaults for every
-            argument of a call.
+        **options: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``lora``, ``lora_scale``, and defaults
+            for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
@@ -77,8 +77,8 @@ class GenerationPipeline(Pipeline):
             # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
             given = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
-            names = ('dtype', 'attention', 'autoencoder_dtype')
-            execution = Execution.resolve(device, **{name: given.pop(name, None) for name in names})
+            resolved = {name: given.pop(name, None) for name in EXECUTION_OPTIONS}
+            execution = Execution.resolve(device, **resolved)
             check_room(folder, self._call_defaults, execution)
             execution.announce()
             built = model_class(folder, execution=execution, **given)

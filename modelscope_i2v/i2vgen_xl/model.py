@@ -86,8 +86,8 @@ class I2VGenXLModel(GenerationModel):
         embedding = self.encode_image(pixel_values)
         shared = image_latents, torch.tensor([arguments.fps], device=self.device)
         denoiser = self.denoiser(
-            self.network(self.encode_text(arguments.text), embedding, *shared),
-            self.network(self.encode_text(arguments.negative_prompt), torch.zeros_like(embedding), *shared),
+            (self.encode_text(arguments.text), embedding, *shared),
+            (self.encode_text(arguments.negative_prompt), torch.zeros_like(embedding), *shared),
             arguments,
         )
         sigmas = sigmas_of(self.schedule, arguments)
