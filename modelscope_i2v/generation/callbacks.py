@@ -12,7 +12,7 @@ from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.generation.finite import FIRST_STEP, check_finite
+from modelscope_i2v.generation.finite import FIRST_STEP, SAMPLING, NotFiniteError
 from modelscope_i2v.tensors import check_floats
 
 
@@ -22,18 +22,21 @@ def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSch
     The user sees latents in the scale that the network works on, and the network's timesteps.
 
     Raises (when called):
-        NotFiniteError: if the first step produced NaN or infinity. Later steps are left to a check at the end.
+        NotFiniteError: if a step produced NaN or infinity, before the user sees it.
         InputError: if the user's callback returns anything but finite latents of the same shape.
     """
 
     def call(index: int, sigma: float, sigma_next: float, x: torch.Tensor) -> torch.Tensor | None:
         bar.update()
-        if index == 0:
-            check_finite(x, FIRST_STEP, pipeline.model.dtype)
+        pipeline.model.check_finite(x, FIRST_STEP if index == 0 else SAMPLING)
         if arguments.callback_on_step_end is None:
             return None
         scale = signal_scale(sigma_next).float().to(x.device)
-        answer = arguments.callback_on_step_end(pipeline, index, schedule.timestep(sigma), {'latents': x * scale})
+        try:
+            answer = arguments.callback_on_step_end(pipeline, index, schedule.timestep(sigma), {'latents': x * scale})
+        except NotFiniteError as error:
+            error.repeat = None  # it is about something that the callback computed, not about this step
+            raise
         if answer is not None and not isinstance(answer, Mapping):
             raise InputError(f"'callback_on_step_end' must return a dict or None, found {type(answer).__name__}.")
         replaced = (answer or {}).get('latents')
@@ -41,8 +44,9 @@ def after_step(pipeline: Any, arguments: GenerationArguments, schedule: NoiseSch
             return None
         if isinstance(replaced, torch.Tensor):
             check_floats("The latents from 'callback_on_step_end'", replaced, InputError)
+            replaced = replaced.to(x) / scale  # too large values become infinite
         if not isinstance(replaced, torch.Tensor) or replaced.shape != x.shape or not replaced.isfinite().all():
             raise InputError(f"'callback_on_step_end' must return finite latents of shape {list(x.shape)}.")
-        return replaced.to(x) / scale
+        return replaced
 
     return call

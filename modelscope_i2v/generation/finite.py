@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from modelscope_i2v.errors import DeviceError
+from modelscope_i2v.generation.precision import dtype_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,41 +28,55 @@ class Phase:
         subject: as a sentence begins with it.
         networks: the attributes of a model that compute in it.
         option: the argument that sets their precision.
+        doubt: what may be wrong if float32 does not help.
     """
 
     name: str
     subject: str
     networks: tuple[str, ...]
     option: str
+    doubt: str
 
 
-ENCODING = Phase('encoding', 'Encoding the input', ('autoencoder',), 'autoencoder_dtype')
-FIRST_STEP = Phase('sampling', 'The first sampling step', ('clip', 'unet'), 'dtype')
-SAMPLING = Phase('sampling', 'Sampling', ('clip', 'unet'), 'dtype')
-DECODING = Phase('decoding', 'Decoding', ('autoencoder',), 'autoencoder_dtype')
+_WEIGHTS = 'Are the weights damaged?'
+_LATENTS = "Are the weights damaged, or are the latents too large that 'callback_on_step_end' or 'latents' gave?"
+
+ENCODING = Phase('encoding', 'Encoding the input', ('autoencoder',), 'autoencoder_dtype', _WEIGHTS)
+FIRST_STEP = Phase('sampling', 'The first sampling step', ('clip', 'unet'), 'dtype', _LATENTS)
+SAMPLING = Phase('sampling', 'Sampling', ('clip', 'unet'), 'dtype', _LATENTS)
+DECODING = Phase('decoding', 'Decoding', ('autoencoder',), 'autoencoder_dtype', _LATENTS)
 
 
 class NotFiniteError(DeviceError):
     """A phase produced NaN or infinity.
 
     Attributes:
-        phase: which one.
-        dtype: what its networks computed in.
+        repeat: the phase, if float32 may help; None if it cannot.
     """
 
-    phase: Phase
-    dtype: torch.dtype
+    repeat: Phase | None = None
 
 
-def check_finite(values: torch.Tensor, phase: Phase, dtype: torch.dtype) -> None:
-    """Raise NotFiniteError if ``values``, which ``phase`` computed in ``dtype``, have NaN or infinity among them."""
-    if torch.isfinite(values).all():
-        return
-    exact = dtype == torch.float32
-    advice = 'Are the weights damaged?' if exact else f"Build the pipeline with {phase.option}='fp32' or 'bf16'."
-    error = NotFiniteError(f'{phase.subject} produced NaN or infinite values in {dtype} on {values.device}. {advice}')
-    error.phase, error.dtype = phase, dtype
-    raise error
+def check_finite(values: torch.Tensor, phase: Phase, networks: Sequence[nn.Module]) -> None:
+    """Raise NotFiniteError if ``values``, which ``phase`` computed with ``networks``, have NaN or infinity in them."""
+    if not torch.isfinite(values).all():
+        # Made elsewhere: a frame that has the error as a variable stays in memory with it, and so do all its tensors.
+        raise _not_finite(phase, networks, values.device)
+
+
+def _not_finite(phase: Phase, networks: Sequence[nn.Module], device: torch.device) -> NotFiniteError:
+    dtype = dtype_of(networks[-1])
+    half = dtype == torch.float16  # bfloat16 has the range of float32
+    weights = [weight for network in networks for weight in network.parameters()]
+    other = f"Build the pipeline with {phase.option}='fp32' or 'bf16'."
+    advice, repeat = phase.doubt, None
+    if half and all(weight.isfinite().all() for weight in weights):
+        advice, repeat = other, phase
+    elif half and not any(weight.isnan().any() for weight in weights):
+        advice = f'Some weights are too large for {dtype}. {other}'
+    error = NotFiniteError(f'{phase.subject} produced NaN or infinite values in {dtype} on {device}. {advice}')
+    error.repeat = repeat
+    return error
 
 
 @dataclass(frozen=True)
@@ -86,12 +102,13 @@ class Repeats:
                 try:
                     return part()
                 except NotFiniteError as error:
-                    if error.dtype == torch.float32:
+                    if error.repeat is None:
                         raise
-                    phase, said = error.phase, str(error)
+                    phase, said = error.repeat, str(error)
+                # Outside of the except block, where the error no longer holds what was computed.
                 logger.warning('%s It is repeated in float32 now.', said)
-                stack.enter_context(self.in_float32(phase))
                 self.phases.append(phase.name)
+                stack.enter_context(self.in_float32(phase))
 
 
 def repeated_entry(phases: Collection[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.generation.autoencoder_memory import Portion, portion
 from modelscope_i2v.generation.finite import DECODING, ENCODING, Phase, check_finite
 from modelscope_i2v.generation.modelscope_bases import TorchModel
+from modelscope_i2v.generation.precision import Precision, dtype_of
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.networks.unet import DeepFeatures
@@ -108,6 +109,7 @@ class GenerationModel(TorchModel):
         change = None if lora is None else read_lora(self.unet, lora, key=self.stage.lora_key)
         with memory_errors(ANOTHER_DEVICE):
             self._load(networks, change, show_progress)
+        self.precision = Precision()
         self._set_attention()
         if self.execution.compiled:
             self.unet.run_block = Compiled(self.unet.run_block)
@@ -122,8 +124,7 @@ class GenerationModel(TorchModel):
     @property
     def dtype(self) -> torch.dtype:
         """The precision that UNet and CLIP compute in; :attr:`execution` has the one that was asked for."""
-        dtype: torch.dtype = next(self.unet.parameters()).dtype
-        return dtype
+        return dtype_of(self.unet)
 
     def move_to(self, device: str | int | torch.device) -> None:
         """Move all networks to ``device``.
@@ -205,7 +206,8 @@ class GenerationModel(TorchModel):
             NotFiniteError: for NaN or infinity.
         """
         mean, logvar = self.autoencoder.encode(frames.to(self.device), self._portion(*frames.shape[-2:]).bands)
-        check_finite(mean, ENCODING, self.autoencoder.dtype)
+        for values in (mean, logvar):
+            self.check_finite(values, ENCODING)
         return mean.float(), logvar.float()
 
     @torch.no_grad()
@@ -248,20 +250,32 @@ class GenerationModel(TorchModel):
         together = self._portion(factor * frames.shape[-2], factor * frames.shape[-1])
         for chunk in torch.split(frames, together.frames):
             decoded = self.autoencoder.decode(chunk, together.bands)
-            check_finite(decoded, DECODING, self.autoencoder.dtype)
+            self.check_finite(decoded, DECODING)
             yield decoded.float()
 
-    @contextmanager
-    def in_float32(self, phase: Phase) -> Iterator[None]:
+    def check_finite(self, values: torch.Tensor, phase: Phase) -> None:
+        """Raise NotFiniteError if ``values``, which a phase computed, have NaN or infinity in them."""
+        check_finite(values, phase, self._networks(phase))
+
+    def in_float32(self, phase: Phase) -> AbstractContextManager[None]:
         """Compute a phase in float32 for a while. The weights keep the values that they have in half precision."""
-        networks = [getattr(self, name) for name in phase.networks]
+        return self._with_attention(self.precision.float32(self._networks(phase)))
+
+    def in_own_precision(self) -> AbstractContextManager[None]:
+        """Inside of :meth:`in_float32`, compute as outside of it: what a callback makes is what any call makes."""
+        return self._with_attention(self.precision.own()) if self.precision.raised else nullcontext()
+
+    @contextmanager
+    def _with_attention(self, precision: AbstractContextManager[None]) -> Iterator[None]:
         try:
-            for network in networks:
-                network.float()
-            yield
+            with precision:
+                self._set_attention()
+                yield
         finally:
-            for network in networks:
-                network.to(getattr(self.execution, phase.option))
+            self._set_attention()
+
+    def _networks(self, phase: Phase) -> list[nn.Module]:
+        return [getattr(self, name) for name in phase.networks]
 
     def _portion(self, height: int, width: int) -> Portion:
         """How much the autoencoder processes at a time of frames of this size in pixels."""
@@ -280,13 +294,15 @@ class GenerationModel(TorchModel):
         here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))
         same = here == there and self.device == other.device and self.autoencoder.dtype == other.autoencoder.dtype
         if same and all(torch.equal(own[key], theirs[key]) for key in own):
-            self.autoencoder = other.autoencoder
+            self.autoencoder, self.precision = other.autoencoder, other.precision
             return True
         return False
 
     def _set_attention(self) -> None:
         backend = self.execution.attention
-        set_attention_backend(self.unet, backend)
+        # xformers is known to work in the network's own precision only.
+        in_float32 = backend == 'xformers' and self.unet in self.precision.raised
+        set_attention_backend(self.unet, 'sdpa' if in_float32 else backend)
         set_attention_backend(self.autoencoder, 'math' if backend == 'math' else 'sdpa')
 
     def _load(self, networks: Mapping[str, nn.Module], lora: Lora | None, show_progress: bool) -> None:

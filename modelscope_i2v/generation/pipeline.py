@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS, MODEL_OP
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments, own_names
 from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import call_options, check_room
-from modelscope_i2v.generation.finite import SAMPLING, Repeats, check_finite, repeated_entry
+from modelscope_i2v.generation.finite import SAMPLING, Repeats, repeated_entry
 from modelscope_i2v.generation.memory_check import check_memory
 from modelscope_i2v.generation.model import GenerationModel
 from modelscope_i2v.generation.modelscope_bases import Pipeline
@@ -38,7 +37,10 @@ from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
 
 SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
-
+IN_FLOAT32 = (
+    'Half precision was not enough, and float32 takes twice the memory. Ask for fewer frames or a smaller size, or use '
+    "'bf16', in which nothing has to be repeated."
+)
 
 #: Stands for an input that was not given: None could be one.
 NO_INPUT: Any = object()
@@ -107,7 +109,6 @@ class GenerationPipeline(Pipeline):
         # The weights are in place. The base class would move them at the first call. If that ran out of memory, it
         # would leave a lock behind that blocks the next call for ten minutes.
         self._model_prepare = True
-        self._lock = threading.RLock()  # a callback may call the pipeline again
         self.resolve_arguments({})
 
     def generate(self, input: Any = NO_INPUT, *positional: Any, **arguments: Any) -> Any:
@@ -162,7 +163,7 @@ class GenerationPipeline(Pipeline):
         Raises:
             DeviceError: if the device is not available, or its memory is too small.
         """
-        with self._lock:
+        with self.model.precision.lock:
             self.model.move_to(device)
             self._say_where_it_runs()
         return self
@@ -268,13 +269,18 @@ class GenerationPipeline(Pipeline):
         inputs = self.preprocess(input, arguments)
         self.check_memory(arguments, self.input_size(inputs))
         repeats = Repeats(self.model.in_float32, [])
-        with self._lock, memory_errors(SMALLER), torch.no_grad():
+        with (
+            self.model.precision.lock,
+            memory_errors(lambda: IN_FLOAT32 if repeats.phases else SMALLER),
+            torch.no_grad(),
+            self.model.in_own_precision(),
+        ):
             latents = repeats.run(lambda: self._sampled(inputs, arguments))
             return repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
 
     def _sampled(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
         latents = self.forward(inputs, arguments)
-        check_finite(latents, SAMPLING, self.model.dtype)
+        self.model.check_finite(latents, SAMPLING)
         return latents
 
     def _output(

@@ -33,7 +33,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
     """The recipe of a video that ``model`` makes from ``arguments``."""
     made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
     name, revision = model_identity(model.folder.path)
-    autoencoder_dtype = model.execution.autoencoder_dtype
+    dtype, autoencoder_dtype = (model.precision.own_dtype(network) for network in (model.unet, model.autoencoder))
     return {
         'stage': model.stage.task,
         'model': name,
@@ -43,7 +43,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         **({'lora': model.lora, 'lora_scale': model.lora_scale} if model.lora else {}),
         **({'compiled': True} if model.execution.compiled else {}),
         **({'guidance_in_one_batch': True} if model.execution.guidance_in_one_batch else {}),
-        'dtype': _name(model.execution.dtype),
+        'dtype': _name(dtype),
         **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
         'software': f'modelscope_i2v {__version__}',
     }

@@ -66,10 +66,11 @@ def test_replaced_latents_are_what_the_next_step_sees(stage_1):
         {'latents': torch.zeros(1, 4, 2, 8, 8)},
         {'latents': 'x'},
         {'latents': torch.full((1, 4, 3, 8, 8), float('nan'))},
+        {'latents': torch.full((1, 4, 3, 8, 8), 1e300, dtype=torch.float64)},  # infinite in float32
         torch.zeros(1, 4, 3, 8, 8),
         True,
     ],
-    ids=['shape', 'type', 'nan', 'bare tensor', 'no dict'],
+    ids=['shape', 'type', 'nan', 'large', 'bare tensor', 'no dict'],
 )
 def test_bad_answers_of_a_callback(stage_1, answer):
     with pytest.raises(InputError, match="'callback_on_step_end' must return"):

@@ -1,18 +1,24 @@
 """NaN and infinity: which phase is named, and what half precision cannot do is done in float32."""
 
+import copy
 import dataclasses
+import gc
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 import modelscope_i2v
 from modelscope_i2v import ImageToVideoPipeline
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.chain_arguments import split_arguments
+from modelscope_i2v.generation.finite import SAMPLING, NotFiniteError, Repeats
 from modelscope_i2v.media.reading.info import read_recipe
+from modelscope_i2v.networks.attention import AttentionLayer
 from modelscope_i2v.stage import stage_of
 from tests.calls import VIDEO, build, build_2, latents_of, unet_calls
 from tests.folders import IMAGE
@@ -20,6 +26,7 @@ from tests.folders import IMAGE
 HALF = {'dtype': 'fp16', 'autoencoder_dtype': 'fp16'}
 #: Half precision can hold this, but hardly more: its largest number is 65504.
 LARGE = 6e4
+ONE = {'steps': 1, 'num_frames': 1}
 FAST = {'steps': 3, 'num_frames': 2, 'seed': 1, 'height': 32, 'width': 32}
 
 
@@ -128,12 +135,184 @@ def test_damaged_weights_are_found_in_their_phase(loaded, caplog, place, said, i
     assert 'float32 now' not in caplog.text
 
 
-def test_damaged_weights_stay_damaged_in_float32(loaded):
-    pipeline = loaded(**HALF)
-    scaled(pipeline.model.unet.conv_in, float('nan'))
-    with pytest.raises(DeviceError, match=r'^The first sampling step produced NaN or infinite values in torch.float32'):
+@pytest.mark.parametrize(
+    ('dtype', 'largest', 'said'),
+    [
+        ('fp16', float('inf'), r"Some weights are too large for torch.float16. Build .* dtype='fp32' or 'bf16'\.$"),
+        ('fp16', float('nan'), 'Are the weights damaged[^.]*$'),
+        ('bf16', 3e38, 'Are the weights damaged[^.]*$'),
+    ],
+)
+def test_what_float32_cannot_help_is_not_repeated(loaded, caplog, dtype, largest, said):
+    pipeline = loaded(dtype=dtype, **ONE)
+    scaled(pipeline.model.unet.conv_in, largest)
+    found = rf'^The first sampling step produced NaN or infinite values in torch.b?float16 on cpu\. {said}'
+    with unet_calls(pipeline) as calls, pytest.raises(DeviceError, match=found):
         pipeline(str(IMAGE))
+    assert len(calls) == 2
+    assert 'float32 now' not in caplog.text
+
+
+def test_latents_too_large_for_float32_are_found_at_the_next_step(loaded, caplog):
+    pipeline = loaded(**HALF)
+    steps = []
+
+    def callback(_, step, timestep, state):
+        steps.append(step)
+        return {'latents': torch.full_like(state['latents'], 1e37)}
+
+    with pytest.raises(DeviceError, match=r"^Sampling produced NaN .* in torch.float32 .* 'callback_on_step_end'"):
+        pipeline(str(IMAGE), callback_on_step_end=callback)
+    assert steps == [0, 0]
+    assert caplog.text.count('It is repeated in float32 now') == 1
     assert pipeline.model.dtype == torch.float16
+
+
+def test_what_a_callback_computes_is_not_repeated(loaded, caplog):
+    pipeline = loaded(**HALF)
+    scaled(pipeline.model.autoencoder.decoder.conv_in, LARGE)
+    steps = []
+
+    def callback(pipe, step, timestep, state):
+        steps.append(step)
+        list(pipe.model.decode(state['latents']))
+
+    with pytest.raises(NotFiniteError, match='^Decoding produced NaN'):
+        pipeline(str(IMAGE), callback_on_step_end=callback)
+    assert steps == [0]
+    assert 'float32 now' not in caplog.text
+
+
+def test_a_call_inside_a_repetition_is_like_any_other(loaded):
+    pipeline = loaded(**HALF, **ONE)
+    scaled(pipeline.model.unet.conv_in, LARGE)
+    inner = []
+
+    def callback(pipe, *_):
+        inner.append(pipe(str(IMAGE), output_type='latent'))
+        assert pipe.model.dtype == torch.float32
+
+    outer = pipeline(str(IMAGE), output_type='latent', callback_on_step_end=callback)
+    [same] = inner
+    assert same['repeated_in_float32'] == outer['repeated_in_float32'] == ['sampling']
+    assert torch.equal(same[VIDEO], outer[VIDEO])
+    assert pipeline.model.dtype == torch.float16
+
+
+@pytest.mark.parametrize('same_model', [True, False])
+def test_pipelines_that_share_networks_take_turns(loaded, same_model):
+    first = loaded(**HALF, **ONE)
+    second = ImageToVideoPipeline(first.model, show_progress=False, **FAST) if same_model else loaded(**HALF, **ONE)
+    assert same_model or second.model.share_autoencoder(first.model)
+    scaled(first.model.unet.conv_in, LARGE)
+    alone = latents_of(second, **ONE)
+    with ThreadPoolExecutor(1) as pool:
+        other = []
+
+        def callback(*_):
+            other.append(pool.submit(latents_of, second, **ONE))
+            assert not wait(other, timeout=1).done  # without turns, it takes a fraction of that
+
+        latents_of(first, callback_on_step_end=callback)
+        assert torch.equal(other[0].result(), alone)
+
+
+def test_a_copy_of_a_model_takes_no_turns_with_it(loaded):
+    model = loaded().model
+    assert copy.deepcopy(model).precision is not model.precision
+
+
+def test_networks_get_back_the_precision_that_they_had(loaded, tmp_path):
+    """Whatever the pipeline was built with: a user may have changed it since."""
+    pipeline = loaded(**ONE)
+    pipeline.model.clip.half()
+    pipeline.model.unet.half()
+    scaled(pipeline.model.unet.conv_in, LARGE)
+    before = weights_of(pipeline)
+    result = pipeline(str(IMAGE), output_video=tmp_path / 'video.mp4')
+    assert result['repeated_in_float32'] == ['sampling']
+    assert read_recipe(tmp_path / 'video.mp4')[0]['dtype'] == 'float16'
+    assert_same_weights(pipeline, before)
+
+
+def test_xformers_is_left_out_in_float32(loaded):
+    """It was tried in half precision only."""
+    model = loaded(**HALF).model
+    model.execution = dataclasses.replace(model.execution, attention='xformers')
+
+    def backends():
+        return {layer.backend for layer in model.unet.modules() if isinstance(layer, AttentionLayer)}
+
+    with model.in_float32(SAMPLING):
+        assert backends() == {'sdpa'}
+        with model.in_own_precision():
+            assert backends() == {'xformers'}
+        assert backends() == {'sdpa'}
+    assert backends() == {'xformers'}
+
+
+@pytest.mark.parametrize(
+    ('place', 'watched'),
+    [
+        ('autoencoder.encoder.conv_in', 'autoencoder.quant_conv'),
+        ('unet.conv_in', 'clip'),
+        ('autoencoder.decoder.conv_in', 'autoencoder.decoder.conv_out'),
+    ],
+)
+def test_what_overflowed_is_freed_before_the_repetition(loaded, place, watched):
+    pipeline = loaded(**HALF, **ONE, image_strength=0.5)
+    scaled(pipeline.model.get_submodule(place), LARGE)
+    made, alive = [], []
+
+    def hook(layer, inputs, output):
+        if output.dtype == torch.float32:
+            alive.extend(not memory.expired() for memory in made)
+            made.clear()
+        else:
+            made.append(StorageWeakRef(output.untyped_storage()))
+
+    pipeline.model.get_submodule(watched).register_forward_hook(hook)
+    gc.disable()
+    try:
+        pipeline(str(IMAGE), output_type='np')
+    finally:
+        gc.enable()
+    assert alive
+    assert not any(alive)
+
+
+def test_running_out_of_memory_in_float32_has_its_own_advice(loaded):
+    pipeline = loaded(**HALF, **ONE)
+    scaled(pipeline.model.unet.conv_in, LARGE)
+
+    def hook(network, _):
+        if network.dtype == torch.float32:
+            raise torch.OutOfMemoryError('too much')
+
+    pipeline.model.unet.register_forward_pre_hook(hook)
+    with pytest.raises(DeviceError, match='^Out of memory: too much Half precision was not enough') as caught:
+        pipeline(str(IMAGE))
+    assert 'fp16' not in str(caught.value)
+    assert pipeline.model.dtype == torch.float16
+
+
+def test_the_log_variance_is_checked_too(loaded):
+    model = loaded().model
+    model.autoencoder.quant_conv.bias.data[-4:] = float('nan')
+    with pytest.raises(NotFiniteError, match='^Encoding the input produced NaN'):
+        model.encode(torch.zeros(1, 3, 32, 32))
+
+
+def test_an_error_that_is_only_a_message_is_not_repeated():
+    """ModelScope builds errors again from their message."""
+    error = NotFiniteError('NotFiniteError: Decoding produced NaN')
+
+    def part():
+        raise error
+
+    with pytest.raises(NotFiniteError) as caught:
+        Repeats(lambda phase: pytest.fail('repeated'), []).run(part)
+    assert caught.value is error
 
 
 def test_half_precision_of_the_autoencoder_is_close_to_float32(loaded):
