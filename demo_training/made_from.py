@@ -33,6 +33,6 @@ def check_made_from(path: Path, expected: str) -> None:
     """Raise ConfigurationError unless the safetensors file ``path`` records the digest ``expected``."""
     if recorded_digest(path) != expected:
         raise ConfigurationError(
-            f"'{path}' was made from other weights, seeds or settings than the current ones. Use another folder, or "
-            'remove it with everything that was made from it.'
+            f"'{path}' was made from other weights, seeds or settings than the current ones. Remove it, with all that "
+            'was made from it, or use another folder.'
         )
