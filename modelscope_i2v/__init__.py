@@ -1,7 +1,8 @@
 """I2VGen-XL for ModelScope: turn a picture into a video, and a video into a sharper one.
 
-Importing this package registers its classes with ModelScope under the names of the built-in tasks. That and everything
-heavy is put off until it is used: ModelScope and PyTorch are not imported before.
+Importing this package registers its classes with ModelScope under the names of the built-in tasks. It imports neither
+ModelScope nor PyTorch; everything heavy is put off until it is used. Only if ModelScope was imported first, its tables
+of names are imported and filled at once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from modelscope_i2v.errors import (
     ModelScopeI2VError,
     OutputError,
 )
-from modelscope_i2v.plugin.registration import register
+from modelscope_i2v.plugin.registration import register as _register
 from modelscope_i2v.version import __version__
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        _register()  # our finder may have been passed over
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
@@ -84,6 +86,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})
 
 
-# This imports neither ModelScope nor PyTorch.
-register()
-del register
+_register()

@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog='python -m demo_training.emoji_and_photographs', description=__doc__)
     parser.add_argument('folder', type=Path, help='for packages, what is made from them, checkpoints and logs')
     parser.add_argument('--scale', type=float, default=1.0, help='share of steps and clips, for a trial (default: 1)')
-    parser.add_argument('--keep', action='store_true', help='also keep finished networks in the repository')
+    parser.add_argument(
+        '--keep', action='store_true', help='also keep finished networks in the repository; not with --scale'
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
     try:

@@ -2,6 +2,7 @@
 
 The whole recipe takes hours. Each phase ends in a file of a few megabytes from which the next one starts, so that the
 recipe can be spread over several machines: the folder ``finished`` beside this file keeps the last one of each network.
+To do a phase again, remove what is named after it and after all later ones, in both folders.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
-from demo_training.made_from import MADE_FROM, check_made_from
+from demo_training.made_from import MADE_FROM, check_made_from, recorded_digest
+from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.files import output_errors, replacing
 from modelscope_i2v.weights import build_on_meta, load_weights
 from modelscope_i2v.weights.save import save_weights
@@ -74,7 +75,7 @@ class Shelf:
             build: makes the same network, whose weights do not matter.
 
         Raises:
-            ConfigurationError: if the folder holds a network that was made from something else.
+            ConfigurationError: if the folder holds a network that is damaged, or was made from something else.
         """
         done = next((number for number in range(len(phases), 0, -1) if self._has(phases[number - 1])), 0)
         if done:
@@ -107,18 +108,26 @@ class Shelf:
         """Keep the network, in place of those of the phases ``before`` it."""
         if not self.keep:
             return
-        if not is_made_from(self.finished / phase.file, phase.made_from):
-            _copy(self.folder / phase.file, self.finished / phase.file)
+        kept = self.finished / phase.file
+        if not is_made_from(kept, phase.made_from):
+            if kept.exists():
+                logger.warning("replacing '%s', which was made from something else", kept)
+            _copy(self.folder / phase.file, kept)
         for earlier in before:
-            (self.finished / earlier.file).unlink(missing_ok=True)
+            # Others of that name belong to another training.
+            if is_made_from(self.finished / earlier.file, earlier.made_from):
+                (self.finished / earlier.file).unlink()
 
 
 def is_made_from(path: Path, made_from: str) -> bool:
-    """Whether ``path`` is there and has this digest."""
+    """Whether ``path`` is there and has this digest. A damaged file has none; that only warns."""
     if not path.exists():
         return False
-    with safe_open(path, 'pt') as file:
-        return bool((file.metadata() or {}).get(MADE_FROM) == made_from)
+    try:
+        return recorded_digest(path) == made_from
+    except ConfigurationError as error:
+        logger.warning('%s', error)
+        return False
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -27,6 +27,7 @@ from demo_training.emoji_and_photographs.stopping import Stop
 from demo_training.emoji_and_photographs.unet import scale_factor
 from demo_training.emoji_and_photographs.world import world_fingerprint
 from modelscope_i2v.checks import number
+from modelscope_i2v.errors import InputError
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.networks import AutoencoderKL, I2VGenXLUNet
 from modelscope_i2v.networks.clip import ClipEncoders
@@ -62,7 +63,7 @@ class Recipe:
         folder: for packages, what is made from them, checkpoints and logs.
         scale: the share of all steps and clips to do; a small one tries everything in minutes.
         finished: the folder of networks that are trained already.
-        keep: write to ``finished`` what is trained here.
+        keep: write to ``finished`` what is trained here. Not for a trial, with another ``scale`` than 1.
         stop: whether to stop after the current step.
     """
 
@@ -74,6 +75,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         number('scale', self.scale, 0, 1, open_low=True)
+        if self.keep and self.scale != 1:
+            raise InputError(
+                f"'keep' is for whole trainings, found scale={self.scale}: a trial would take the place of finished "
+                'networks. Leave one of the two out.'
+            )
 
     def run(self) -> None:
         """Do what is not done yet.

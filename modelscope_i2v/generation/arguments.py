@@ -71,6 +71,9 @@ class GenerationArguments:
 
     None means "decide from the others or from the configuration", except for those that are marked as taking it.
 
+    The annotations name PyTorch, which is not imported here: resolve them with
+    ``typing.get_type_hints(kind, localns={'torch': torch})``.
+
     Raises:
         InputError: naming the argument, what was found and what is allowed.
     """

@@ -15,6 +15,7 @@ from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.hub.download import find_snapshot
 from modelscope_i2v.hub.snapshots import Snapshot
 from modelscope_i2v.model_folder import ModelFolder, check_name
+from modelscope_i2v.plugin.registration import register
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.stage import Stage, stages_of
 
@@ -109,6 +110,7 @@ def load(
         CheckpointError: if the model cannot be downloaded, or is not in the cache when ``offline``.
         DeviceError, InputError, TypeError: as in the pipelines.
     """
+    register()  # for what else the program asks ModelScope for
     return load_on(
         Execution.resolve(device, dtype, attention, compile, autoencoder_dtype),
         model,

@@ -5,15 +5,20 @@ The functions are named, not imported: a call is described and checked without P
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
+
+from modelscope_i2v.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     import torch
 
     from modelscope_i2v.diffusion.denoiser import Denoiser
     from modelscope_i2v.diffusion.samplers.steps import Callback, Sigmas
+
+_PLACE = re.compile(r'\w+(\.\w+)*:\w+')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,9 @@ class Sampler:
         takes: further arguments of a call that the function takes.
         leading_from: with this many steps or more, timesteps are spaced "leading" by default; None: always "trailing".
         drop_penultimate: whether the second-to-last timestep is left out, which makes the final step a long one.
+
+    Raises:
+        ConfigurationError: if the place of a function is not of the form ``module:name``.
     """
 
     sample: str
@@ -36,6 +44,14 @@ class Sampler:
     takes: tuple[str, ...] = ()
     leading_from: int | None = None
     drop_penultimate: bool = False
+
+    def __post_init__(self) -> None:
+        places = {'sample': self.sample, 'noise': self.noise}
+        if self.noise is None:
+            del places['noise']
+        for key, place in places.items():
+            if not isinstance(place, str) or not _PLACE.fullmatch(place):
+                raise ConfigurationError(f"'{key}' must be the place of a function, module:name, found {shown(place)}.")
 
     def default_spacing(self, steps: int) -> str:
         """``'leading'`` or ``'trailing'``, for this number of steps."""

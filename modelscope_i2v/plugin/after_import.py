@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
 from itertools import dropwhile, islice
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 
 class AfterImport:
@@ -33,11 +36,25 @@ class AfterImport:
         others = (finder for finder in later if hasattr(finder, 'find_spec'))
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None and hasattr(spec.loader, 'exec_module'):
-            execute = spec.loader.exec_module
-
-            def execute_and_act(module: ModuleType) -> None:
-                execute(module)
-                action(module)
-
-            spec.loader.exec_module = execute_and_act  # type: ignore[method-assign]
+            # The loader itself stays as it is: it may load other modules, too.
+            spec.loader = _ActingLoader(spec.loader, action)  # type: ignore[assignment]
         return spec
+
+
+class _ActingLoader:
+    """Another loader, for one module: it acts on the module and leaves the other loader in its place."""
+
+    def __init__(self, loader: Loader, action: Callable[[ModuleType], None]) -> None:
+        self._loader = loader
+        self._action = action
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Before the module runs, because it may look at its loader.
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._action(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)

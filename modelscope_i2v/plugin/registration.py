@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType, ModuleType
@@ -29,16 +28,20 @@ FIELD = 'multi-modal'
 
 
 def register() -> None:
-    """Put our entries into ModelScope's tables: now, or as soon as they are there. Calling it again changes nothing."""
+    """Put our entries into ModelScope's tables: now, or as soon as they are there.
+
+    Calling it again is cheap. It makes up for imports that our finder did not see, because another one came first, or
+    because ``sys.meta_path`` was restored.
+    """
     if FINDER not in sys.meta_path:
         sys.meta_path.insert(0, FINDER)
-    if 'modelscope' in sys.modules:
-        # Another thread may be loading it, and have looked for a table before there was our finder. So wait for it. The
-        # package comes first: waiting for it with the lock of one of its modules in hand could be a deadlock.
-        with suppress(ImportError):  # what can be imported later, our finder sees
-            import_module('modelscope')
-            for name, fill in TABLES.items():
-                _try(fill, import_module(name))
+    # Another thread may be loading ModelScope, and have looked for a table before there was our finder. So wait for it.
+    # The package comes first: waiting for it with the lock of one of its modules in hand could be a deadlock.
+    whole = 'modelscope' in sys.modules and _loaded('modelscope') is not None
+    for name, fill in TABLES.items():
+        # An import of ModelScope that failed leaves modules behind, which the next one does not load again.
+        if (whole or name in sys.modules) and (table := _loaded(name)) is not None:
+            _try(fill, table)
 
 
 def signatures(stage: Stage) -> dict[tuple[str, str, str], str]:
@@ -68,6 +71,17 @@ def _fill_default_models(metainfo: ModuleType) -> None:
 def _fill_preprocessors(base: ModuleType) -> None:
     for stage in stages():
         base.PREPROCESSOR_MAP.setdefault((stage.model, stage.task), stage.preprocessor)
+
+
+def _loaded(name: str) -> ModuleType | None:
+    """ModelScope's module ``name``; None if it cannot be imported. If that is possible later, our finder sees it."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None  # a part that is not installed
+    except Exception as error:
+        logger.warning('modelscope_i2v cannot register in %s, whose import fails: %r.', name, error)
+        return None
 
 
 def _try(fill: Callable[[ModuleType], None], table: ModuleType) -> None:

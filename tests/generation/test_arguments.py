@@ -1,6 +1,7 @@
 """Every invalid argument of a call raises an InputError that names it and says what is allowed."""
 
 import dataclasses
+import typing
 from fractions import Fraction
 
 import numpy as np
@@ -175,3 +176,7 @@ def test_numbers_of_any_kind_become_plain_ones():
     assert found.output_fps == pytest.approx(29.97, abs=1e-3)
     with pytest.raises(InputError, match="'show_progress' must be True or False, found 'x'"):
         ImageToVideoArguments(show_progress='x')
+
+
+def test_annotations_can_be_resolved():
+    assert typing.get_type_hints(ImageToVideoArguments, localns={'torch': torch})['latents'] == torch.Tensor | None

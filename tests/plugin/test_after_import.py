@@ -1,6 +1,6 @@
 """Acting on a module when it is loaded, shown on modules made for it."""
 
-import importlib
+import importlib.util
 import sys
 
 import pytest
@@ -39,6 +39,40 @@ def test_several_of_them_do_not_ask_each_other_forever(module):
     sys.meta_path.append(late)  # the module is found before this one is asked
     importlib.import_module(module)
     assert seen == ['b', 'a']
+
+
+class FixedLoader:
+    """A loader that cannot be changed, of a finder that has one for all modules."""
+
+    __slots__ = ()
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        module.seen = module.__loader__, module.__spec__.loader
+
+    def get_source(self, name):
+        return f'the source of {name}'
+
+
+class Finder:
+    loader = FixedLoader()
+
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self.loader) if name in ('one_of_its', 'another') else None
+
+
+def test_a_loader_of_several_modules_stays_as_it_is(monkeypatch):
+    acted = []
+    finder = AfterImport({'one_of_its': acted.append})
+    monkeypatch.setattr(sys, 'meta_path', [finder, Finder(), *sys.meta_path])
+    assert finder.find_spec('one_of_its').loader.get_source('one_of_its') == 'the source of one_of_its'
+    modules = [importlib.import_module(name) for name in ('another', 'one_of_its')]
+    for module in modules:
+        del sys.modules[module.__name__]
+        assert {*module.seen, module.__loader__, module.__spec__.loader} == {Finder.loader}
+    assert acted == modules[1:]
 
 
 def test_a_module_that_does_not_exist_still_does_not(module):

@@ -193,6 +193,87 @@ def test_threads_that_import_at_once():
     assert run_python(THREADS + FILLED, 0.01).stdout == 'DONE\n'
 
 
+#: A package that looks like ModelScope as far as registration goes.
+LIKE_MODELSCOPE = {
+    '__init__.py': 'from modelscope import metainfo',
+    'metainfo.py': 'DEFAULT_MODEL_FOR_PIPELINE = {}',
+    'utils/__init__.py': '',
+    'utils/import_utils.py': """
+class LazyImportModule:
+    index = {'index': {}}
+    get_ast_index = classmethod(lambda cls: cls.index)
+""",
+    'preprocessors/__init__.py': '',
+    'preprocessors/base.py': 'PREPROCESSOR_MAP = {}',
+}
+
+
+def run_with(folder, files, code):
+    """Run ``code`` with a ``modelscope`` of these files, made in ``folder``."""
+    for name, text in files.items():
+        path = folder / 'modelscope' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    root = Path(__file__).parents[2]
+    return run_python(code, PYTHONPATH=f'{folder}{os.pathsep}{root}')
+
+
+BROKEN_TABLE = """
+from modelscope.metainfo import DEFAULT_MODEL_FOR_PIPELINE
+from modelscope.preprocessors.base import PREPROCESSOR_MAP
+import modelscope_i2v
+assert PREPROCESSOR_MAP['image-to-video-model', 'image-to-video'] == 'image-to-video-preprocessor'
+assert 'image-to-video' in DEFAULT_MODEL_FOR_PIPELINE
+"""
+
+
+@pytest.mark.parametrize('error', ['OSError', 'ImportError'])
+def test_a_table_that_cannot_be_imported_does_not_stop_the_others(error, tmp_path):
+    files = {**LIKE_MODELSCOPE, '__init__.py': '', 'utils/import_utils.py': f"raise {error}('no such library')"}
+    said = run_with(tmp_path, files, BROKEN_TABLE).stderr
+    warned = "in modelscope.utils.import_utils, whose import fails: OSError('no such library')" in said
+    assert warned == (error == 'OSError'), said
+
+
+HALF_IMPORTED = """
+import sys
+try:
+    import modelscope
+except OSError:
+    assert 'modelscope' not in sys.modules and 'modelscope.metainfo' in sys.modules
+import modelscope_i2v
+assert 'image-to-video' in sys.modules['modelscope.metainfo'].DEFAULT_MODEL_FOR_PIPELINE
+assert 'modelscope.preprocessors.base' not in sys.modules
+"""
+
+
+def test_what_a_failed_import_of_modelscope_left_is_filled(tmp_path):
+    top = "from modelscope import metainfo\nraise OSError('no such library')"
+    run_with(tmp_path, {**LIKE_MODELSCOPE, '__init__.py': top}, HALF_IMPORTED)
+
+
+PASSED_OVER = """
+import sys
+from importlib.machinery import PathFinder
+before = list(sys.meta_path)
+import modelscope_i2v
+{happens}
+from modelscope.metainfo import DEFAULT_MODEL_FOR_PIPELINE
+from modelscope.preprocessors.base import PREPROCESSOR_MAP
+assert not DEFAULT_MODEL_FOR_PIPELINE and not PREPROCESSOR_MAP
+modelscope_i2v.embedded_model
+assert 'image-to-video' in DEFAULT_MODEL_FOR_PIPELINE and PREPROCESSOR_MAP
+"""
+#: Why the finder is not asked.
+HAPPENS = {'another finder is first': 'sys.meta_path.insert(0, PathFinder)', 'restored': 'sys.meta_path[:] = before'}
+
+
+@pytest.mark.parametrize('happens', HAPPENS.values(), ids=HAPPENS)
+def test_using_the_package_registers_where_its_finder_was_not_asked(happens, tmp_path):
+    code = PASSED_OVER.format(happens=happens)
+    run_with(tmp_path, LIKE_MODELSCOPE, code)
+
+
 STRANGE = """
 import sys
 {order}
@@ -204,12 +285,8 @@ assert modelscope.utils.import_utils.theirs == 1
 @pytest.mark.parametrize('order', ['', 'import modelscope'])
 def test_a_modelscope_without_the_tables_can_be_imported(order, tmp_path):
     """A future version may keep its names elsewhere. Programs that use it for other things must still start."""
-    package = tmp_path / 'modelscope' / 'utils'
-    package.mkdir(parents=True)
-    for file, text in (('../__init__.py', ''), ('__init__.py', ''), ('import_utils.py', 'theirs = 1')):
-        (package / file).write_text(text)
-    root = Path(__file__).parents[2]
-    done = run_python(STRANGE.format(order=order), PYTHONPATH=f'{tmp_path}{os.pathsep}{root}')
+    files = {'__init__.py': '', 'utils/__init__.py': '', 'utils/import_utils.py': 'theirs = 1'}
+    done = run_with(tmp_path, files, STRANGE.format(order=order))
     assert 'modelscope_i2v cannot register in modelscope.utils.import_utils: AttributeError' in done.stderr
 
 
@@ -286,6 +363,17 @@ def test_tables():
     }
     for signature, module in modules.items():
         assert index[signature]['module'] == f'modelscope_i2v.video_to_video.{module}'
+
+
+def test_load_registers_again():
+    from modelscope.preprocessors.base import PREPROCESSOR_MAP
+
+    from modelscope_i2v import ConfigurationError, load
+
+    del PREPROCESSOR_MAP['image-to-video-model', 'image-to-video']
+    with pytest.raises(ConfigurationError, match='nowhere'):
+        load('nowhere')
+    assert PREPROCESSOR_MAP['image-to-video-model', 'image-to-video'] == 'image-to-video-preprocessor'
 
 
 def test_names_of_the_package():

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from demo_training.emoji_and_photographs.finished import Phase, Shelf, is_made_from
+from demo_training.emoji_and_photographs.recipe import Recipe
 from demo_training.emoji_and_photographs.stopping import Stop
-from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.loop.seeding import seeded
 from modelscope_i2v.training.loop.settings import LoopSettings
@@ -102,6 +103,43 @@ def test_networks_made_from_something_else_are_not_used(tmp_path):
     assert is_made_from(tmp_path / 'another' / 'linear.safetensors', 'two')
     assert is_made_from(tmp_path / 'finished' / 'linear.safetensors', 'one')
     assert not is_made_from(tmp_path / 'nowhere', 'one')
+
+
+def test_a_damaged_network_is_reported_or_made_again(tmp_path, caplog):
+    made = nn.Linear(2, 2)
+    network(tmp_path, 'one', keep=True, trained=made)
+    own, kept = (tmp_path / folder / 'linear.safetensors' for folder in ('folder', 'finished'))
+    whole = own.read_bytes()
+    for damaged in (b'', whole[:40], whole[:-1]):
+        own.write_bytes(damaged)
+        with pytest.raises(ConfigurationError, match=rf"'{own}' is damaged .* Remove it"):
+            network(tmp_path, 'one')
+        kept.write_bytes(damaged)
+        own.unlink()
+        caplog.clear()
+        network(tmp_path, 'one', trained=made)
+        assert f"'{kept}' is damaged" in caplog.text
+        assert own.read_bytes() == whole
+
+
+@pytest.mark.parametrize('foreign', ['linear-1', 'linear-2'])
+def test_kept_networks_of_another_training_are_replaced_with_a_warning_and_never_removed(foreign, tmp_path, caplog):
+    def phase(name, made_from):
+        return Phase(name, made_from, lambda network: network)
+
+    ours = [phase('linear-1', 'ours 1'), phase('linear-2', 'ours 2')]
+    after(tmp_path, ours)
+    after(tmp_path, [phase(foreign, 'theirs')], 'another', keep=True)
+    after(tmp_path, ours, keep=True)
+    finished = tmp_path / 'finished'
+    assert is_made_from(finished / 'linear-2.safetensors', 'ours 2')
+    assert is_made_from(finished / 'linear-1.safetensors', 'theirs') == (foreign == 'linear-1')
+    assert ('which was made from something else' in caplog.text) == (foreign == 'linear-2')
+
+
+def test_a_trial_is_not_kept(tmp_path):
+    with pytest.raises(InputError, match=r"'keep' is for whole trainings, found scale=0\.5"):
+        Recipe(tmp_path, 0.5, keep=True)
 
 
 def test_phases_go_on_from_the_last_finished_one(tmp_path):
