@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.out_of_memory import memory_errors
+from modelscope_i2v.runtime.placement import carrier_to, on_device, tensors_of
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
@@ -87,6 +88,7 @@ class GenerationModel(TorchModel):
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
         self.execution = execution or _announced(Execution.resolve(device, dtype, attention, autoencoder_dtype))
+        self.carrier = carrier_to(self.execution.device)
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
@@ -119,12 +121,18 @@ class GenerationModel(TorchModel):
         target.announce()
         try:
             with memory_errors('Use another device.'):
-                self.to(target.device)
+                self._rest_at(target)
         except DeviceError:
-            self.to(self.device)  # do not leave the model half moved
+            self._rest_at(self.execution)  # do not leave the model half moved
             raise
-        self.execution = target
+        self.execution, self.carrier = target, carrier_to(target.device)
         self._set_attention()
+
+    def computing(self, network: nn.Module) -> AbstractContextManager[None]:
+        """While it lasts, ``network`` is on the device. Whether it is before and after is up to the memory level."""
+        if self.carrier is None or not self.execution.level.offloads:
+            return nullcontext()
+        return on_device(tensors_of([network]), self.carrier)
 
     def check_arguments(self, arguments: Any) -> None:
         """Raise InputError unless the arguments fit the networks."""
@@ -155,6 +163,14 @@ class GenerationModel(TorchModel):
         )
         return v_prediction_denoiser(guided, self.schedule)
 
+    def sample(
+        self, denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor, arguments: Any, **options: Any
+    ) -> torch.Tensor:
+        """Run the sampler of a call, see :meth:`~modelscope_i2v.generation.sampler.Sampler.run`."""
+        with self.computing(self.unet):
+            out: torch.Tensor = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, **options)
+            return out
+
     @torch.no_grad()
     def encode(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames ``[n, 3, H, W]`` in [-1, 1] -> mean and log-variance of the latents, each ``[n, 4, h, w]`` float32.
@@ -162,7 +178,8 @@ class GenerationModel(TorchModel):
         Raises:
             NotFiniteError: for NaN or infinity.
         """
-        mean, logvar = self.autoencoder.encode(frames.to(self.device), self._portion(*frames.shape[-2:]).bands)
+        with self.computing(self.autoencoder):
+            mean, logvar = self.autoencoder.encode(frames.to(self.device), self._portion(*frames.shape[-2:]).bands)
         check_finite(mean, ENCODING, self.autoencoder.dtype)
         return mean.float(), logvar.float()
 
@@ -179,17 +196,17 @@ class GenerationModel(TorchModel):
         Raises:
             InputError: if there are no frames. NotFiniteError: for NaN or infinity.
         """
-        scale_factor = self.configuration.autoencoder.scale_factor
-        latents = []
-        for chunk in self._chunks(iter(frames)):
-            factor = self.configuration.autoencoder.downsampling_factor
-            shape = (1, self.configuration.autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
-            noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
-            if draw_only:
-                latents.append(torch.zeros_like(noise))
-                continue
-            mean, logvar = self.encode(chunk)
-            latents.append(scale_factor * (mean + (0.5 * logvar).exp() * noise))
+        autoencoder, latents = self.configuration.autoencoder, []
+        with nullcontext() if draw_only else self.computing(self.autoencoder):  # once for all chunks
+            for chunk in self._chunks(iter(frames)):
+                factor = autoencoder.downsampling_factor
+                shape = (1, autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
+                noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
+                if draw_only:
+                    latents.append(torch.zeros_like(noise))
+                    continue
+                mean, logvar = self.encode(chunk)
+                latents.append(autoencoder.scale_factor * (mean + (0.5 * logvar).exp() * noise))
         if not latents:
             raise InputError('The video has no frames. Give one with at least one frame.')
         return torch.cat(latents).transpose(0, 1).unsqueeze(0)
@@ -204,10 +221,11 @@ class GenerationModel(TorchModel):
         frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
         factor = self.configuration.autoencoder.downsampling_factor
         together = self._portion(factor * frames.shape[-2], factor * frames.shape[-1])
-        for chunk in torch.split(frames, together.frames):
-            decoded = self.autoencoder.decode(chunk, together.bands)
-            check_finite(decoded, DECODING, self.autoencoder.dtype)
-            yield decoded.float()
+        with self.computing(self.autoencoder):
+            for chunk in torch.split(frames, together.frames):
+                decoded = self.autoencoder.decode(chunk, together.bands)
+                check_finite(decoded, DECODING, self.autoencoder.dtype)
+                yield decoded.float()
 
     @contextmanager
     def in_float32(self, phase: Phase) -> Iterator[None]:
@@ -242,6 +260,10 @@ class GenerationModel(TorchModel):
             return True
         return False
 
+    def _rest_at(self, execution: Execution) -> None:
+        """Move all networks to where they are between calls."""
+        self.to(execution.resting_place)
+
     def _set_attention(self) -> None:
         backend = self.execution.attention
         set_attention_backend(self.unet, backend)
@@ -254,7 +276,7 @@ class GenerationModel(TorchModel):
                 load_weights(network, self.folder.files[key], dtype=dtype)
                 if network is self.unet and lora is not None:
                     add_to_weights(network, lora, self.lora_scale)
-                network.to(self.device)
+                network.to(self.execution.resting_place)
                 bar.update()
 
 

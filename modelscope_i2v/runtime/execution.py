@@ -9,6 +9,7 @@ import torch
 
 from modelscope_i2v.runtime.attention import resolve_attention
 from modelscope_i2v.runtime.device import NO_GPU, resolve_autoencoder_dtype, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Execution:
         autoencoder_dtype: precision of the autoencoder.
         autoencoder_limit: bytes that the autoencoder may take for what it computes, as far as cutting images into bands
             of rows can do that; None: whole images.
+        level: what is on the device when.
     """
 
     device: torch.device
@@ -33,6 +35,7 @@ class Execution:
     instead_of_gpu: bool = False
     autoencoder_dtype: torch.dtype = torch.float32
     autoencoder_limit: int | None = None
+    level: MemoryLevel = FULL
 
     @classmethod
     def resolve(
@@ -61,6 +64,11 @@ class Execution:
             autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
         )
 
+    @property
+    def resting_place(self) -> torch.device:
+        """Where networks are while they do not compute."""
+        return torch.device('cpu') if self.level.offloads else self.device
+
     def announce(self) -> None:
         """Warn, before minutes of computing, if there is no GPU."""
         if self.instead_of_gpu:
@@ -73,4 +81,4 @@ class Execution:
             DeviceError: as in :meth:`resolve`.
         """
         there = Execution.resolve(device, self.dtype, self.requested_attention, self.autoencoder_dtype)
-        return replace(there, autoencoder_limit=self.autoencoder_limit)
+        return replace(there, autoencoder_limit=self.autoencoder_limit, level=self.level)
