@@ -19,6 +19,7 @@ from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.embedded import has_embedded
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS
 from modelscope_i2v.stage import Stage, stages_of
 
 
@@ -56,7 +57,7 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
         raise InputError("'--model-revision' needs '--model': the embedded model has no revisions.")
     call = given(arguments, *names, 'show_progress')
     check_output(arguments.output)
-    execution = Execution.resolve(**given(arguments, 'device', 'dtype', 'attention', 'autoencoder_dtype'))
+    execution = Execution.resolve(**given(arguments, 'device', *EXECUTION_OPTIONS))
     candidates = [stage] if arguments.model is None else stages_of(stage.task)
     with known_options():
         check_any(candidates, lambda candidate: check_arguments(candidate, call))

@@ -60,8 +60,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 )
 #: Names of texts, which some models do not take.
 TEXTS = ('text', 'negative_prompt')
+#: How a model runs, as :meth:`~modelscope_i2v.runtime.execution.Execution.resolve` takes it.
+EXECUTION_OPTIONS = ('dtype', 'attention', 'autoencoder_dtype', 'memory')
 #: Arguments of a pipeline's constructor that belong to the model.
-MODEL_OPTIONS = ('dtype', 'attention', 'lora', 'lora_scale', 'autoencoder_dtype')
+MODEL_OPTIONS = (*EXECUTION_OPTIONS, 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.
 LOADING = ('device', *MODEL_OPTIONS)
 #: What sends an argument of a chain to one stage.

@@ -37,6 +37,7 @@ def load(
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
+    memory: str | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline: ...
 
@@ -54,6 +55,7 @@ def load(
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
+    memory: str | None = ...,
     **call_defaults: Any,
 ) -> VideoToVideoPipeline: ...
 
@@ -71,6 +73,7 @@ def load(
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
+    memory: str | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline | VideoToVideoPipeline: ...
 
@@ -87,6 +90,7 @@ def load(
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
     autoencoder_dtype: str | torch.dtype | None = 'fp32',
+    memory: str | None = 'auto',
     **call_defaults: Any,
 ) -> Any:
     """The pipeline for ``model``.
@@ -96,7 +100,7 @@ def load(
         revision: revision of a hub id; None means the hub's default.
         task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
-        device, dtype, attention, lora, lora_scale, autoencoder_dtype: see
+        device, dtype, attention, lora, lora_scale, autoencoder_dtype, memory: see
             :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
@@ -106,7 +110,7 @@ def load(
         DeviceError, InputError, TypeError: as in the pipelines.
     """
     return load_on(
-        Execution.resolve(device, dtype, attention, autoencoder_dtype),
+        Execution.resolve(device, dtype, attention, autoencoder_dtype, memory),
         model,
         revision,
         task=task,

@@ -17,16 +17,21 @@ from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, v_
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
-from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.autoencoder_memory import Portion, portion
 from modelscope_i2v.generation.finite import DECODING, ENCODING, Phase, check_finite
+from modelscope_i2v.generation.levels import choose_level
+from modelscope_i2v.generation.memory import weights_of
 from modelscope_i2v.generation.modelscope_bases import TorchModel
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.memory_level import MemoryLevel, named_level
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.placement import carrier_to, on_device, tensors_of
 from modelscope_i2v.runtime.progress import progress_bar
+from modelscope_i2v.runtime.streaming import streamed
 from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_lora, read_lora
@@ -46,7 +51,10 @@ class GenerationModel(TorchModel):
         lora_scale: LoRA strength, -100..100; 0 changes nothing.
         autoencoder_dtype: ``'fp32'``, as in the original, ``'fp16'`` or ``'bf16'``. Half precision takes half the
             memory and is faster on GPUs. bfloat16 has fewer levels between -1 and 1 than a pixel has.
-        execution: ``device``, ``dtype``, ``attention`` and ``autoencoder_dtype``, already resolved; it overrides them.
+        memory: ``'full'``, ``'offload'``, ``'low'``, a limit such as ``'6GB'``, or ``'auto'``: how far to spare the
+            memory of the device. Below ``'full'``, networks are on the device only within :meth:`computing`.
+        execution: ``device``, ``dtype``, ``attention``, ``autoencoder_dtype`` and ``memory``, already resolved; it
+            overrides them.
         model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
     Raises:
@@ -70,6 +78,7 @@ class GenerationModel(TorchModel):
         lora: str | os.PathLike[str] | None = None,
         lora_scale: float | None = None,
         autoencoder_dtype: str | torch.dtype | None = 'fp32',
+        memory: str | None = 'full',
         execution: Execution | None = None,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
@@ -87,11 +96,13 @@ class GenerationModel(TorchModel):
         self.model_args = folder.arguments
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
-        self.execution = execution or _announced(Execution.resolve(device, dtype, attention, autoencoder_dtype))
+        self.execution = execution or _announced(Execution.resolve(device, dtype, attention, autoencoder_dtype, memory))
         self.carrier = carrier_to(self.execution.device)
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
+        self.weights = weights_of(networks, self.execution.dtype, self.execution.autoencoder_dtype)
+        self.execution = self._at_first_level(self.execution)
         # Check the LoRA before minutes of loading.
         change = None if lora is None else read_lora(self.unet, lora, key=self.stage.lora_key)
         with memory_errors(ANOTHER_DEVICE):
@@ -117,21 +128,46 @@ class GenerationModel(TorchModel):
         Raises:
             DeviceError: if it is not available, or its memory is too small.
         """
-        target = self.execution.on(device)
+        target = self._at_first_level(self.execution.on(device))
         target.announce()
         try:
             with memory_errors('Use another device.'):
-                self._rest_at(target)
+                self.to(target.resting_place)
         except DeviceError:
-            self._rest_at(self.execution)  # do not leave the model half moved
+            self.to(self.execution.resting_place)  # do not leave the model half moved
             raise
         self.execution, self.carrier = target, carrier_to(target.device)
         self._set_attention()
 
-    def computing(self, network: nn.Module) -> AbstractContextManager[None]:
+    def level_for(self, arguments: Any, given: InputSize | None = None) -> MemoryLevel:
+        """The memory level for a call; ``given`` is what is known of its input."""
+        size = self.configuration.video_size(arguments, given)
+        return choose_level(self.configuration, arguments, self.execution, size, self.weights)
+
+    def take_level(self, level: MemoryLevel) -> None:
+        """Work at a memory level from now on."""
+        if level == self.execution.level:
+            return
+        before, after = self.execution, self.execution.at(level)
+        if after.resting_place != before.resting_place:
+            try:
+                self.to(after.resting_place)
+            except RuntimeError:
+                self.to(before.resting_place)  # do not leave the model half moved
+                raise
+        self.execution = after
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the weights that are on the device between calls."""
+        return self.weights.total if self.execution.resting_place == self.device else 0
+
+    def computing(self, network: Any) -> AbstractContextManager[None]:
         """While it lasts, ``network`` is on the device. Whether it is before and after is up to the memory level."""
         if self.carrier is None or not self.execution.level.offloads:
             return nullcontext()
+        if network is self.unet and self.execution.level.streams:
+            return streamed(network, network.blocks, self.carrier)
         return on_device(tensors_of([network]), self.carrier)
 
     def check_arguments(self, arguments: Any) -> None:
@@ -260,9 +296,14 @@ class GenerationModel(TorchModel):
             return True
         return False
 
-    def _rest_at(self, execution: Execution) -> None:
-        """Move all networks to where they are between calls."""
-        self.to(execution.resting_place)
+    def _at_first_level(self, execution: Execution) -> Execution:
+        """The execution at the level that a call without arguments would get."""
+        level = named_level(execution.memory)
+        if level is None:
+            arguments = merge_arguments(self.stage.arguments, self.call_defaults(), {})
+            size = self.configuration.video_size(arguments)
+            level = choose_level(self.configuration, arguments, execution, size, self.weights)
+        return execution.at(level)
 
     def _set_attention(self) -> None:
         backend = self.execution.attention

@@ -16,7 +16,7 @@ from modelscope.outputs import OutputKeys
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.files import output_target
-from modelscope_i2v.generation.argument_names import MODEL_OPTIONS
+from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS, MODEL_OPTIONS
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments, own_names
 from modelscope_i2v.generation.callbacks import after_step
 from modelscope_i2v.generation.early_checks import call_options, check_room
@@ -51,8 +51,8 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, ``autoencoder_dtype``, and defaults for every
-            argument of a call.
+        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, ``autoencoder_dtype``, ``memory``, and defaults
+            for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
@@ -77,8 +77,8 @@ class GenerationPipeline(Pipeline):
             # Bypass ModelScope, which refuses pages with code of their own. That code is never run here.
             folder = model if isinstance(model, ModelFolder) else ModelFolder.read(model, self.stage)
             given = {name: options[name] for name in (*MODEL_OPTIONS, 'show_progress') if name in options}
-            names = ('dtype', 'attention', 'autoencoder_dtype')
-            execution = Execution.resolve(device, **{name: given.pop(name, None) for name in names})
+            resolved = {name: given.pop(name, None) for name in EXECUTION_OPTIONS}
+            execution = Execution.resolve(device, **resolved)
             check_room(folder, self._call_defaults, execution)
             execution.announce()
             built = model_class(folder, execution=execution, **given)
@@ -245,7 +245,14 @@ class GenerationPipeline(Pipeline):
 
     def check_memory(self, arguments: GenerationArguments, given: InputSize | None = None) -> None:
         """Raise DeviceError if a call needs more memory than there is; ``given`` is what is known of its input."""
-        check_memory(self.model.configuration, arguments, self.model.execution, given=given)
+        check_memory(
+            self.model.configuration,
+            arguments,
+            self.model.execution,
+            weights=self.model.weights,
+            resident=self.model.resident_bytes,
+            given=given,
+        )
 
     def after_step(self, arguments: GenerationArguments, bar: Any) -> Callback:
         """What the sampler calls after each step."""
@@ -266,9 +273,11 @@ class GenerationPipeline(Pipeline):
 
     def _generate(self, input: Any, arguments: Any) -> dict[str, Any]:
         inputs = self.preprocess(input, arguments)
-        self.check_memory(arguments, self.input_size(inputs))
+        given = self.input_size(inputs)
+        self.check_memory(arguments, given)
         repeats = Repeats(self.model.in_float32, [])
         with self._lock, memory_errors(SMALLER), torch.no_grad():
+            self.model.take_level(self.model.level_for(arguments, given))
             latents = repeats.run(lambda: self._sampled(inputs, arguments))
             return repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
 

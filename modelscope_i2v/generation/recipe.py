@@ -11,6 +11,7 @@ import torch
 from modelscope_i2v.embedded import is_embedded
 from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.hub.snapshots import snapshot_identity
+from modelscope_i2v.runtime.memory_level import FULL
 from modelscope_i2v.version import __version__
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
     """The recipe of a video that ``model`` makes from ``arguments``."""
     made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
     name, revision = model_identity(model.folder.path)
-    autoencoder_dtype = model.execution.autoencoder_dtype
+    autoencoder_dtype, level = model.execution.autoencoder_dtype, model.execution.level
     return {
         'stage': model.stage.task,
         'model': name,
@@ -43,6 +44,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         **({'lora': model.lora, 'lora_scale': model.lora_scale} if model.lora else {}),
         'dtype': _name(model.execution.dtype),
         **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
+        **({} if level == FULL else {'memory': level.name}),
         'software': f'modelscope_i2v {__version__}',
     }
 

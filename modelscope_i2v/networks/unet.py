@@ -199,6 +199,11 @@ class SpatioTemporalUNet(nn.Module):
         self.conv_out = nn.Conv2d(width, parameters.out_channels, 3, padding=1)
 
     @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks, nearly all of the weights, in the order in which they compute."""
+        return [*self.encoder, self.middle, *self.decoder]
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype of the weights, in which the network computes."""
         return self.conv_in.weight.dtype

@@ -9,7 +9,7 @@ import torch
 
 from modelscope_i2v.runtime.attention import resolve_attention
 from modelscope_i2v.runtime.device import NO_GPU, resolve_autoencoder_dtype, resolve_device, resolve_dtype
-from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel
+from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, resolve_memory
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,9 @@ class Execution:
         autoencoder_dtype: precision of the autoencoder.
         autoencoder_limit: bytes that the autoencoder may take for what it computes, as far as cutting images into bands
             of rows can do that; None: whole images.
-        level: what is on the device when.
+        memory: what was asked for: ``'auto'``, the name of a level, or a limit.
+        level: what is on the device when. Calls may have different levels, see
+            :func:`~modelscope_i2v.generation.levels.choose_level`.
     """
 
     device: torch.device
@@ -35,6 +37,7 @@ class Execution:
     instead_of_gpu: bool = False
     autoencoder_dtype: torch.dtype = torch.float32
     autoencoder_limit: int | None = None
+    memory: str = 'full'
     level: MemoryLevel = FULL
 
     @classmethod
@@ -44,13 +47,15 @@ class Execution:
         dtype: str | torch.dtype | None = None,
         attention: str | None = None,
         autoencoder_dtype: str | torch.dtype | None = None,
+        memory: str | None = None,
     ) -> Execution:
         """Resolve the names for this machine; None is ``'auto'``, and ``'fp32'`` for the autoencoder.
 
         Raises:
             DeviceError: if the device is not available, or does not support the back end.
-            InputError: for an unknown precision or back end.
+            InputError: for an unknown precision, back end or memory level.
         """
+        memory = resolve_memory(memory)
         where = resolve_device(device, warn=False)
         precision = resolve_dtype('auto' if dtype is None else dtype, where)
         attention = 'auto' if attention is None else attention
@@ -62,7 +67,12 @@ class Execution:
             requested_attention=attention,
             instead_of_gpu=where.type == 'cpu' and not asked_for_cpu,
             autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
+            memory=memory,
         )
+
+    def at(self, level: MemoryLevel) -> Execution:
+        """The same execution at another memory level."""
+        return replace(self, level=level, autoencoder_limit=level.autoencoder_limit)
 
     @property
     def resting_place(self) -> torch.device:
@@ -80,5 +90,5 @@ class Execution:
         Raises:
             DeviceError: as in :meth:`resolve`.
         """
-        there = Execution.resolve(device, self.dtype, self.requested_attention, self.autoencoder_dtype)
+        there = Execution.resolve(device, self.dtype, self.requested_attention, self.autoencoder_dtype, self.memory)
         return replace(there, autoencoder_limit=self.autoencoder_limit, level=self.level)

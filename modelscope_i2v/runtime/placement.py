@@ -11,7 +11,7 @@ from torch import nn
 
 
 class Carrier:
-    """Brings weights to a device."""
+    """Brings weights to a device, one after the other."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -20,10 +20,47 @@ class Carrier:
         """Tensors in main memory -> the same on the device. What is there already stays as it is."""
         return [tensor.to(self.device) for tensor in resting]
 
+    def prepare(self, resting: torch.Tensor) -> torch.Tensor:
+        """A tensor in main memory, as :meth:`fetch_ahead` wants it."""
+        return resting
+
+    def fetch_ahead(self, resting: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """As :meth:`fetch`, but what it returns may be used only after the next :meth:`arrive`."""
+        return self.fetch(resting)
+
+    def arrive(self) -> None:
+        """Let what is computed from now on wait for everything that was fetched ahead."""
+
+    def finish(self) -> None:
+        """Wait until everything on the device has been computed."""
+
+
+class CudaCarrier(Carrier):
+    """Brings weights to a GPU on a stream of its own, while the GPU computes."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def prepare(self, resting: torch.Tensor) -> torch.Tensor:
+        return resting if resting.is_cuda or resting.is_pinned() else resting.pin_memory()
+
+    def fetch_ahead(self, resting: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        with torch.cuda.stream(self._stream):
+            return [tensor.to(self.device, non_blocking=True) for tensor in resting]
+
+    def arrive(self) -> None:
+        torch.cuda.current_stream(self.device).wait_stream(self._stream)
+
+    def finish(self) -> None:
+        torch.cuda.current_stream(self.device).synchronize()
+
 
 def carrier_to(device: torch.device) -> Carrier | None:
     """What brings weights to ``device``; None for main memory itself, where nothing moves."""
-    return None if device.type == 'cpu' else Carrier(device)
+    if device.type == 'cpu':
+        return None
+    return CudaCarrier(device) if device.type == 'cuda' else Carrier(device)
 
 
 def tensors_of(networks: Iterable[nn.Module]) -> list[torch.Tensor]:

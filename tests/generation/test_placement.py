@@ -1,27 +1,20 @@
 """Networks are on the device while they compute, and in main memory otherwise; the videos are the same."""
 
-import dataclasses
-
 import pytest
 import torch
 
-from modelscope_i2v.runtime.memory_level import OFFLOAD
-from tests.calls import CLIP, VIDEO, build
+from modelscope_i2v.runtime.streaming import streamed
+from tests.calls import CLIP, VIDEO, build, unet_calls
 from tests.fake_device import FakeDevice
 from tests.folders import IMAGE
 
 FAST = {'steps': 2, 'num_frames': 2, 'seed': 1, 'height': 32, 'width': 32}
 #: Phases, and the network that computes in each.
 STAGES = {
-    'stage_1_folder': (IMAGE, {'image_strength': 0.7}, ('autoencoder', 'clip', 'unet', 'autoencoder')),
-    'i2vgen_folder': (IMAGE, {}, ('autoencoder', 'clip', 'unet', 'autoencoder')),
+    'stage_1_folder': (str(IMAGE), {'image_strength': 0.7}, ('autoencoder', 'clip', 'unet', 'autoencoder')),
+    'i2vgen_folder': (str(IMAGE), {}, ('autoencoder', 'clip', 'unet', 'autoencoder')),
     'stage_2_folder': (CLIP, {}, ('autoencoder', 'clip', 'unet', 'autoencoder')),
 }
-
-
-def at(pipeline, level):
-    pipeline.model.execution = dataclasses.replace(pipeline.model.execution, level=level)
-    return pipeline
 
 
 def phases(pipeline, device):
@@ -46,31 +39,80 @@ def phases(pipeline, device):
     return found
 
 
+def two(folder, request, level):
+    """The pipeline of a stage at the full level and at another one, its input, and its phases."""
+    source, options, expected = STAGES[folder]
+    task = 'video-to-video' if source is CLIP else 'image-to-video'
+    folder = request.getfixturevalue(folder)
+    whole, other = (build(folder, task, memory=memory, **FAST, **options) for memory in ('full', level))
+    return whole, other, source, expected
+
+
 @pytest.mark.parametrize('folder', STAGES)
 def test_each_network_is_on_the_device_while_it_computes(folder, request):
-    source, options, expected = STAGES[folder]
-    task = 'video-to-video' if folder == 'stage_2_folder' else 'image-to-video'
-    source = source if task == 'video-to-video' else str(source)
-    whole, offloaded = (build(request.getfixturevalue(folder), task, **FAST, **options) for _ in range(2))
-    device = FakeDevice(at(offloaded, OFFLOAD).model)
+    whole, offloaded, source, expected = two(folder, request, 'offload')
+    device = FakeDevice(offloaded.model)
     found = phases(offloaded, device)
     videos = [each(source, output_type='np')[VIDEO] for each in (whole, offloaded)]
     assert (videos[0] == videos[1]).all()
     assert found == [(name, {name}) for name in expected]
     assert device.networks() == set()
-    sizes = [sum(part.nbytes for part in network.state_dict().values()) for network in parts(offloaded)]
-    assert device.peak == max(sizes)
+    weights = offloaded.model.weights
+    assert device.peak == max(weights.clip, weights.unet, weights.autoencoder)
 
 
-def parts(pipeline):
-    return [pipeline.model.clip, pipeline.model.unet, pipeline.model.autoencoder]
+@pytest.mark.parametrize('folder', STAGES)
+def test_blocks_come_one_after_the_other(folder, request):
+    """The one that computes and the one after it are there, and the UNet's other layers."""
+    whole, low, source, expected = two(folder, request, 'low')
+    device, there = FakeDevice(low.model), []
+    found, blocks = phases(low, device), low.model.unet.blocks
+    before = [part.clone() for part in low.model.state_dict().values()]
+    for number, block in enumerate(blocks):
+        block.register_forward_hook(lambda *_, number=number: there.append((number, present(device, blocks))))
+    expected_video = whole(source, output_type='np')[VIDEO]
+    with unet_calls(low) as passes:
+        assert (low(source, output_type='np')[VIDEO] == expected_video).all()
+    one_pass = [(number, {number, (number + 1) % len(blocks)}) for number in range(len(blocks))]
+    assert there == one_pass * len(passes)
+    assert found == [(name, {name}) for name in expected]
+    assert device.networks() == set()
+    assert device.peak == max(low.model.weights.clip, low.model.weights.streamed, low.model.weights.autoencoder)
+    assert all(map(torch.equal, before, low.model.state_dict().values()))
+
+
+def present(device, blocks):
+    return {number for number, block in enumerate(blocks) if device.has(block)}
+
+
+def test_blocks_that_are_left_out_do_not_disturb_the_others(stage_1_folder):
+    model = build(stage_1_folder, memory='low', **FAST).model
+    device, blocks = FakeDevice(model), [torch.nn.Linear(3, 3) for _ in range(4)]
+    network = torch.nn.Sequential(*blocks)
+    model.unet = network
+    for block in blocks:
+        block.register_forward_hook(lambda module, *_: visited.append((blocks.index(module), present(device, blocks))))
+    with streamed(network, blocks, device), torch.no_grad():
+        for order, expected in (
+            ((0, 1, 3), [(0, {0, 1}), (1, {1, 2}), (3, {3, 0})]),
+            ((0, 3, 3), [(0, {0, 1}), (3, {3, 0}), (3, {3, 0})]),
+            ((2,), [(2, {2, 3})]),
+        ):
+            visited = []
+            for number in order:
+                blocks[number](torch.ones(1, 3))
+            assert visited == expected
+    assert present(device, blocks) == set()
+    visited = []
+    network(torch.ones(1, 3))
+    assert [there for _, there in visited] == [set()] * 4  # the hooks are gone
 
 
 def test_a_phase_that_is_repeated_in_float32_is_offloaded_too(stage_1_folder):
     """The decoder's first layer overflows in half precision."""
     options = {**FAST, 'autoencoder_dtype': 'fp16'}
-    whole, offloaded = (build(stage_1_folder, **options) for _ in range(2))
-    device = FakeDevice(at(offloaded, OFFLOAD).model)
+    whole, offloaded = (build(stage_1_folder, memory=level, **options) for level in ('full', 'offload'))
+    device = FakeDevice(offloaded.model)
     for pipeline in (whole, offloaded):
         pipeline.model.autoencoder.decoder.conv_in.bias.data.fill_(6e4)
     results = [each(str(IMAGE), output_type='np') for each in (whole, offloaded)]
@@ -81,8 +123,8 @@ def test_a_phase_that_is_repeated_in_float32_is_offloaded_too(stage_1_folder):
 
 
 def test_what_is_interrupted_leaves_the_device(stage_1_folder):
-    pipeline = build(stage_1_folder, **FAST)
-    device = FakeDevice(at(pipeline, OFFLOAD).model)
+    pipeline = build(stage_1_folder, memory='offload', **FAST)
+    device = FakeDevice(pipeline.model)
 
     def stop(*_):
         assert device.networks() == {'unet'}
