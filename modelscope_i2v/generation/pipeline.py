@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from modelscope.msdatasets import MsDataset
@@ -36,6 +37,10 @@ from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar('Result')
 
 SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
 
@@ -278,8 +283,30 @@ class GenerationPipeline(Pipeline):
         repeats = Repeats(self.model.in_float32, [])
         with self._lock, memory_errors(SMALLER), torch.no_grad():
             self.model.take_level(self.model.level_for(arguments, given))
-            latents = repeats.run(lambda: self._sampled(inputs, arguments))
-            return repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
+            latents = self._within_memory(lambda: repeats.run(lambda: self._sampled(inputs, arguments)))
+            return self._within_memory(
+                lambda: repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
+            )
+
+    def _within_memory(self, part: Callable[[], Result]) -> Result:
+        """``part()``; if a GPU runs out of memory, once more at the next memory level."""
+        level = self.model.execution.level
+        try:
+            return part()
+        except torch.OutOfMemoryError as error:
+            if self.model.carrier is None or level.next is None:
+                raise
+            logger.warning(
+                "Out of memory with memory='%s': %s It is repeated with memory='%s' now.",
+                level.name,
+                error,
+                level.next.name,
+            )
+        # Outside of the except block, so that the error no longer holds what was computed.
+        if self.model.device.type == 'cuda':
+            torch.cuda.empty_cache()
+        self.model.take_level(level.next)
+        return part()
 
     def _sampled(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
         latents = self.forward(inputs, arguments)

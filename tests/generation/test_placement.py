@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from modelscope_i2v.errors import DeviceError
+from modelscope_i2v.media.reading.info import read_recipe
+from modelscope_i2v.runtime.memory_level import FULL
 from modelscope_i2v.runtime.streaming import streamed
 from tests.calls import CLIP, VIDEO, build, unet_calls
 from tests.fake_device import FakeDevice
@@ -120,6 +123,45 @@ def test_a_phase_that_is_repeated_in_float32_is_offloaded_too(stage_1_folder):
     assert results[1]['repeated_in_float32'] == ['decoding']
     assert device.networks() == set()
     assert offloaded.model.autoencoder.dtype == torch.float16
+
+
+def test_out_of_memory_is_repeated_at_the_next_level(stage_1_folder, tmp_path, caplog):
+    """The UNet does not fit as a whole."""
+    expected = build(stage_1_folder, **FAST)(str(IMAGE), output_type='np')[VIDEO]
+    pipeline = build(stage_1_folder, memory='offload', **FAST)
+    weights = pipeline.model.weights
+    device = FakeDevice(pipeline.model, capacity=weights.unet - 1)
+    assert weights.unet > max(weights.clip, weights.autoencoder, weights.streamed)
+    assert (pipeline(str(IMAGE), output_type='np')[VIDEO] == expected).all()
+    pipeline(str(IMAGE), output_video=tmp_path / 'a.mp4')
+    assert read_recipe(tmp_path / 'a.mp4')[0]['memory'] == 'low'
+    said = [record.getMessage() for record in caplog.records if record.levelname == 'WARNING']
+    assert len(said) == 2  # each call begins at its own level
+    assert "Out of memory with memory='offload': FakeDevice: " in said[0]
+    assert said[0].endswith("It is repeated with memory='low' now.")
+    assert device.networks() == set()
+    device.capacity = max(weights.clip, weights.streamed) - 1
+    with pytest.raises(DeviceError, match='^Out of memory: FakeDevice.* Ask for fewer frames'):
+        pipeline(str(IMAGE), output_type='np')
+    assert device.networks() == set()
+
+
+def test_only_what_ran_out_of_memory_is_repeated(stage_1_folder, caplog):
+    """Decoding, not the steps before it."""
+    pipeline = build(stage_1_folder, memory='full', **FAST)
+    expected = pipeline(str(IMAGE), output_type='np')[VIDEO]
+    device, steps = FakeDevice(pipeline.model), []
+
+    def refuse(*_):
+        if pipeline.model.execution.level == FULL:
+            raise torch.OutOfMemoryError('as a GPU says it')
+
+    pipeline.model.autoencoder.decoder.conv_in.register_forward_pre_hook(refuse)
+    video = pipeline(str(IMAGE), output_type='np', callback_on_step_end=lambda *_: steps.append(1))[VIDEO]
+    assert (video == expected).all()
+    assert len(steps) == 2
+    assert device.peak == pipeline.model.weights.autoencoder
+    assert caplog.text.count("It is repeated with memory='offload' now.") == 1
 
 
 def test_what_is_interrupted_leaves_the_device(stage_1_folder):
