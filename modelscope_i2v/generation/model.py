@@ -27,7 +27,7 @@ from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.runtime.execution import Execution
-from modelscope_i2v.runtime.memory_level import MemoryLevel, named_level
+from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, named_level
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.placement import carrier_to, on_device, tensors_of
 from modelscope_i2v.runtime.progress import progress_bar
@@ -36,7 +36,7 @@ from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_lora, read_lora
 
-ANOTHER_DEVICE = "Use another device, or dtype='fp16' or 'bf16'."
+ANOTHER_DEVICE = "Use another device, memory='low', or dtype='fp16' or 'bf16'."
 
 
 class GenerationModel(TorchModel):
@@ -162,6 +162,11 @@ class GenerationModel(TorchModel):
         """Bytes of the weights that are on the device between calls."""
         return self.weights.total if self.execution.resting_place == self.device else 0
 
+    @property
+    def _stays(self) -> bool:
+        """Whether the networks are on the device in every call."""
+        return self.carrier is None or self.execution.memory == FULL.name
+
     def computing(self, network: Any) -> AbstractContextManager[None]:
         """While it lasts, ``network`` is on the device. Whether it is before and after is up to the memory level."""
         if self.carrier is None or not self.execution.level.offloads:
@@ -286,7 +291,12 @@ class GenerationModel(TorchModel):
             yield torch.stack([first, *islice(frames, count - 1)])
 
     def share_autoencoder(self, other: GenerationModel) -> bool:
-        """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did."""
+        """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did.
+
+        What comes to the device and goes, or may do so in a later call, is not shared.
+        """
+        if not (self._stays and other._stays):
+            return False
         own, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
         # The scale belongs to the UNets: stages that share an autoencoder may use different scales.
         here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))

@@ -42,7 +42,9 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar('Result')
 
-SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
+SMALLER = (
+    "Ask for fewer frames or a smaller size, or on a GPU load the model with memory='low', dtype='fp16' or 'bf16'."
+)
 
 
 #: Stands for an input that was not given: None could be one.

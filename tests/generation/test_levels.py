@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,21 +12,28 @@ import modelscope_i2v
 from modelscope_i2v import ImageToVideoPipeline
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.chain_arguments import split_arguments
 from modelscope_i2v.generation.levels import choose_level
-from modelscope_i2v.generation.memory import Weights, estimate
+from modelscope_i2v.generation.memory import Weights, estimate, weights_of
 from modelscope_i2v.generation.memory_check import Room
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
+from modelscope_i2v.i2vgen_xl.configuration import I2VGenXLConfiguration
+from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.image_to_video.configuration import ImageToVideoConfiguration
+from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.media.reading.info import read_recipe
+from modelscope_i2v.networks.build import build_on_meta
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.memory_level import FULL, GIB, LEVELS, LOW, OFFLOAD, limit_of, resolve_memory
 from modelscope_i2v.stage import stage_of
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
+from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests.calls import VIDEO, build
 from tests.folders import IMAGE
 from tests.generation.test_memory import GPU, arguments_of, refusal
 
+DOCUMENT = Path(__file__).parents[2] / 'docs' / 'models.md'
 SECOND = VideoToVideoConfiguration()
 SIZE = VideoSize(32, 720, 1280)
 #: About those of the published stage 2, in half precision.
@@ -94,6 +103,25 @@ def test_auto_asks_what_the_gpu_has_not_what_is_free():
 @pytest.mark.parametrize('each', LEVELS)
 def test_named_levels_are_what_they_say(each):
     assert level(each.name, total=GIB) == level(each.name, total=80 * GIB) == each
+
+
+#: The published models with the sizes of docs/models.md.
+PUBLISHED = {
+    'stage 1': (IMAGE_TO_VIDEO, ImageToVideoConfiguration(), VideoSize(32, 256, 448)),
+    'stage 2': (VIDEO_TO_VIDEO, SECOND, SIZE),
+    'the second generation': (I2VGEN_XL, I2VGenXLConfiguration(), VideoSize(16, 704, 1280)),
+}
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_the_table_of_levels(name):
+    stage, configuration, size = PUBLISHED[name]
+    networks = {key: build_on_meta(partial(make, configuration)) for key, make in stage.networks.items()}
+    weights = weights_of(networks, GPU.dtype)
+    arguments = merge_arguments(stage.arguments, configuration.call_defaults(), {})
+    peaks = [estimate(configuration, arguments, GPU.at(each), size, weights=weights) for each in LEVELS]
+    cells = ' | '.join(f'{peak.on(GPU.device) / GIB:.1f} GiB' for peak in peaks)
+    assert f'| {name} | {cells} |\n' in DOCUMENT.read_text(encoding='utf-8')
 
 
 def test_on_a_cpu_nothing_is_offloaded():

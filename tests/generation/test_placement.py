@@ -1,14 +1,17 @@
 """Networks are on the device while they compute, and in main memory otherwise; the videos are the same."""
 
+import weakref
+
 import pytest
 import torch
 
+import modelscope_i2v
 from modelscope_i2v.errors import DeviceError
 from modelscope_i2v.media.reading.info import read_recipe
 from modelscope_i2v.runtime.memory_level import FULL
 from modelscope_i2v.runtime.streaming import streamed
 from tests.calls import CLIP, VIDEO, build, unet_calls
-from tests.fake_device import FakeDevice
+from tests.fake_device import NAMES, FakeDevice
 from tests.folders import IMAGE
 
 FAST = {'steps': 2, 'num_frames': 2, 'seed': 1, 'height': 32, 'width': 32}
@@ -162,6 +165,44 @@ def test_only_what_ran_out_of_memory_is_repeated(stage_1_folder, caplog):
     assert len(steps) == 2
     assert device.peak == pipeline.model.weights.autoencoder
     assert caplog.text.count("It is repeated with memory='offload' now.") == 1
+
+
+def test_stage_1_is_gone_before_stage_2_computes(stage_1_folder, stage_2_folder, tmp_path):
+    first, seen = [], []
+
+    def step(pipeline, *_):
+        if pipeline.stage.task == 'image-to-video':
+            first[:] = [weakref.ref(part) for part in (pipeline.model, *parts(pipeline.model))]
+        else:
+            seen.append([part() for part in first])
+
+    modelscope_i2v.chain(
+        str(IMAGE),
+        stage1=str(stage_1_folder),
+        stage2=str(stage_2_folder),
+        output_video=tmp_path / 'a.mp4',
+        memory='offload',
+        stage2_memory='low',
+        callback_on_step_end=step,
+        device='cpu',
+        show_progress=False,
+        **{**FAST, 'steps': 1},
+    )
+    assert seen == [[None] * 4]
+    assert [entry['memory'] for entry in read_recipe(tmp_path / 'a.mp4')] == ['offload', 'low']
+
+
+def parts(model):
+    return [getattr(model, name) for name in NAMES]
+
+
+def test_an_autoencoder_that_moves_is_not_shared(stage_1_folder):
+    for memory, shared in (('full', True), ('auto', False), ('offload', False)):
+        one, two = (build(stage_1_folder, memory=level, **FAST).model for level in ('full', memory))
+        assert build(stage_1_folder, memory=memory, **FAST).model.share_autoencoder(one)  # on a CPU nothing moves
+        FakeDevice(one), FakeDevice(two)
+        assert two.share_autoencoder(one) is shared
+        assert (two.autoencoder is one.autoencoder) is shared
 
 
 def test_what_is_interrupted_leaves_the_device(stage_1_folder):
