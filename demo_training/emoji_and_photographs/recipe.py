@@ -82,7 +82,8 @@ class Recipe:
             ConfigurationError: if ``folder`` holds something made with other settings or from other networks.
             KeyboardInterrupt: if it was stopped; it goes on from there when it is run again.
         """
-        networks = {'ckpt_autoencoder': self.autoencoder, 'ckpt_clip': self.towers, 'ckpt_unet': self.unet}
+        # What takes longest comes first. The decoder's last phase can wait.
+        networks = {'ckpt_unet': self.unet, 'ckpt_clip': self.towers, 'ckpt_autoencoder': self.autoencoder}
         autoencoder_cfg = {**AUTOENCODER, 'scale_factor': scale_factor(self.latent_scale)}
         model_cfg = {**CALL, 'autoencoder': autoencoder_cfg, 'clip': CLIP, 'unet': UNET}
         save_model(self.folder / 'model', I2VGEN_XL, networks, model_cfg)

@@ -23,7 +23,7 @@ from modelscope_i2v.stage import Stage, first_stage, stage_of, stages_of
 from modelscope_i2v.terms import BACKENDS, PRECISIONS
 
 #: Options without a prefix that go to both stages.
-SHARED = ('seed', 'steps', 'background', 'force')
+SHARED = ('seed', 'speed', 'steps', 'background', 'force')
 
 
 def register(subparsers: Any) -> None:

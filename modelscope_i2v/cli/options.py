@@ -64,6 +64,12 @@ def add_loading_options(group: Any) -> None:
         help=f'how far to spare the memory of the device: {", ".join(MEMORY_LEVELS)}, or a limit such as 6GB '
         '(default: auto, what fits the GPU)',
     )
+    group.add_argument(
+        '--compile',
+        action='store_true',
+        default=None,
+        help='compile the UNet, which takes minutes and makes long runs faster (default: off)',
+    )
 
 
 def add_lora_options(group: Any, prefix: str = '') -> None:

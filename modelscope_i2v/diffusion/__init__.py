@@ -8,8 +8,9 @@ about one ("variance preserving"), and on integer timesteps;
 """
 
 from modelscope_i2v.diffusion.brownian import brownian_noise
+from modelscope_i2v.diffusion.deep_cache import reuse_deep_features
 from modelscope_i2v.diffusion.denoiser import v_prediction_denoiser
-from modelscope_i2v.diffusion.guidance import classifier_free_guidance
+from modelscope_i2v.diffusion.guidance import classifier_free_guidance, in_one_batch, in_turn
 from modelscope_i2v.diffusion.samplers import (
     sample_ddim,
     sample_dpmpp_2m,
@@ -25,7 +26,7 @@ from modelscope_i2v.diffusion.schedules import (
     scaled_linear_schedule,
     zero_snr_cosine_schedule,
 )
-from modelscope_i2v.diffusion.timesteps import leading_timesteps, sdedit_timesteps, trailing_timesteps
+from modelscope_i2v.diffusion.timesteps import karras_timesteps, leading_timesteps, sdedit_timesteps, trailing_timesteps
 from modelscope_i2v.diffusion.windows import temporal_windows
 
 __all__ = [
@@ -33,8 +34,12 @@ __all__ = [
     'add_noise',
     'brownian_noise',
     'classifier_free_guidance',
+    'in_one_batch',
+    'in_turn',
+    'karras_timesteps',
     'leading_timesteps',
     'logsnr_cosine_interp_schedule',
+    'reuse_deep_features',
     'sample_ddim',
     'sample_dpmpp_2m',
     'sample_dpmpp_2m_sde',

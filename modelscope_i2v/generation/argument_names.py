@@ -55,13 +55,12 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         'decode_chunk_size': 'Leave it out: frames are always decoded a few at a time, to save memory.',
         'return_dict': 'Leave it out: the result is always a dict.',
         'resolution': "Give 'height' and 'width'.",
-        'compile': 'Leave it out: nothing would be compiled.',
     }
 )
 #: Names of texts, which some models do not take.
 TEXTS = ('text', 'negative_prompt')
-#: How a model runs, as :meth:`~modelscope_i2v.runtime.execution.Execution.resolve` takes it.
-EXECUTION_OPTIONS = ('dtype', 'attention', 'autoencoder_dtype', 'memory')
+#: Arguments of a pipeline's constructor that say how its networks run.
+EXECUTION_OPTIONS = ('dtype', 'attention', 'compile', 'autoencoder_dtype', 'memory')
 #: Arguments of a pipeline's constructor that belong to the model.
 MODEL_OPTIONS = (*EXECUTION_OPTIONS, 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.

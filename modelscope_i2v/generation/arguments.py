@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 OUTPUT_TYPES = ('mp4', 'np', 'pt', 'pil', 'latent')
-SPACINGS = ('leading', 'trailing')
+SPACINGS = ('leading', 'trailing', 'karras')
+SPEEDS = ('exact', 'balanced', 'fast')
 #: How an option's help describes a default that the model sets.
 FROM_MODEL = "the model's"
 
@@ -83,6 +84,12 @@ class GenerationArguments:
     seed: int | Sequence[int | None] | None = option(
         None, 'random seed; the same seed gives the same video', cli=int, default_text=f'{FROM_MODEL}, else random'
     )
+    speed: str = option(
+        'exact',
+        "'balanced' and 'fast' set solver, steps and timestep_spacing, for fewer steps than the model's; other videos",
+        cli=str,
+        choices=SPEEDS,
+    )
     steps: int | None = option(
         None, 'exact number of solver steps', cli=int, default_text=f"{FROM_MODEL}, else the solver's"
     )
@@ -102,6 +109,12 @@ class GenerationArguments:
     )
     guidance_min_timestep: int = option(
         0, 'skip guidance at timesteps (0..999) below this one, which is faster', cli=int, default_text=FROM_MODEL
+    )
+    guidance_max_timestep: int = option(
+        999, 'skip guidance at timesteps (0..999) above this one, which is faster', cli=int
+    )
+    cache_interval: int = option(
+        1, 'compute the inner blocks of the network in one of this many steps only; above 1, the video changes', cli=int
     )
     num_frames: int | None = option(None, 'number of frames', cli=int, default_text=FROM_MODEL)
     height: int | None = option(None, 'height in pixels', cli=int, default_text=FROM_MODEL)
@@ -124,16 +137,20 @@ class GenerationArguments:
 
     #: The stage's solvers by name.
     samplers: ClassVar[Mapping[str, Sampler]]
+    #: What each ``speed`` sets, where the user does not.
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: Arguments that limit others and whose default the model sets -> the value that allows most.
     most_permissive: ClassVar[Mapping[str, Any]] = {}
-    #: Argument -> the argument that it decides. It overrides one from an earlier source, not one from the same.
-    decides: ClassVar[Mapping[str, str]] = {}
+    #: Argument -> the argument that it decides, and the value by its own. It overrides one from an earlier source, not
+    #: one from the same.
+    decides: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
     #: Argument -> its values that free others -> those others: they become None where only the model sets them.
     frees: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
     #: Other names of arguments -> our names.
     aliases: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
+        self.resolve_speed()
         if self.output_video is not None and not isinstance(self.output_video, (str, os.PathLike)):
             raise InputError(f"'output_video' must be a path or None, found {type(self.output_video).__name__}.")
         choice('output_type', self.output_type, OUTPUT_TYPES, error=InputError)
@@ -151,6 +168,16 @@ class GenerationArguments:
             'guidance_min_timestep',
             integer('guidance_min_timestep', self.guidance_min_timestep, 0, 1000, error=InputError),
         )
+        self.put(
+            'guidance_max_timestep',
+            integer('guidance_max_timestep', self.guidance_max_timestep, 0, 999, error=InputError),
+        )
+        self.put('cache_interval', integer('cache_interval', self.cache_interval, 1, 1000, error=InputError))
+        if self.guidance_min_timestep > self.guidance_max_timestep and self.guidance_max_timestep < 999:
+            raise InputError(
+                f"'guidance_min_timestep' ({self.guidance_min_timestep}) must not exceed 'guidance_max_timestep' "
+                f'({self.guidance_max_timestep}): there would be no guidance. Use guidance_scale=1 for none.'
+            )
         if self.timestep_spacing is not None:
             choice('timestep_spacing', self.timestep_spacing, SPACINGS, error=InputError)
         for name in ('height', 'width'):
@@ -186,6 +213,12 @@ class GenerationArguments:
 
         return torch.Generator().manual_seed(cast(int, self.seed or 0))
 
+    def resolve_speed(self) -> None:
+        """Fill in what :attr:`speed` sets; a ``__post_init__`` calls this before it fills in anything else."""
+        choice('speed', self.speed, SPEEDS, error=InputError)
+        for name, value in self.presets.get(self.speed, {}).items():
+            self.resolve(name, value)
+
     def put(self, name: str, value: Any) -> None:
         """Set a field of this frozen object; only ``__post_init__`` calls this, to store checked plain values."""
         object.__setattr__(self, name, value)
@@ -212,12 +245,17 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
     """
     known = {item.name for item in dataclasses.fields(kind)}
     with_none = take_none(kind)
+    sources = tuple(own_names(kind, values) for values in sources)
+    chosen_by = [index for index, source in enumerate(sources) if source.get('speed') is not None]
     merged: dict[str, Any] = {}
     given: set[str] = set()  # by the user
-    for index, source in enumerate(own_names(kind, values) for values in sources):
-        for name, decided in kind.decides.items():
-            if source.get(name) is not None:
-                merged.pop(decided, None)
+    for index, given_here in enumerate(sources):
+        source: Mapping[str, Any] = given_here
+        if source.get('speed') is not None and index == chosen_by[-1]:
+            source = _with_speed(kind, merged, source)
+        for name, (decided, by_value) in kind.decides.items():
+            if isinstance(source.get(name), str):
+                merged[decided] = by_value.get(source[name])
         for name, value in source.items():
             if name not in known:
                 raise unknown_argument(name, known)
@@ -230,6 +268,20 @@ def merge_arguments(kind: type[Arguments], *sources: Mapping[str, Any]) -> Argum
         freed = values.get(chosen, ()) if isinstance(chosen, str) else ()
         merged.update(dict.fromkeys(set(freed) - given))
     return kind(**merged)
+
+
+def _with_speed(
+    kind: type[GenerationArguments], merged: dict[str, Any], source: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Open in ``merged``, the values of earlier sources, what the speed of ``source`` sets, and return ``source``.
+
+    A model that takes no more steps than that anyway stays as it is, which is 'exact'.
+    """
+    preset = kind.presets.get(source['speed'], {}) if isinstance(source['speed'], str) else {}
+    if isinstance(merged.get('steps'), int) and merged['steps'] <= preset.get('steps', 0):
+        return {**source, 'speed': 'exact'}
+    merged.update(dict.fromkeys(preset))
+    return source
 
 
 def own_names(kind: type[GenerationArguments], given: Mapping[str, Any]) -> dict[str, Any]:

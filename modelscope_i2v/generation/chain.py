@@ -68,7 +68,7 @@ def chain(
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
             ``seed``, ``text``, ``negative_prompt``, ``show_progress``, ``force``, ``background`` and
             ``callback_on_step_end`` go to both, as far as both take them. A prefix, ``stage1_`` or ``stage2_``
-            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention``,
+            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention``, ``compile``,
             ``autoencoder_dtype`` and ``memory`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply
             to stage 1. With a prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it
             gets its own.

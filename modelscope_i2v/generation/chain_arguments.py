@@ -11,15 +11,15 @@ from modelscope_i2v.generation.arguments import take_none
 from modelscope_i2v.stage import Stage
 
 #: Where a bare name goes if both stages take it: to both, to the first one, or to the second one.
-BOTH = ('steps', 'show_progress', 'force', 'callback_on_step_end', 'background', 'text', 'negative_prompt')
+BOTH = ('speed', 'steps', 'show_progress', 'force', 'callback_on_step_end', 'background', 'text', 'negative_prompt')
 FIRST = ('num_frames',)
 SECOND = ('height', 'width', 'output_fps', 'output_type')
 #: What a chain does not take from its second stage: a video that was a picture has no sound.
 NOT_SECOND = ('sound_track',)
 #: Names that a prefix can send to one stage; prefixed names win over bare ones.
 PREFIXED = (
-    'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'timestep_spacing', 'fit',
-    'height', 'width', 'negative_prompt', 'callback_on_step_end',
+    'speed', 'steps', 'solver', 'guidance_scale', 'guidance_rescale', 'guidance_min_timestep', 'guidance_max_timestep',
+    'cache_interval', 'timestep_spacing', 'fit', 'height', 'width', 'negative_prompt', 'callback_on_step_end',
 )  # fmt: skip
 #: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
 LOADING_BOTH = ('device', *EXECUTION_OPTIONS)

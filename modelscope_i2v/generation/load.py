@@ -34,6 +34,7 @@ def load(
     device: str | int | torch.device | None = ...,
     dtype: str | torch.dtype | None = ...,
     attention: str | None = ...,
+    compile: bool | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
@@ -52,6 +53,7 @@ def load(
     device: str | int | torch.device | None = ...,
     dtype: str | torch.dtype | None = ...,
     attention: str | None = ...,
+    compile: bool | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
@@ -70,6 +72,7 @@ def load(
     device: str | int | torch.device | None = ...,
     dtype: str | torch.dtype | None = ...,
     attention: str | None = ...,
+    compile: bool | None = ...,
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
@@ -87,6 +90,7 @@ def load(
     device: str | int | torch.device | None = None,
     dtype: str | torch.dtype | None = 'auto',
     attention: str | None = 'auto',
+    compile: bool | None = None,
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
     autoencoder_dtype: str | torch.dtype | None = 'fp32',
@@ -100,7 +104,7 @@ def load(
         revision: revision of a hub id; None means the hub's default.
         task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
-        device, dtype, attention, lora, lora_scale, autoencoder_dtype, memory: see
+        device, dtype, attention, compile, lora, lora_scale, autoencoder_dtype, memory: see
             :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
@@ -110,7 +114,7 @@ def load(
         DeviceError, InputError, TypeError: as in the pipelines.
     """
     return load_on(
-        Execution.resolve(device, dtype, attention, autoencoder_dtype, memory),
+        Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory),
         model,
         revision,
         task=task,

@@ -167,14 +167,21 @@ def estimate(
     frames, factor = size.frames or 1, configuration.autoencoder.downsampling_factor
     height, width = size.height // factor, size.width // factor
     latents = FLOAT * LATENT_COPIES * configuration.unet.in_channels * frames * height * width
+    in_window = configuration.frames_together(frames)
+    passes = 1 if arguments.guidance_scale == 1 else 2
     sampling = unet_activations(
         configuration.unet,
-        configuration.frames_together(frames),
+        in_window,
         height,
         width,
         itemsize=execution.dtype.itemsize,
         math=execution.attention == 'math',
     )
+    if execution.guidance_in_one_batch:
+        sampling *= passes
+    if arguments.cache_interval > 1:  # the features before the last block; windows share some frames
+        kept = passes * configuration.unet.widths[0] * height * width * (frames if in_window == frames else 2 * frames)
+        sampling += execution.dtype.itemsize * kept
     itemsize, limit = execution.autoencoder_dtype.itemsize, execution.autoencoder_limit
     most = portion(configuration.autoencoder, size.height, size.width, itemsize=itemsize, limit=limit)
     together = min(frames, most.frames)

@@ -13,7 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from modelscope_i2v.diffusion import NoiseSchedule, classifier_free_guidance, v_prediction_denoiser
+from modelscope_i2v.diffusion import (
+    NoiseSchedule,
+    classifier_free_guidance,
+    in_one_batch,
+    reuse_deep_features,
+    v_prediction_denoiser,
+)
+from modelscope_i2v.diffusion.deep_cache import DeepNetwork
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
@@ -26,6 +33,8 @@ from modelscope_i2v.generation.modelscope_bases import TorchModel
 from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
+from modelscope_i2v.networks.unet import DeepFeatures
+from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, named_level
 from modelscope_i2v.runtime.out_of_memory import memory_errors
@@ -47,14 +56,15 @@ class GenerationModel(TorchModel):
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
         dtype: ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'`` for UNet and CLIP.
         attention: ``'auto'``, ``'sdpa'``, ``'xformers'`` or ``'math'``.
+        compile: whether to compile the blocks of the UNet: the first step then takes minutes, the others less time.
+            Each block is compiled once for every size of the video. The last bits of results may differ.
         lora: a file that :func:`~modelscope_i2v.training.lora.save_lora` wrote; it is added to the weights of the UNet.
         lora_scale: LoRA strength, -100..100; 0 changes nothing.
         autoencoder_dtype: ``'fp32'``, as in the original, ``'fp16'`` or ``'bf16'``. Half precision takes half the
             memory and is faster on GPUs. bfloat16 has fewer levels between -1 and 1 than a pixel has.
         memory: ``'full'``, ``'offload'``, ``'low'``, a limit such as ``'6GB'``, or ``'auto'``: how far to spare the
             memory of the device. Below ``'full'``, networks are on the device only within :meth:`computing`.
-        execution: ``device``, ``dtype``, ``attention``, ``autoencoder_dtype`` and ``memory``, already resolved; it
-            overrides them.
+        execution: all of these but the LoRA, already resolved; it overrides them.
         model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
     Raises:
@@ -75,6 +85,7 @@ class GenerationModel(TorchModel):
         device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = 'auto',
         attention: str | None = 'auto',
+        compile: bool | None = None,
         lora: str | os.PathLike[str] | None = None,
         lora_scale: float | None = None,
         autoencoder_dtype: str | torch.dtype | None = 'fp32',
@@ -96,7 +107,9 @@ class GenerationModel(TorchModel):
         self.model_args = folder.arguments
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
-        self.execution = execution or _announced(Execution.resolve(device, dtype, attention, autoencoder_dtype, memory))
+        self.execution = execution or _announced(
+            Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory)
+        )
         self.carrier = carrier_to(self.execution.device)
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
@@ -108,6 +121,8 @@ class GenerationModel(TorchModel):
         with memory_errors(ANOTHER_DEVICE):
             self._load(networks, change, show_progress)
         self._set_attention()
+        if self.execution.compiled:
+            self.unet.run_block = Compiled(self.unet.run_block)
         self.eval()
         self.requires_grad_(False)
 
@@ -172,7 +187,7 @@ class GenerationModel(TorchModel):
         if self.carrier is None or not self.execution.level.offloads:
             return nullcontext()
         if network is self.unet and self.execution.level.streams:
-            return streamed(network, network.blocks, self.carrier)
+            return streamed(network, self.carrier)
         return on_device(tensors_of([network]), self.carrier)
 
     def check_arguments(self, arguments: Any) -> None:
@@ -187,20 +202,46 @@ class GenerationModel(TorchModel):
         """The UNet with its conditions bound; it maps float32 to float32."""
 
         def predict(latents: torch.Tensor, timestep: int) -> torch.Tensor:
-            t = torch.tensor([timestep], device=self.device)
+            t = torch.full((len(latents),), timestep, device=self.device)
             predicted: torch.Tensor = self.unet(latents, t, *conditions)
             return predicted.float()
 
         return predict
 
-    def denoiser(self, conditional: Network, unconditional: Network, arguments: GenerationArguments) -> Denoiser:
-        """The guided denoiser that a sampler takes."""
+    def deep_network(self, *conditions: torch.Tensor) -> DeepNetwork:
+        """As :meth:`network`, but the features of the inner blocks come out, and may go in again."""
+
+        def predict(
+            latents: torch.Tensor, timestep: int, hidden: torch.Tensor | None
+        ) -> tuple[torch.Tensor, torch.Tensor | None]:
+            t = torch.full((len(latents),), timestep, device=self.device)
+            deep = DeepFeatures(hidden=hidden)
+            predicted: torch.Tensor = self.unet(latents, t, *conditions, deep=deep)
+            return predicted.float(), deep.hidden
+
+        return predict
+
+    def denoiser(
+        self,
+        conditional: tuple[torch.Tensor, ...],
+        unconditional: tuple[torch.Tensor, ...],
+        arguments: GenerationArguments,
+    ) -> Denoiser:
+        """The guided denoiser that a sampler takes, from the conditions of both passes."""
+        sides = [conditional, unconditional]
+        if self.execution.guidance_in_one_batch and arguments.guidance_scale != 1:
+            sides.append(tuple(map(torch.cat, zip(conditional, unconditional, strict=True))))
+        if arguments.cache_interval > 1:
+            networks = reuse_deep_features(arguments.cache_interval, *(self.deep_network(*side) for side in sides))
+        else:
+            networks = [self.network(*side) for side in sides]
         guided = classifier_free_guidance(
-            conditional,
-            unconditional,
+            *networks[:2],
             guidance_scale=arguments.guidance_scale,
             guidance_rescale=arguments.guidance_rescale,
             guidance_min_timestep=arguments.guidance_min_timestep,
+            guidance_max_timestep=arguments.guidance_max_timestep,
+            pair=in_one_batch(networks[2]) if len(networks) > 2 else None,
         )
         return v_prediction_denoiser(guided, self.schedule)
 

@@ -58,8 +58,8 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, ``lora``, ``lora_scale``, ``autoencoder_dtype``, ``memory``, and defaults
-            for every argument of a call.
+        **options: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, ``lora``, ``lora_scale``,
+            and defaults for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.

@@ -42,6 +42,8 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         **{name: value for name, value in made.items() if name not in NOT_IN_RECIPE},
         'latents_given': arguments.latents is not None,
         **({'lora': model.lora, 'lora_scale': model.lora_scale} if model.lora else {}),
+        **({'compiled': True} if model.execution.compiled else {}),
+        **({'guidance_in_one_batch': True} if model.execution.guidance_in_one_batch else {}),
         'dtype': _name(model.execution.dtype),
         **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
         **({} if level == FULL else {'memory': level.name}),

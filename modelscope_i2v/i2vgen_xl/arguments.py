@@ -9,6 +9,7 @@ from modelscope_i2v.checks import text
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import FROM_MODEL, option
 from modelscope_i2v.i2vgen_xl.prompts import NEGATIVE_PROMPT
+from modelscope_i2v.i2vgen_xl.samplers import PRESETS
 from modelscope_i2v.image_to_video.arguments import PictureArguments
 
 BY_PICTURE = "from the picture's aspect ratio"
@@ -34,6 +35,7 @@ class I2VGenXLArguments(PictureArguments):
         NEGATIVE_PROMPT, 'what guidance steers away from', cli=str, default_text=f'{FROM_MODEL}, a list of flaws'
     )
 
+    presets = PRESETS
     aliases = MappingProxyType({'caption': 'text'})
 
     def __post_init__(self) -> None:

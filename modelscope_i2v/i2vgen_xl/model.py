@@ -90,8 +90,8 @@ class I2VGenXLModel(GenerationModel):
             text, negative = self.encode_text(arguments.text), self.encode_text(arguments.negative_prompt)
         shared = image_latents, torch.tensor([arguments.fps], device=self.device)
         denoiser = self.denoiser(
-            self.network(text, embedding, *shared),
-            self.network(negative, torch.zeros_like(embedding), *shared),
+            (text, embedding, *shared),
+            (negative, torch.zeros_like(embedding), *shared),
             arguments,
         )
         sigmas = sigmas_of(self.schedule, arguments)

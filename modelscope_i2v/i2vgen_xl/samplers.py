@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from modelscope_i2v.image_to_video.samplers import SAMPLERS
+from modelscope_i2v.image_to_video.samplers import PRESETS, SAMPLERS
 
-__all__ = ['SAMPLERS']
+__all__ = ['PRESETS', 'SAMPLERS']

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from modelscope_i2v.checks import choice, number
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments, option
-from modelscope_i2v.image_to_video.samplers import SAMPLERS
+from modelscope_i2v.image_to_video.samplers import PRESETS, SAMPLERS
 from modelscope_i2v.media.limits import MAX_FPS, MIN_FPS
 from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 
@@ -25,7 +25,9 @@ class PictureArguments(GenerationArguments):
     only the model sets do not count as given: they become None.
     """
 
-    solver: str | None = option('ddim', 'sampling method', cli=str, choices=tuple(SAMPLERS), default_text=FROM_MODEL)
+    solver: str | None = option(
+        None, 'sampling method', cli=str, choices=tuple(SAMPLERS), default_text=f'{FROM_MODEL}, else ddim'
+    )
     guidance_scale: float = option(
         3.0, 'strength of classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
     )
@@ -44,9 +46,12 @@ class PictureArguments(GenerationArguments):
     noise_strength: float = option(0.1, 'strength of the noise shared by all pixels of a frame', cli=float)
 
     samplers = SAMPLERS
+    presets = PRESETS
     frees = MappingProxyType({'fit': {'keep': ('height', 'width')}})
 
     def __post_init__(self) -> None:
+        self.resolve_speed()
+        self.resolve('solver', 'ddim')
         choice('solver', self.solver, SAMPLERS, error=InputError)
         choice('fit', self.fit, FITS, error=InputError)
         self.put('eta', number('eta', self.eta, 0, 1, error=InputError))

@@ -93,9 +93,7 @@ class ImageToVideoModel(GenerationModel):
             latents = add_noise(self.encode_picture(frame), latents, sigmas[0])
         embedding = self.encode_image(pixel_values)
         fps = torch.tensor([arguments.fps], device=self.device)
-        denoiser = self.denoiser(
-            self.network(embedding, fps), self.network(torch.zeros_like(embedding), fps), arguments
-        )
+        denoiser = self.denoiser((embedding, fps), (torch.zeros_like(embedding), fps), arguments)
         x = latents / signal_scale(sigmas[0]).float().to(self.device)
         x = self.sample(denoiser, x, sigmas, arguments, generator=generator, callback=callback)
         return {'latents': x * signal_scale(sigmas[-1]).float().to(self.device)}

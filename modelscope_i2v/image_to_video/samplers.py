@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from modelscope_i2v.generation.sampler import Sampler
 
@@ -22,5 +23,12 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
         'dpmpp_2m': Sampler(sample='modelscope_i2v.diffusion:sample_dpmpp_2m', steps=25),
         'unipc': Sampler(sample='modelscope_i2v.diffusion:sample_unipc', steps=20),
         'euler': Sampler(sample='modelscope_i2v.diffusion:sample_euler', steps=30),
+    }
+)
+#: What each ``speed`` sets; docs/performance.md has how far the latents are from the solution.
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        'balanced': {'solver': 'dpmpp_2m', 'steps': 10, 'timestep_spacing': 'karras'},
+        'fast': {'solver': 'ddim', 'steps': 5, 'timestep_spacing': 'trailing'},
     }
 )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from modelscope_i2v.diffusion import NoiseSchedule, leading_timesteps, trailing_timesteps
+from modelscope_i2v.diffusion import NoiseSchedule, karras_timesteps, leading_timesteps, trailing_timesteps
 from modelscope_i2v.image_to_video.arguments import PictureArguments
 
 
 def sigmas_of(schedule: NoiseSchedule, arguments: PictureArguments) -> torch.Tensor:
-    """The noise levels of a call, float64 ``[steps + 1]``; "leading" ends at timestep 0, "trailing" at zero noise."""
+    """The noise levels of a call, float64 ``[steps + 1]``; "leading" ends at timestep 0, the others at zero noise."""
     steps, levels = arguments.steps_taken, arguments.levels_used
     if arguments.timestep_spacing == 'leading':
         return schedule.sigma([*leading_timesteps(steps, levels), 0])
-    return torch.cat([schedule.sigma(trailing_timesteps(steps, levels)), torch.zeros(1, dtype=torch.float64)])
+    if arguments.timestep_spacing == 'karras':
+        timesteps = karras_timesteps(schedule, steps, levels)
+    else:
+        timesteps = trailing_timesteps(steps, levels)
+    return torch.cat([schedule.sigma(timesteps), torch.zeros(1, dtype=torch.float64)])

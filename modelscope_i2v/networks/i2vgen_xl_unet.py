@@ -13,6 +13,7 @@ from torch import nn
 from modelscope_i2v.networks.attention import AttentionLayer, attention
 from modelscope_i2v.networks.image_conditioned_unet import ImageConditionedUNet, check_condition
 from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
+from modelscope_i2v.networks.unet import DeepFeatures
 
 
 class PixelAttention(AttentionLayer):
@@ -132,6 +133,7 @@ class I2VGenXLUNet(ImageConditionedUNet):
         image_embedding: torch.Tensor,
         image_latents: torch.Tensor,
         fps: torch.Tensor,
+        deep: DeepFeatures | None = None,
     ) -> torch.Tensor:
         """Predict v.
 
@@ -142,6 +144,7 @@ class I2VGenXLUNet(ImageConditionedUNet):
             image_embedding: ``[B, 1, image_embed_dim]``; zeros for the unconditional branch.
             image_latents: latents of the picture ``[B, C, h, w]``, for both branches.
             fps: frames per second ``[B]`` (or ``[1]`` for the whole batch).
+            deep: see :meth:`~modelscope_i2v.networks.unet.SpatioTemporalUNet.trunk`.
 
         Returns:
             ``[B, C, F, h, w]`` in the dtype of the weights.
@@ -156,4 +159,4 @@ class I2VGenXLUNet(ImageConditionedUNet):
         check_condition('image_latents', image_latents, (*x.shape[:2], *x.shape[3:]))
         tokens = [text_features.to(self.dtype), self.local_tokens(image_latents), self.global_tokens(image_embedding)]
         context, embedding = torch.cat(tokens, dim=1), self.time_and_fps(t, fps)
-        return self.trunk(x, embedding, context, self.concat(image_latents, x.shape[2]))
+        return self.trunk(x, embedding, context, self.concat(image_latents, x.shape[2]), deep)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from modelscope_i2v.networks.image_conditioned_unet import ImageConditionedUNet
+from modelscope_i2v.networks.unet import DeepFeatures
 
 
 class ImageToVideoUNet(ImageConditionedUNet):
@@ -23,7 +24,12 @@ class ImageToVideoUNet(ImageConditionedUNet):
         super().__init__(**unet)
 
     def forward(
-        self, x: torch.Tensor, t: torch.Tensor, image_embedding: torch.Tensor, fps: torch.Tensor
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        image_embedding: torch.Tensor,
+        fps: torch.Tensor,
+        deep: DeepFeatures | None = None,
     ) -> torch.Tensor:
         """Predict v.
 
@@ -32,6 +38,7 @@ class ImageToVideoUNet(ImageConditionedUNet):
             t: timesteps ``[B]`` in 0..999.
             image_embedding: ``[B, 1, image_embed_dim]``; zeros for the unconditional branch.
             fps: frames per second ``[B]`` (or ``[1]`` for the whole batch).
+            deep: see :meth:`~modelscope_i2v.networks.unet.SpatioTemporalUNet.trunk`.
 
         Returns:
             ``[B, 4, F, h, w]`` in the dtype of the weights.
@@ -40,4 +47,4 @@ class ImageToVideoUNet(ImageConditionedUNet):
             InputError: if ``x`` or ``image_embedding`` has the wrong shape, or if the levels cannot halve the size.
         """
         self.check_image_embedding(image_embedding, x.shape[0])
-        return self.trunk(x, self.time_and_fps(t, fps), self.global_tokens(image_embedding))
+        return self.trunk(x, self.time_and_fps(t, fps), self.global_tokens(image_embedding), deep=deep)

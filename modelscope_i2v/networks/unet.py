@@ -6,6 +6,8 @@ in temporal convolutions and whose attention levels alternate a spatial and a te
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -109,6 +111,26 @@ class MiddleBlock(UNetBlock):
         return out
 
 
+@dataclass
+class DeepFeatures:
+    """The features of the inner blocks of a pass, for later passes at similar timesteps to reuse.
+
+    Attributes:
+        outer_blocks: how many of the decoder's last blocks are outside, and computed in every pass; at most as many as
+            its finest level has.
+        hidden: the features before those blocks, ``[(B F), C, h, w]``; None: the next pass computes them.
+    """
+
+    outer_blocks: int = 1
+    hidden: torch.Tensor | None = None
+
+
+def run_block(block: nn.Module, features: list[torch.Tensor], *conditions: Any) -> torch.Tensor:
+    """The features after ``block``, which empties the list of those before it."""
+    out: torch.Tensor = block(features, *conditions)
+    return out
+
+
 class SpatioTemporalUNet(nn.Module):
     """The trunk: latents, a timestep embedding and context tokens in; the network's prediction (v) out.
 
@@ -138,6 +160,7 @@ class SpatioTemporalUNet(nn.Module):
     Attributes:
         activation_checkpointing: while training, keep only the borders of each block and recompute the inside during
             the backward pass (Chen et al. 2016): several times less memory for about a third more time.
+        run_block: calls a block, ``(block, features, *conditions) -> features``; may be replaced, by a compiled one.
     """
 
     downsample: ClassVar[type[nn.Module]] = Downsample
@@ -151,6 +174,7 @@ class SpatioTemporalUNet(nn.Module):
         super().__init__()
         self.config = parameters
         self.activation_checkpointing = False
+        self.run_block: Callable[..., torch.Tensor] = run_block
         widths, depth = parameters.widths, parameters.num_res_blocks
         levels = range(len(widths))
         attended = [2**level in parameters.attention_resolutions for level in levels]
@@ -199,9 +223,9 @@ class SpatioTemporalUNet(nn.Module):
         self.conv_out = nn.Conv2d(width, parameters.out_channels, 3, padding=1)
 
     @property
-    def blocks(self) -> list[nn.Module]:
-        """The blocks, nearly all of the weights, in the order in which they compute."""
-        return [*self.encoder, self.middle, *self.decoder]
+    def blocks(self) -> list[UNetBlock]:
+        """What :attr:`run_block` is called with, nearly all of the weights, in the order in which it computes."""
+        return [block for block in (*self.encoder, self.middle, *self.decoder) if isinstance(block, UNetBlock)]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -223,11 +247,17 @@ class SpatioTemporalUNet(nn.Module):
             )
 
     def trunk(
-        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor, extra: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        context: torch.Tensor,
+        extra: torch.Tensor | None = None,
+        deep: DeepFeatures | None = None,
     ) -> torch.Tensor:
         """``x`` ``[B, in, F, h, w]``, ``embedding`` ``[B, E]``, ``context`` ``[B, L, C]`` -> ``[B, out, F, h, w]``.
 
-        ``extra`` ``[B, extra_channels, F, h, w]`` follows the latents on the channel axis.
+        ``extra`` ``[B, extra_channels, F, h, w]`` follows the latents on the channel axis. ``deep`` is filled, or if it
+        is full, saves all blocks that it comes from.
         """
         self.check_latents(x)
         if extra is not None:
@@ -239,13 +269,23 @@ class SpatioTemporalUNet(nn.Module):
         # The last of these is the current one, the others are skip connections. Nothing else holds any of them.
         features = [self.temporal_in(self.conv_in(frames), num_frames)]
         del x, extra, frames
-        for block in self.encoder:
+        inner = len(self.decoder) - (deep.outer_blocks if deep else 0)
+        reused = deep.hidden if deep else None
+        # The decoder's last blocks take the first features of the encoder.
+        for block in self.encoder if reused is None else self.encoder[: len(self.decoder) - inner - 1]:
             if isinstance(block, UNetBlock):
                 features.append(self._run(block, [features[-1]], embedding, context, num_frames))
             else:
                 features.append(block(features[-1]))
-        features.append(self._run(self.middle, [features[-1]], embedding, context, num_frames))
-        for block in self.decoder:
+        if reused is None:
+            features.append(self._run(self.middle, [features[-1]], embedding, context, num_frames))
+            for block in self.decoder[:inner]:
+                features.append(self._run(block, [features.pop(), features.pop()], embedding, context, num_frames))
+            if deep:
+                deep.hidden = features[-1]
+        else:
+            features.append(reused)
+        for block in self.decoder[inner:]:
             features.append(self._run(block, [features.pop(), features.pop()], embedding, context, num_frames))
         hidden = self.conv_out(silu(self.norm_out(features.pop())))
         out: torch.Tensor = rearrange(hidden, '(b f) c h w -> b c f h w', f=num_frames)
@@ -257,8 +297,7 @@ class SpatioTemporalUNet(nn.Module):
                 lambda *kept: block(list(kept), *conditions), *features, use_reentrant=False
             )
             return recomputed
-        out: torch.Tensor = block(features, *conditions)
-        return out
+        return self.run_block(block, features, *conditions)
 
     def _embed(self, positions: torch.Tensor, embedding: EmbeddingMLP) -> torch.Tensor:
         out: torch.Tensor = embedding(sinusoidal_embedding(positions, self.config.model_channels))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from modelscope_i2v.networks.parameters import UNetParameters
-from modelscope_i2v.networks.unet import SpatioTemporalUNet, Upsample
+from modelscope_i2v.networks.unet import DeepFeatures, SpatioTemporalUNet, Upsample
 
 
 class TallDownsample(nn.Module):
@@ -51,13 +51,20 @@ class VideoToVideoUNet(SpatioTemporalUNet):
     def __init__(self, **unet: Any) -> None:
         super().__init__(UNetParameters(**unet))
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, text_features: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        text_features: torch.Tensor,
+        deep: DeepFeatures | None = None,
+    ) -> torch.Tensor:
         """Predict v.
 
         Args:
             x: noisy latents ``[B, 4, F, h, w]``.
             t: timesteps ``[B]`` in 0..999.
             text_features: ``[B, L, context_dim]``.
+            deep: see :meth:`~modelscope_i2v.networks.unet.SpatioTemporalUNet.trunk`.
 
         Returns:
             ``[B, 4, F, h, w]`` in the dtype of the weights.
@@ -65,4 +72,4 @@ class VideoToVideoUNet(SpatioTemporalUNet):
         Raises:
             InputError: if ``x`` has the wrong shape, or a size that the levels cannot halve.
         """
-        return self.trunk(x, self._embed(t, self.time_embedding), text_features)
+        return self.trunk(x, self._embed(t, self.time_embedding), text_features, deep=deep)

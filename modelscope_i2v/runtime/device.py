@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import numbers
 import re
+from typing import Any
 
 import torch
 
@@ -15,6 +16,8 @@ from modelscope_i2v.terms import PRECISIONS
 logger = logging.getLogger(__name__)
 
 NO_GPU = 'No CUDA GPU is available: running on the CPU, which is far slower.'
+#: What torch calls the instructions for bfloat16 of Intel, AMD and ARM.
+NATIVE_BF16 = ('avx512_bf16', 'amx_bf16', 'bf16')
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, full) for name, full in PRECISIONS.items()}
 
 
@@ -61,7 +64,8 @@ def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) 
 def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     """The compute dtype for ``'auto'``, ``'fp32'``, ``'fp16'`` or ``'bf16'``, or for the torch dtype of one of them.
 
-    ``'auto'`` is float32 on the CPU and on MPS. On CUDA it is bfloat16, which cannot overflow, for compute capability
+    ``'auto'`` is float32 on the CPU and on MPS: a seed gives the same video on every CPU, with or without instructions
+    for bfloat16. On CUDA it is bfloat16, which cannot overflow, for compute capability
     8.0 and higher, and float16 for lower ones.
 
     Raises:
@@ -87,6 +91,13 @@ def resolve_autoencoder_dtype(name: str | torch.dtype | None) -> torch.dtype:
     name = 'fp32' if name is None else _dtype_name(name)
     choice('autoencoder_dtype', name, tuple(DTYPES), error=InputError)
     return DTYPES[name]
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether ``device`` is a CPU that says to torch that it has instructions for bfloat16."""
+    # Not _is_mkldnn_bf16_supported(), which is true for every CPU that can emulate them. An older torch cannot tell.
+    capabilities: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()
+    return device.type == 'cpu' and any(capabilities.get(name) for name in NATIVE_BF16)
 
 
 def _dtype_name(name: str | torch.dtype) -> str:

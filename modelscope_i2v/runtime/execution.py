@@ -7,8 +7,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from modelscope_i2v.errors import InputError, shown
 from modelscope_i2v.runtime.attention import resolve_attention
-from modelscope_i2v.runtime.device import NO_GPU, resolve_autoencoder_dtype, resolve_device, resolve_dtype
+from modelscope_i2v.runtime.device import (
+    NO_GPU,
+    has_native_bf16,
+    resolve_autoencoder_dtype,
+    resolve_device,
+    resolve_dtype,
+)
 from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, resolve_memory
 
 logger = logging.getLogger(__name__)
@@ -25,6 +32,9 @@ class Execution:
         autoencoder_dtype: precision of the autoencoder.
         autoencoder_limit: bytes that the autoencoder may take for what it computes, as far as cutting images into bands
             of rows can do that; None: whole images.
+        guidance_in_one_batch: whether the two passes of guidance are one batch: less time, twice the activations, and
+            other last bits.
+        compiled: whether the blocks of the UNet are compiled.
         memory: what was asked for: ``'auto'``, the name of a level, or a limit.
         level: what is on the device when. Calls may have different levels, see
             :func:`~modelscope_i2v.generation.levels.choose_level`.
@@ -37,6 +47,8 @@ class Execution:
     instead_of_gpu: bool = False
     autoencoder_dtype: torch.dtype = torch.float32
     autoencoder_limit: int | None = None
+    guidance_in_one_batch: bool = False
+    compiled: bool = False
     memory: str = 'full'
     level: MemoryLevel = FULL
 
@@ -46,16 +58,20 @@ class Execution:
         device: str | int | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         attention: str | None = None,
+        compile: bool | None = None,
         autoencoder_dtype: str | torch.dtype | None = None,
         memory: str | None = None,
     ) -> Execution:
-        """Resolve the names for this machine; None is ``'auto'``, and ``'fp32'`` for the autoencoder.
+        """Resolve the names for this machine. None is ``'auto'``, no compilation, and ``'fp32'`` for the autoencoder.
 
         Raises:
             DeviceError: if the device is not available, or does not support the back end.
-            InputError: for an unknown precision, back end or memory level.
+            InputError: for an unknown precision, back end or memory level, or a ``compile`` that is neither True nor
+                False.
         """
         memory = resolve_memory(memory)
+        if not isinstance(compile, (bool, type(None))):
+            raise InputError(f"'compile' must be True or False, found {shown(compile)}.")
         where = resolve_device(device, warn=False)
         precision = resolve_dtype('auto' if dtype is None else dtype, where)
         attention = 'auto' if attention is None else attention
@@ -66,6 +82,7 @@ class Execution:
             attention=resolve_attention(attention, where, precision),
             requested_attention=attention,
             instead_of_gpu=where.type == 'cpu' and not asked_for_cpu,
+            compiled=bool(compile),
             autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
             memory=memory,
         )
@@ -80,9 +97,11 @@ class Execution:
         return torch.device('cpu') if self.level.offloads else self.device
 
     def announce(self) -> None:
-        """Warn, before minutes of computing, if there is no GPU."""
+        """Warn, before minutes of computing, if there is no GPU, and say what would be faster on this CPU."""
         if self.instead_of_gpu:
             logger.warning(NO_GPU)
+        if self.dtype == torch.float32 and has_native_bf16(self.device):
+            logger.info("This CPU computes in bfloat16, too: dtype='bf16' is faster and gives similar videos.")
 
     def on(self, device: str | int | torch.device | None) -> Execution:
         """The same execution on another device, in the same precision.
@@ -90,5 +109,10 @@ class Execution:
         Raises:
             DeviceError: as in :meth:`resolve`.
         """
-        there = Execution.resolve(device, self.dtype, self.requested_attention, self.autoencoder_dtype, self.memory)
-        return replace(there, autoencoder_limit=self.autoencoder_limit, level=self.level)
+        precisions = self.dtype, self.requested_attention, self.compiled, self.autoencoder_dtype
+        return replace(
+            Execution.resolve(device, *precisions, self.memory),
+            autoencoder_limit=self.autoencoder_limit,
+            guidance_in_one_batch=self.guidance_in_one_batch,
+            level=self.level,
+        )

@@ -7,34 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import torch
 from torch import nn
 
+from modelscope_i2v.networks.unet import SpatioTemporalUNet
 from modelscope_i2v.runtime.placement import Carrier, on_device, tensors_of
 
 
 @contextmanager
-def streamed(network: nn.Module, blocks: Sequence[nn.Module], carrier: Carrier) -> Iterator[None]:
-    """Have ``network`` on the device for a while, but of its ``blocks`` only two at a time.
+def streamed(network: SpatioTemporalUNet, carrier: Carrier) -> Iterator[None]:
+    """Have ``network`` on the device for a while, but of its blocks only two at a time.
+
+    A pass may leave blocks out. Then the next one is fetched when it is due, not ahead.
 
     Args:
-        blocks: in the order in which they compute. Some may be left out; then the next one is fetched when it is due,
-            not ahead.
-        carrier: brings them to the device.
+        carrier: brings weights to the device.
     """
+    blocks = network.blocks
     streamed_tensors = {id(tensor) for tensor in tensors_of(blocks)}
     others = [tensor for tensor in tensors_of([network]) if id(tensor) not in streamed_tensors]
-    stream = _Stream(blocks, carrier)
-    handles = [
-        block.register_forward_pre_hook(lambda *_, index=index: stream.reach(index))
-        for index, block in enumerate(blocks)
-    ]
+    stream, run = _Stream(blocks, carrier), network.run_block
+    numbers = {id(block): index for index, block in enumerate(blocks)}
+
+    def run_streamed(block: nn.Module, *arguments: Any) -> torch.Tensor:
+        stream.reach(numbers[id(block)])
+        return run(block, *arguments)
+
+    network.run_block = run_streamed  # around a compiled one, so that it need not be compiled again
     try:
         with on_device(others, carrier):
             yield
     finally:
-        for handle in handles:
-            handle.remove()
+        network.run_block = run
         stream.stop()
 
 

@@ -11,9 +11,10 @@ from modelscope_i2v.generation.arguments import FROM_MODEL, GenerationArguments,
 from modelscope_i2v.media.limits import MAX_FRAMES
 from modelscope_i2v.terms import NUM_TRAIN_TIMESTEPS
 from modelscope_i2v.video_to_video.prompts import NEGATIVE_PROMPT
-from modelscope_i2v.video_to_video.samplers import SAMPLERS, SOLVER_OF_MODE
+from modelscope_i2v.video_to_video.samplers import PRESETS, SAMPLERS, SOLVER_OF_MODE
 
 FITS = ('keep', 'stretch')
+SPACINGS = ('trailing', 'karras')
 BY_INPUT = "from the input's aspect ratio"
 
 
@@ -46,7 +47,7 @@ class VideoToVideoArguments(GenerationArguments):
         default_text=f'{FROM_MODEL}, else set by --solver-mode',
     )
     timestep_spacing: str | None = option(
-        None, 'which timesteps the solver visits', cli=str, choices=('trailing',), default_text='trailing'
+        None, 'which timesteps the solver visits', cli=str, choices=SPACINGS, default_text='trailing'
     )
     guidance_scale: float = option(
         7.5, 'strength of classifier-free guidance; 1 skips the unconditional pass', cli=float, default_text=FROM_MODEL
@@ -70,27 +71,35 @@ class VideoToVideoArguments(GenerationArguments):
 
     samplers = SAMPLERS
     most_permissive = MappingProxyType({'noise_level': NUM_TRAIN_TIMESTEPS - 1})
-    decides = MappingProxyType({'solver_mode': 'solver'})
+    decides = MappingProxyType({'solver_mode': ('solver', SOLVER_OF_MODE)})
+    presets = PRESETS
 
     def __post_init__(self) -> None:
         text('text', self.text, error=InputError)
         text('negative_prompt', self.negative_prompt, error=InputError)
         choice('solver_mode', self.solver_mode, SOLVER_OF_MODE, error=InputError)
+        self.put('noise_level', integer('noise_level', self.noise_level, 1, 999, error=InputError))
+        self.resolve_speed()
         self.resolve('solver', SOLVER_OF_MODE[self.solver_mode])
         choice('solver', self.solver, SAMPLERS, error=InputError)
         choice('fit', self.fit, FITS, error=InputError)
-        self.put('noise_level', integer('noise_level', self.noise_level, 1, 999, error=InputError))
         if self.window_overlap is not None:
             self.put('window_overlap', integer('window_overlap', self.window_overlap, 0, MAX_FRAMES, error=InputError))
         if self.sound_track is not None:
             self.put('sound_track', integer('sound_track', self.sound_track, 0, error=InputError))
         super().__post_init__()
-        if self.timestep_spacing == 'leading':
-            raise InputError("'timestep_spacing' must be 'trailing' for video-to-video, found 'leading'.")
         self.resolve('timestep_spacing', 'trailing')
+        choice('timestep_spacing', self.timestep_spacing, SPACINGS, error=InputError)
         self.resolve('steps', min(self.sampler.steps, self.noise_level))
         if int(self.steps or 0) > self.noise_level:
             raise InputError(
                 f"'steps' ({self.steps}) must not exceed 'noise_level' ({self.noise_level}): there are no more levels "
                 'to visit. Lower steps or raise noise_level.'
             )
+
+    def resolve_speed(self) -> None:
+        """As for every stage, but with no more steps than there are noise levels."""
+        steps = self.presets.get(self.speed, {}).get('steps') if isinstance(self.speed, str) else None
+        if steps is not None:
+            self.resolve('steps', min(steps, self.noise_level))
+        super().resolve_speed()

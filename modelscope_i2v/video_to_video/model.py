@@ -78,7 +78,7 @@ class VideoToVideoModel(GenerationModel):
             text = self.encode_text(arguments.text, self.configuration.positive_prompt)
             negative = self.encode_text(arguments.negative_prompt)
         denoiser = temporal_windows(
-            self.denoiser(self.network(text), self.network(negative), arguments),
+            self.denoiser((text,), (negative,), arguments),
             num_frames,
             self.configuration.max_frames,
             self.window_overlap(arguments, num_frames),

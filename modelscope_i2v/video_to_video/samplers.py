@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from modelscope_i2v.generation.sampler import Sampler
 
@@ -22,3 +23,10 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
 )
 #: The default solver of each ``solver_mode``.
 SOLVER_OF_MODE: Mapping[str, str] = MappingProxyType({'fast': 'dpmpp_2m_sde', 'normal': 'heun'})
+#: What each ``speed`` sets; docs/performance.md has how far the latents are from the solution.
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        'balanced': {'solver': 'dpmpp_2m', 'steps': 20, 'timestep_spacing': 'karras'},
+        'fast': {'solver': 'dpmpp_2m', 'steps': 12, 'timestep_spacing': 'karras'},
+    }
+)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from modelscope_i2v.diffusion import NoiseSchedule, sdedit_timesteps
+from modelscope_i2v.diffusion import NoiseSchedule, karras_timesteps, sdedit_timesteps
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 
 #: The only level that the original implementation knows.
@@ -13,11 +15,12 @@ REFERENCE_NOISE_LEVEL = 600
 
 def sigmas_of(schedule: NoiseSchedule, arguments: VideoToVideoArguments) -> torch.Tensor:
     """The noise levels of a call, float32 ``[steps + 1]``, down to zero."""
-    timesteps = sdedit_timesteps(
-        int(arguments.steps or 0),
-        arguments.noise_level,
-        drop_penultimate=arguments.sampler.drop_penultimate,
-    )
+    steps, levels = int(arguments.steps or 0), arguments.noise_level
+    timesteps: Sequence[float]
+    if arguments.timestep_spacing == 'karras':
+        timesteps = karras_timesteps(schedule, steps, levels)
+    else:
+        timesteps = sdedit_timesteps(steps, levels, drop_penultimate=arguments.sampler.drop_penultimate)
     return torch.cat([schedule.sigma(timesteps), torch.zeros(1)])
 
 

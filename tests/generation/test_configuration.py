@@ -109,7 +109,7 @@ WRONG = [
     ('model_cfg.steps', 0, 'must be a whole number from 1 to 1000, found 0'),
     ('model_cfg.guidance_scale', -1, 'must be a number of at least 0 and at most 1000, found -1'),
     ('model_cfg.solver', 'ddmi', "must be one of 'ddim', 'dpmpp_2m', 'unipc', 'euler', found 'ddmi'. Did you mean"),
-    ('model_cfg.timestep_spacing', 'even', "must be one of 'leading', 'trailing', found 'even'"),
+    ('model_cfg.timestep_spacing', 'even', "must be one of 'leading', 'trailing', 'karras', found 'even'"),
     ('model_cfg.unet', [], 'must be a JSON object, found []'),
     ('model_cfg.unet.channel_mult', 4, 'must be a non-empty list of whole numbers, found 4'),
     ('model_cfg.unet.channel_mult', [1, '2'], "must be a whole number from 1 to 100000, found '2' (str)"),

@@ -385,3 +385,19 @@ def test_only_what_was_given_counts_when_a_model_is_loaded(tmp_path):
     content['model']['model_cfg']['unet'].update(model_channels=40_000, num_head_channels=16)
     with pytest.raises(DeviceError, match='Not even the smallest video fits: free some memory, or use another device'):
         check_room(ModelFolder.parse(tmp_path, IMAGE_TO_VIDEO, content), {}, CPU)
+
+
+def test_what_is_kept_between_steps_and_a_batch_of_two_count():
+    configuration, size = VideoToVideoConfiguration(), VideoSize(32, 720, 1280)
+
+    def device(execution=GPU, **call):
+        arguments = arguments_of(configuration, output_type='latent', num_frames=32, **call)
+        return estimate(configuration, arguments, execution, size).device
+
+    one, features = unet_activations(UNetParameters(), 32, 90, 160, itemsize=2, math=False), 2 * 320 * 32 * 90 * 160
+    plain = device()
+    assert device(cache_interval=2) - plain == 2 * features
+    assert device(cache_interval=2, guidance_scale=1) - plain == features
+    batched = dataclasses.replace(GPU, guidance_in_one_batch=True)
+    assert device(batched) - plain == one
+    assert device(batched, guidance_scale=1) == plain

@@ -1,6 +1,7 @@
 """What a call of the stage-1 pipeline does with its arguments: seeds, precedence, steps, guidance."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,3 +217,27 @@ def test_fps_reaches_the_network(stage_1):
     assert {fps.item() for *_, fps in calls} == {2}
     assert not torch.equal(slow, latents_of(stage_1, seed=1))
     assert torch.equal(slow, latents_of(stage_1, seed=1, fps=2, output_fps=30))
+
+
+def test_no_guidance_at_the_noisiest_timesteps(stage_1):
+    with unet_calls(stage_1) as calls:
+        latents_of(stage_1, seed=1, steps=4, timestep_spacing='trailing', guidance_max_timestep=500)
+    seen = [(int(t), bool(embedding.abs().max() > 0)) for _, t, embedding, _ in calls]
+    assert seen == [(999, True), (749, True), (499, True), (499, False), (249, True), (249, False)]
+    with pytest.raises(InputError, match=r"'guidance_min_timestep' \(600\) must not exceed 'guidance_max_timestep'"):
+        latents_of(stage_1, guidance_min_timestep=600, guidance_max_timestep=500)
+
+
+@pytest.mark.parametrize('stage', ['stage_1', 'stage_2'])
+def test_both_passes_of_guidance_in_one_batch(request, stage, monkeypatch):
+    """Sums may be added in another order. Where there is no guidance, there is no second half."""
+    pipeline = request.getfixturevalue(stage)
+    call = {'seed': 1, 'steps': 3, 'guidance_scale': 3.0, 'guidance_min_timestep': 400}
+    separate = latents_of(pipeline, **call)
+    assert not pipeline.model.execution.guidance_in_one_batch
+    monkeypatch.setattr(pipeline.model, 'execution', replace(pipeline.model.execution, guidance_in_one_batch=True))
+    with unet_calls(pipeline) as calls:
+        together = latents_of(pipeline, **call)
+    assert [len(x) for x, *_ in calls] == [2 if int(t[0]) >= 400 else 1 for _, t, *_ in calls]
+    assert {len(x) for x, *_ in calls} == {1, 2}
+    assert (together - separate).abs().max() < 1e-4 * separate.abs().max()

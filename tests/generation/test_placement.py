@@ -1,6 +1,7 @@
 """Networks are on the device while they compute, and in main memory otherwise; the videos are the same."""
 
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 import modelscope_i2v
 from modelscope_i2v.errors import DeviceError
 from modelscope_i2v.media.reading.info import read_recipe
+from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.memory_level import FULL
 from modelscope_i2v.runtime.streaming import streamed
 from tests.calls import CLIP, VIDEO, build, unet_calls
@@ -92,26 +94,56 @@ def present(device, blocks):
 
 
 def test_blocks_that_are_left_out_do_not_disturb_the_others(stage_1_folder):
-    model = build(stage_1_folder, memory='low', **FAST).model
-    device, blocks = FakeDevice(model), [torch.nn.Linear(3, 3) for _ in range(4)]
-    network = torch.nn.Sequential(*blocks)
-    model.unet = network
-    for block in blocks:
-        block.register_forward_hook(lambda module, *_: visited.append((blocks.index(module), present(device, blocks))))
-    with streamed(network, blocks, device), torch.no_grad():
-        for order, expected in (
-            ((0, 1, 3), [(0, {0, 1}), (1, {1, 2}), (3, {3, 0})]),
-            ((0, 3, 3), [(0, {0, 1}), (3, {3, 0}), (3, {3, 0})]),
-            ((2,), [(2, {2, 3})]),
-        ):
-            visited = []
-            for number in order:
-                blocks[number](torch.ones(1, 3))
-            assert visited == expected
-    assert present(device, blocks) == set()
-    visited = []
-    network(torch.ones(1, 3))
-    assert [there for _, there in visited] == [set()] * 4  # the hooks are gone
+    """With deep features from an earlier pass, only the outer blocks compute."""
+    call = {**FAST, 'steps': 3, 'cache_interval': 2}
+    whole, low = (build(stage_1_folder, memory=level, **call) for level in ('full', 'low'))
+    device, there = FakeDevice(low.model), []
+    blocks = low.model.unet.blocks
+    for number, block in enumerate(blocks):
+        block.register_forward_hook(lambda *_, number=number: there.append((number, present(device, blocks))))
+    expected = whole(str(IMAGE), output_type='np')[VIDEO]
+    assert (low(str(IMAGE), output_type='np')[VIDEO] == expected).all()
+    visited = [number for number, _ in there]
+    assert set(visited[:-1]) == set(range(len(blocks)))
+    assert len(visited) < 6 * len(blocks)
+    assert [present for _, present in there] == [{number, (number + 1) % len(blocks)} for number in visited]
+    assert device.networks() == set()
+
+
+class Row(torch.nn.Module):
+    """Blocks in a row, called as a UNet calls its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList(torch.nn.Linear(3, 3) for _ in range(4))
+        self.run_block = lambda block, x: block(x).sin()
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = self.run_block(block, x)
+        return x
+
+
+@torch.no_grad()
+def test_compiled_blocks_are_streamed_too():
+    """Weights that come and go are no reason to compile again."""
+    row, x, graphs, there = Row(), torch.ones(1, 3), [], []
+    expected = row(x)
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return lambda *inputs: there.append(present(device, row.blocks)) or graph.forward(*inputs)
+
+    model = SimpleNamespace(clip=row, unet=row, autoencoder=row)
+    device = FakeDevice(model)
+    row.run_block = compiled = Compiled(row.run_block, backend)
+    for _ in range(2):
+        with streamed(row, device):
+            assert torch.equal(row(x), expected)
+        assert row.run_block is compiled
+        assert present(device, row.blocks) == set()
+    assert there == [{0, 1}, {1, 2}, {2, 3}, {3, 0}] * 2
+    assert len(graphs) == 1
 
 
 def test_a_phase_that_is_repeated_in_float32_is_offloaded_too(stage_1_folder):

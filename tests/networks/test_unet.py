@@ -1,9 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from modelscope_i2v.errors import ConfigurationError, InputError
 from modelscope_i2v.networks import ImageToVideoUNet, set_attention_backend
-from modelscope_i2v.networks.layers import sinusoidal_embedding
+from modelscope_i2v.networks.layers import FrameConvolution, sinusoidal_embedding
 from tests.golden import NET_BOUND, UNET_MICRO, difference, golden, unet_micro, unet_tiny
 
 
@@ -107,3 +108,21 @@ def test_impossible_parameters_are_named(change, named):
 def test_unknown_parameter_is_a_type_error():
     with pytest.raises(TypeError, match='model_chanels'):
         ImageToVideoUNet(model_chanels=64)
+
+
+@torch.no_grad()
+def test_the_convolution_over_frames_is_the_three_dimensional_one():
+    """Sums may be added in another order, so the last bits may differ."""
+    generator = torch.Generator().manual_seed(3)
+    convolution = FrameConvolution(32, 32, (3, 1, 1), padding=(1, 0, 0))
+    assert {key: tuple(value.shape) for key, value in convolution.state_dict().items()} == {
+        'weight': (32, 32, 3, 1, 1),
+        'bias': (32,),
+    }
+    for shape in [(2, 32, 5, 4, 6), (1, 32, 1, 3, 2), (1, 32, 2, 1, 1)]:
+        x = torch.randn(shape, generator=generator)
+        out = convolution(x)
+        assert out.shape == x.shape
+        assert difference(out, F.conv3d(x, convolution.weight, convolution.bias, padding=(1, 0, 0))) < 1e-5
+        strided = x.transpose(1, 2).contiguous().transpose(1, 2)
+        assert difference(convolution(strided), out) < 1e-6

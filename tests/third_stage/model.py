@@ -26,7 +26,7 @@ class TextToVideoModel(GenerationModel):
         shape = (1, 4, arguments.num_frames, arguments.height // factor, arguments.width // factor)
         noise = torch.randn(shape, generator=generator).to(self.device)
         features, empty = self.encode_text(text), self.encode_text('')
-        denoiser = self.denoiser(self.network(features), self.network(empty), arguments)
+        denoiser = self.denoiser((features,), (empty,), arguments)
         sigmas = torch.cat([self.schedule.sigma(trailing_timesteps(arguments.steps)), torch.zeros(1)])
         x = noise / signal_scale(sigmas[0]).float()
         x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)

@@ -83,7 +83,7 @@ def test_brownian_noise_is_the_contracts(stage_2):
     sigmas = torch.cat([model.schedule.sigma(timesteps), torch.zeros(1)])
     text, negative = model.encode_text('a fox', model.configuration.positive_prompt), model.encode_text('fog')
     arguments = VideoToVideoArguments(seed=3)
-    denoiser = model.denoiser(model.network(text), model.network(negative), arguments)
+    denoiser = model.denoiser((text,), (negative,), arguments)
     noise = brownian_noise(noised.shape, sigmas, entropy)
     expected = sample_dpmpp_2m_sde(denoiser, noised * sigmas[0], sigmas, noise=noise)
     call = {'text': 'a fox', 'negative_prompt': 'fog', 'solver': 'dpmpp_2m_sde', 'steps': 3}
