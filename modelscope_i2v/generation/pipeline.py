@@ -34,6 +34,7 @@ from modelscope_i2v.media.writing.write import check_output
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.device import resolve_device
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.memory_level import MemoryLevel
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
@@ -284,16 +285,17 @@ class GenerationPipeline(Pipeline):
         self.check_memory(arguments, given)
         repeats = Repeats(self.model.in_float32, [])
         with self._lock, memory_errors(SMALLER), torch.no_grad():
-            self.model.take_level(self.model.level_for(arguments, given))
-            latents = self._within_memory(lambda: repeats.run(lambda: self._sampled(inputs, arguments)))
+            level = self.model.level_for(arguments, given)
+            latents = self._within_memory(level, lambda: repeats.run(lambda: self._sampled(inputs, arguments)))
             return self._within_memory(
-                lambda: repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
+                self.model.execution.level,
+                lambda: repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases)),
             )
 
-    def _within_memory(self, part: Callable[[], Result]) -> Result:
-        """``part()``; if a GPU runs out of memory, once more at the next memory level."""
-        level = self.model.execution.level
+    def _within_memory(self, level: MemoryLevel, part: Callable[[], Result]) -> Result:
+        """``part()`` at a memory level; if a GPU runs out of memory, once more at the next one."""
         try:
+            self.model.take_level(level)
             return part()
         except torch.OutOfMemoryError as error:
             if self.model.carrier is None or level.next is None:

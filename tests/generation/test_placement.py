@@ -1,5 +1,6 @@
 """Networks are on the device while they compute, and in main memory otherwise; the videos are the same."""
 
+import gc
 import weakref
 from types import SimpleNamespace
 
@@ -235,6 +236,30 @@ def test_an_autoencoder_that_moves_is_not_shared(stage_1_folder):
         FakeDevice(one), FakeDevice(two)
         assert two.share_autoencoder(one) is shared
         assert (two.autoencoder is one.autoencoder) is shared
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU here')
+@pytest.mark.parametrize('folder', STAGES)
+def test_levels_on_a_gpu(folder, request):
+    source, options, _ = STAGES[folder]
+    peaks, videos = {}, {}
+    for level in ('full', 'offload', 'low'):
+        gc.collect()
+        start = torch.cuda.memory_allocated()
+        loaded = modelscope_i2v.load(
+            request.getfixturevalue(folder), device='cuda:0', memory=level, show_progress=False, **FAST, **options
+        )
+        loaded(source, output_type='np')  # kernels and their workspaces
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        videos[level] = loaded(source, output_type='np')[VIDEO]
+        peaks[level] = torch.cuda.max_memory_allocated() - start
+        assert torch.cuda.memory_allocated() == before
+        assert {weight.device.type for weight in loaded.model.parameters()} == {'cuda' if level == 'full' else 'cpu'}
+        del loaded
+    assert (videos['full'] == videos['offload']).all()
+    assert (videos['full'] == videos['low']).all()
+    assert peaks['full'] > peaks['offload'] >= peaks['low']
 
 
 def test_what_is_interrupted_leaves_the_device(stage_1_folder):
