@@ -111,6 +111,7 @@ class GenerationModel(TorchModel):
             Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory)
         )
         self.carrier = carrier_to(self.execution.device)
+        self._computing: set[nn.Module] = set()
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
@@ -160,8 +161,8 @@ class GenerationModel(TorchModel):
         return choose_level(self.configuration, arguments, self.execution, size, self.weights)
 
     def take_level(self, level: MemoryLevel) -> None:
-        """Work at a memory level from now on."""
-        if level == self.execution.level:
+        """Work at a memory level from now on, unless a network is in use."""
+        if level == self.execution.level or self.is_computing:
             return
         before, after = self.execution, self.execution.at(level)
         if after.resting_place != before.resting_place:
@@ -182,8 +183,25 @@ class GenerationModel(TorchModel):
         """Whether the networks are on the device in every call."""
         return self.carrier is None or self.execution.memory == FULL.name
 
-    def computing(self, network: Any) -> AbstractContextManager[None]:
+    @contextmanager
+    def computing(self, network: nn.Module) -> Iterator[None]:
         """While it lasts, ``network`` is on the device. Whether it is before and after is up to the memory level."""
+        if network in self._computing:  # a callback of a call may make another call
+            yield
+            return
+        self._computing.add(network)
+        try:
+            with self._on_device(network):
+                yield
+        finally:
+            self._computing.remove(network)
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether a network is in use, so that the memory level stays as it is."""
+        return bool(self._computing)
+
+    def _on_device(self, network: Any) -> AbstractContextManager[None]:
         if self.carrier is None or not self.execution.level.offloads:
             return nullcontext()
         if network is self.unet and self.execution.level.streams:

@@ -298,7 +298,7 @@ class GenerationPipeline(Pipeline):
             self.model.take_level(level)
             return part()
         except torch.OutOfMemoryError as error:
-            if self.model.carrier is None or level.next is None:
+            if self.model.carrier is None or level.next is None or self.model.is_computing:
                 raise
             logger.warning(
                 "Out of memory with memory='%s': %s It is repeated with memory='%s' now.",

@@ -35,6 +35,7 @@ def phases(pipeline, device):
         ('autoencoder', model.autoencoder.decoder.conv_in),
         ('unet', model.unet.conv_in),
         ('unet', model.unet.conv_out),
+        *(('unet', block) for block in model.unet.blocks),
         *(('clip', part) for part in model.clip.modules() if isinstance(part, torch.nn.LayerNorm)),
     ]
 
@@ -236,6 +237,25 @@ def test_an_autoencoder_that_moves_is_not_shared(stage_1_folder):
         FakeDevice(one), FakeDevice(two)
         assert two.share_autoencoder(one) is shared
         assert (two.autoencoder is one.autoencoder) is shared
+
+
+@pytest.mark.parametrize('level', ['offload', 'low'])
+def test_a_call_inside_of_a_callback_leaves_the_networks_where_they_are(stage_1_folder, level):
+    whole, other = (build(stage_1_folder, memory=memory, **FAST) for memory in ('full', level))
+    device, inner = FakeDevice(other.model), []
+    phases(other, device)  # checks that each network is there when it computes
+
+    def step(pipeline, number, *_):
+        if not inner:
+            inner.append(None)
+            pipeline.model.take_level(FULL)  # as another size might ask for
+            inner[0] = pipeline(str(IMAGE), output_type='np', seed=2)[VIDEO]
+
+    outer = other(str(IMAGE), output_type='np', callback_on_step_end=step)[VIDEO]
+    assert (outer == whole(str(IMAGE), output_type='np')[VIDEO]).all()
+    assert (inner[0] == whole(str(IMAGE), output_type='np', seed=2)[VIDEO]).all()
+    assert device.networks() == set()
+    assert not other.model.is_computing
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU here')
