@@ -75,6 +75,9 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
             choices=PRECISIONS,
             help="precision of stage 2's autoencoder (default: same as --autoencoder-dtype)",
         )
+        group.add_argument(
+            '--stage2-memory', metavar='LEVEL', help='memory level of stage 2 (default: same as --memory)'
+        )
     add_lora_options(group, prefix=model_prefix)
     names = option_names(stage.arguments)
     own = [name for name in names if name in bare and name not in (*SHARED, *TEXTS)]

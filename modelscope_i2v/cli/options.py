@@ -11,7 +11,7 @@ from typing import Any
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.terms import BACKENDS, PRECISIONS
+from modelscope_i2v.terms import BACKENDS, MEMORY_LEVELS, PRECISIONS
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, embedded: bool = True) -> None:
@@ -58,6 +58,12 @@ def add_loading_options(group: Any) -> None:
         '--attention', choices=('auto', *BACKENDS), help='attention back end (default: auto, xformers if it works)'
     )
     group.add_argument('--autoencoder-dtype', choices=PRECISIONS, help='precision of the autoencoder (default: fp32)')
+    group.add_argument(
+        '--memory',
+        metavar='LEVEL',
+        help=f'how far to spare the memory of the device: {", ".join(MEMORY_LEVELS)}, or a limit such as 6GB '
+        '(default: auto, what fits the GPU)',
+    )
     group.add_argument(
         '--compile',
         action='store_true',

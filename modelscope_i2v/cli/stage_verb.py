@@ -19,6 +19,7 @@ from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.embedded import has_embedded
 from modelscope_i2v.errors import InputError
+from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS
 from modelscope_i2v.stage import Stage, stages_of
 
 
@@ -47,7 +48,6 @@ def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
 def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> int:
     """Generate, write, report."""
     from modelscope_i2v.embedded import embedded_model
-    from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS
     from modelscope_i2v.generation.early_checks import check_any, check_arguments
     from modelscope_i2v.generation.load import load_on
     from modelscope_i2v.media.writing.write import check_output

@@ -60,7 +60,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 #: Names of texts, which some models do not take.
 TEXTS = ('text', 'negative_prompt')
 #: Arguments of a pipeline's constructor that say how its networks run.
-EXECUTION_OPTIONS = ('dtype', 'attention', 'compile', 'autoencoder_dtype')
+EXECUTION_OPTIONS = ('dtype', 'attention', 'compile', 'autoencoder_dtype', 'memory')
 #: Arguments of a pipeline's constructor that belong to the model.
 MODEL_OPTIONS = (*EXECUTION_OPTIONS, 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.

@@ -1,7 +1,8 @@
 """Both stages: a picture becomes a video, which becomes a sharper one.
 
-Stage 1's frames stay in memory instead of passing through a lossy file. Stage 1 is freed before stage 2 is loaded. Only
-its autoencoder stays: stage 2 shares it if its own has the same weights.
+Stage 1's frames stay in memory instead of passing through a lossy file. Stage 1 is freed before stage 2 is loaded, so
+that both stages keep within one limit. If the caller has loaded stage 1, it stays, and stage 2 shares its autoencoder
+where that has the same weights and does not move.
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ def chain(
             goes to stage 1; ``height``, ``width``, ``output_fps`` and ``output_type`` go to stage 2; ``steps``,
             ``seed``, ``text``, ``negative_prompt``, ``show_progress``, ``force``, ``background`` and
             ``callback_on_step_end`` go to both, as far as both take them. A prefix, ``stage1_`` or ``stage2_``
-            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention``, ``compile`` and
-            ``autoencoder_dtype`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply to stage 1. With
-            a prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it gets its own.
+            (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention``, ``compile``,
+            ``autoencoder_dtype`` and ``memory`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply
+            to stage 1. With a prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it
+            gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under
@@ -108,14 +110,13 @@ def chain(
         lonely.announce()  # once for both
     one = first.load(folders[0], executions[0])
     low, result = _first_video(one, picture, first.call, keep_stage1)
-    owner = one.model
-    if not first.is_loaded:
-        owner.unet = owner.clip = None
-        del one
+    kept = one.model if first.is_loaded else None
+    del one
+    if kept is None:
         gc.collect()
     two = second.load(folders[1], executions[1])
-    if not second.is_loaded:
-        two.model.share_autoencoder(owner)
+    if kept is not None and not second.is_loaded:
+        two.model.share_autoencoder(kept)
     return {**two(low, **second.call), 'stage1': result}
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from modelscope_i2v.generation.argument_names import PREFIXES, unknown_argument
+from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS, PREFIXES, unknown_argument
 from modelscope_i2v.generation.arguments import take_none
 from modelscope_i2v.stage import Stage
 
@@ -22,7 +22,7 @@ PREFIXED = (
     'cache_interval', 'timestep_spacing', 'fit', 'height', 'width', 'negative_prompt', 'callback_on_step_end',
 )  # fmt: skip
 #: Names for loading models: bare names that apply to both, bare names that apply to the first, and those with a prefix.
-LOADING_BOTH = ('device', 'dtype', 'attention', 'compile', 'autoencoder_dtype')
+LOADING_BOTH = ('device', *EXECUTION_OPTIONS)
 LOADING_FIRST = ('revision', 'lora', 'lora_scale')
 LOADING = (*LOADING_BOTH, *LOADING_FIRST)
 #: Arguments of the chain itself.

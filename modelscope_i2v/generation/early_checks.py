@@ -12,7 +12,7 @@ from typing import Any
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import MODEL_OPTIONS, unknown_argument
 from modelscope_i2v.generation.arguments import merge_arguments
-from modelscope_i2v.generation.memory import weight_bytes
+from modelscope_i2v.generation.memory import weights_of
 from modelscope_i2v.generation.memory_check import check_memory
 from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.model_folder import ModelFolder
@@ -111,5 +111,5 @@ def check_room(
         if call.get('height') is None and call.get('width') is None:
             least.update(*deque(configuration.smaller_sizes(arguments), maxlen=1))
         arguments = dataclasses.replace(arguments, **least)
-    weights = weight_bytes(folder, execution.dtype, execution.autoencoder_dtype)
+    weights = weights_of(folder.build_networks(), execution.dtype, execution.autoencoder_dtype)
     check_memory(configuration, arguments, execution, weights=weights, given=given)

@@ -39,6 +39,7 @@ def load(
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
+    memory: str | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline: ...
 
@@ -57,6 +58,7 @@ def load(
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
+    memory: str | None = ...,
     **call_defaults: Any,
 ) -> VideoToVideoPipeline: ...
 
@@ -75,6 +77,7 @@ def load(
     lora: str | os.PathLike[str] | None = ...,
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
+    memory: str | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline | VideoToVideoPipeline: ...
 
@@ -92,6 +95,7 @@ def load(
     lora: str | os.PathLike[str] | None = None,
     lora_scale: float | None = None,
     autoencoder_dtype: str | torch.dtype | None = 'fp32',
+    memory: str | None = 'auto',
     **call_defaults: Any,
 ) -> Any:
     """The pipeline for ``model``.
@@ -101,7 +105,7 @@ def load(
         revision: revision of a hub id; None means the hub's default.
         task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
-        device, dtype, attention, compile, lora, lora_scale, autoencoder_dtype: see
+        device, dtype, attention, compile, lora, lora_scale, autoencoder_dtype, memory: see
             :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
@@ -112,7 +116,7 @@ def load(
     """
     register()  # for what else the program asks ModelScope for
     return load_on(
-        Execution.resolve(device, dtype, attention, compile, autoencoder_dtype),
+        Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory),
         model,
         revision,
         task=task,

@@ -9,10 +9,13 @@ inside of convolutions are not counted. So a call that only just fits may still 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from modelscope_i2v.generation.autoencoder_memory import FLOAT, decoder_activations, encoder_activations, portion
 from modelscope_i2v.generation.output import bytes_held
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from modelscope_i2v.generation.arguments import GenerationArguments
     from modelscope_i2v.generation.configuration import StageConfiguration
     from modelscope_i2v.generation.video_size import VideoSize
-    from modelscope_i2v.model_folder import ModelFolder
     from modelscope_i2v.runtime.execution import Execution
 
 #: Tensors of the latents' size that a sampler holds: x, the guided predictions, earlier estimates.
@@ -39,11 +41,34 @@ TEMPORAL_CONVOLUTIONS = 4
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Bytes that a call needs.
+class Weights:
+    """Bytes of the weights of a model's networks.
 
     Attributes:
-        weights: of networks that are not loaded yet, on the device.
+        streamed: the most of the UNet that is on the device at a time if its blocks come one after the other.
+    """
+
+    clip: int = 0
+    unet: int = 0
+    autoencoder: int = 0
+    streamed: int = 0
+
+    @property
+    def total(self) -> int:
+        """Those of all networks."""
+        return self.clip + self.unet + self.autoencoder
+
+
+#: Those of a model that is not counted.
+NO_WEIGHTS = Weights()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes that a call needs at its peak.
+
+    Attributes:
+        weights: of the networks that are on the device.
         device: what the networks compute with, on the device.
         results: what the call returns or writes, in main memory.
     """
@@ -51,6 +76,10 @@ class Estimate:
     weights: int
     device: int
     results: int
+
+    def on(self, device: torch.device) -> int:
+        """All bytes on the device that computes, which may be main memory."""
+        return self.weights + self.device + (self.results if device.type == 'cpu' else 0)
 
 
 def unet_activations(unet: UNetParameters, frames: int, height: int, width: int, *, itemsize: int, math: bool) -> int:
@@ -94,22 +123,25 @@ def unet_activations(unet: UNetParameters, frames: int, height: int, width: int,
     return int(itemsize * (held + (2 * max(scores) if math else 0)))
 
 
-def weight_bytes(folder: ModelFolder, dtype: torch.dtype, autoencoder_dtype: torch.dtype = torch.float32) -> int:
-    """Bytes of a model's weights once they are loaded, counted on the meta device in a fraction of a second.
+def weights_of(
+    networks: Mapping[str, nn.Module], dtype: torch.dtype, autoencoder_dtype: torch.dtype = torch.float32
+) -> Weights:
+    """The weights of ``networks`` once they are loaded, counted in a fraction of a second, on the meta device too.
 
     Args:
+        networks: by the names of their files, as :meth:`~modelscope_i2v.model_folder.ModelFolder.build_networks` has
+            them.
         dtype: of all networks but the autoencoder.
-
-    Raises:
-        ConfigurationError: if the networks cannot be built.
     """
-    networks = folder.build_networks()
-    total = 0
-    for key, network in networks.items():
-        itemsize = (autoencoder_dtype if key == 'ckpt_autoencoder' else dtype).itemsize
-        for weights in network.state_dict().values():
-            total += weights.numel() * (itemsize if weights.is_floating_point() else weights.element_size())
-    return total
+    unet: Any = networks['ckpt_unet']
+    whole, blocks = _bytes_of(unet, dtype), [_bytes_of(block, dtype) for block in unet.blocks]
+    pairs = pairwise([*blocks, blocks[0]])
+    return Weights(
+        clip=_bytes_of(networks['ckpt_clip'], dtype),
+        unet=whole,
+        streamed=whole - sum(blocks) + max(map(sum, pairs)),
+        autoencoder=_bytes_of(networks['ckpt_autoencoder'], autoencoder_dtype),
+    )
 
 
 def estimate(
@@ -118,13 +150,20 @@ def estimate(
     execution: Execution,
     size: VideoSize,
     *,
-    weights: int = 0,
+    weights: Weights = NO_WEIGHTS,
 ) -> Estimate:
-    """The memory that a call needs for a video of ``size``, whose frames are known.
+    """The memory that a call needs for a video of ``size``, whose frames are known, at a memory level.
 
     Args:
-        weights: bytes of the weights, if they are not loaded yet.
+        execution: how the networks run; its level says which of them are on the device at a time.
+        weights: of all networks.
     """
+    offloads = execution.level.offloads and execution.device.type != 'cpu'
+
+    def present(own: int) -> int:
+        """Weights on the device while a network with ``own`` bytes computes."""
+        return own if offloads else weights.total
+
     frames, factor = size.frames or 1, configuration.autoencoder.downsampling_factor
     height, width = size.height // factor, size.width // factor
     latents = FLOAT * LATENT_COPIES * configuration.unet.in_channels * frames * height * width
@@ -148,15 +187,30 @@ def estimate(
     together = min(frames, most.frames)
     part = (configuration.autoencoder, together, size.height, size.width)
     pixels = together * size.pixels * PIXEL_COPIES
-    phases = [sampling]
+    # Weights, and what the networks compute with.
+    unet = weights.streamed if execution.level.streams else weights.unet
+    phases = [(present(unet), sampling), (present(weights.clip), 0)]
     if configuration.encodes_input(arguments):
-        phases.append(pixels + encoder_activations(*part, itemsize=itemsize, bands=most.bands))
+        phases.append(
+            (present(weights.autoencoder), pixels + encoder_activations(*part, itemsize=itemsize, bands=most.bands))
+        )
     if arguments.output_type != 'latent':
-        phases.append(pixels + decoder_activations(*part, itemsize=itemsize, bands=most.bands))
+        phases.append(
+            (present(weights.autoencoder), pixels + decoder_activations(*part, itemsize=itemsize, bands=most.bands))
+        )
+    held, computed = max(phases, key=sum)
     return Estimate(
-        weights=weights,
-        device=latents + max(phases),
+        weights=held,
+        device=latents + computed,
         results=frames * size.pixels * bytes_held(arguments),
+    )
+
+
+def _bytes_of(network: nn.Module, dtype: torch.dtype) -> int:
+    """Bytes of the weights of a network that computes in ``dtype``."""
+    return sum(
+        weights.numel() * (dtype.itemsize if weights.is_floating_point() else weights.element_size())
+        for weights in network.state_dict().values()
     )
 
 

@@ -12,10 +12,12 @@ import torch
 from modelscope_i2v.errors import DeviceError
 from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.generation.configuration import StageConfiguration
-from modelscope_i2v.generation.memory import estimate
+from modelscope_i2v.generation.levels import choose_level
+from modelscope_i2v.generation.memory import NO_WEIGHTS, Estimate, Weights, estimate
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.free_memory import free_memory
+from modelscope_i2v.runtime.memory_level import LEVELS, limit_of
 
 MAIN_MEMORY = torch.device('cpu')
 
@@ -40,22 +42,26 @@ def check_memory(
     execution: Execution,
     *,
     room: Room | None = None,
-    weights: int = 0,
+    weights: Weights = NO_WEIGHTS,
+    resident: int = 0,
     given: InputSize | None = None,
 ) -> None:
-    """Raise DeviceError if a call needs more memory than there is, unless it has ``force``.
+    """Raise DeviceError if a call needs more memory than there is, or than it may take, unless it has ``force``.
+
+    It is estimated at the memory level that the call gets.
 
     An input whose frames were not counted and are not limited by ``num_frames`` is read as far as the UNet's window
     reaches, and only if a full window does not fit; if it is not known yet, it counts as one frame.
 
     Args:
         room: the memory that is free; None looks it up.
-        weights: bytes of the weights, if they are not loaded yet.
+        weights: of the model.
+        resident: how many bytes of them are on the device already.
         given: the input video, if there is one and it is known.
     """
     if arguments.force:
         return
-    call = _Call(configuration, arguments, execution, room or Room.on(execution.device), weights, given)
+    call = _Call(configuration, arguments, execution, room or Room.on(execution.device), weights, resident, given)
     size = configuration.video_size(arguments, given)
     if size.frames is None and given is None:
         size = dataclasses.replace(size, frames=1)
@@ -69,11 +75,17 @@ def check_memory(
 
 @dataclass(frozen=True)
 class _Shortage:
-    """A device that is too small: the bytes that a call needs there, and those that are free."""
+    """Too little memory.
 
-    device: torch.device
+    Attributes:
+        needed: the bytes that a call needs.
+        weights: how many of them are for weights.
+        why: what is too small, as part of a sentence.
+    """
+
     needed: int
-    free: int
+    weights: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -84,21 +96,29 @@ class _Call:
     arguments: GenerationArguments
     execution: Execution
     room: Room
-    weights: int
+    weights: Weights
+    resident: int
     given: InputSize | None
 
+    def estimate(self, size: VideoSize) -> Estimate:
+        """What a video of ``size`` needs at its memory level."""
+        level = choose_level(self.configuration, self.arguments, self.execution, size, self.weights)
+        return estimate(self.configuration, self.arguments, self.execution.at(level), size, weights=self.weights)
+
     def shortage(self, size: VideoSize) -> _Shortage | None:
-        """The first device that is too small for a video of ``size``; None if it fits."""
-        needed = estimate(self.configuration, self.arguments, self.execution, size, weights=self.weights)
-        device, on_device, in_main = self.execution.device, needed.weights + needed.device, needed.results
-        if device == MAIN_MEMORY:
-            on_device, in_main = on_device + in_main, 0
-        for where, bytes_needed, free in (
-            (device, on_device, self.room.device),
-            (MAIN_MEMORY, in_main, self.room.main),
+        """What is too small for a video of ``size``; None if it fits."""
+        needed, device, limit = self.estimate(size), self.execution.device, limit_of(self.execution.memory)
+        if limit is not None and needed.on(device) > limit:
+            why = f'memory={self.execution.memory!r} allows only {_gib(limit)}'
+            return _Shortage(needed.on(device), needed.weights, why)
+        on_device, weights = needed.on(device) - self.resident, max(0, needed.weights - self.resident)
+        in_main = 0 if device == MAIN_MEMORY else needed.results
+        for where, bytes_needed, held, free in (
+            (device, on_device, weights, self.room.device),
+            (MAIN_MEMORY, in_main, 0, self.room.main),
         ):
             if free is not None and bytes_needed > free:
-                return _Shortage(where, bytes_needed, free)
+                return _Shortage(bytes_needed, held, f"'{where}' has only {_gib(free)} free")
         return None
 
     def fits(self, size: VideoSize) -> bool:
@@ -110,8 +130,8 @@ class _Call:
         frames = f'{size.frames} frame{"s" if size.frames != 1 else ""}'
         return (
             f'{frames} of {size.width} x {size.height} pixels would take about {_gib(short.needed)} of memory'
-            f"{f', {_gib(self.weights)} of it for the weights' if self.weights else ''}, but '{short.device}' has only "
-            f'{_gib(short.free)} free. {self._advice(size)} force=True (--force) runs the call all the same.'
+            f'{f", {_gib(short.weights)} of it for the weights" if short.weights else ""}, but {short.why}. '
+            f'{self._advice(size)} force=True (--force) runs the call all the same.'
         )
 
     def _advice(self, size: VideoSize) -> str:
@@ -123,9 +143,16 @@ class _Call:
         if smaller is not None:
             sides = ', '.join(f'{name}={value}' for name, value in smaller.items() if value is not None)
             options.append(f'{sides} for {size.frames} frames' if (size.frames or 0) > 1 else sides)
+        sparing = next((level.name for level in LEVELS if self._at(level.name).fits(size)), None)
+        if sparing is not None and limit_of(self.execution.memory) is None:
+            options.append(f'memory={sparing!r}')
         if not options:
             return "Not even the smallest video fits: free some memory, or use another device or dtype='fp16'."
         return f'What fits: {", or ".join(options)}.'
+
+    def _at(self, memory: str) -> _Call:
+        """The same call with another memory level."""
+        return dataclasses.replace(self, execution=dataclasses.replace(self.execution, memory=memory))
 
     def _most_frames(self, size: VideoSize) -> int:
         """The largest number of frames that fits at this size, 0 if not even one does."""

@@ -24,23 +24,29 @@ from modelscope_i2v.diffusion.deep_cache import DeepNetwork
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
-from modelscope_i2v.generation.arguments import GenerationArguments
+from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.autoencoder_memory import Portion, portion
 from modelscope_i2v.generation.finite import DECODING, ENCODING, Phase, check_finite
+from modelscope_i2v.generation.levels import choose_level
+from modelscope_i2v.generation.memory import weights_of
 from modelscope_i2v.generation.modelscope_bases import TorchModel
 from modelscope_i2v.generation.precision import Precision, dtype_of
+from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.networks.unet import DeepFeatures
 from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, named_level
 from modelscope_i2v.runtime.out_of_memory import memory_errors
+from modelscope_i2v.runtime.placement import carrier_to, on_device, tensors_of
 from modelscope_i2v.runtime.progress import progress_bar
+from modelscope_i2v.runtime.streaming import streamed
 from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_lora, read_lora
 
-ANOTHER_DEVICE = "Use another device, or dtype='fp16' or 'bf16'."
+ANOTHER_DEVICE = "Use another device, memory='low', or dtype='fp16' or 'bf16'."
 
 
 class GenerationModel(TorchModel):
@@ -57,6 +63,8 @@ class GenerationModel(TorchModel):
         lora_scale: LoRA strength, -100..100; 0 changes nothing.
         autoencoder_dtype: ``'fp32'``, as in the original, ``'fp16'`` or ``'bf16'``. Half precision takes half the
             memory and is faster on GPUs. bfloat16 has fewer levels between -1 and 1 than a pixel has.
+        memory: ``'full'``, ``'offload'``, ``'low'``, a limit such as ``'6GB'``, or ``'auto'``: how far to spare the
+            memory of the device. Below ``'full'``, networks are on the device only within :meth:`computing`.
         execution: all of these but the LoRA, already resolved; it overrides them.
         model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
@@ -82,6 +90,7 @@ class GenerationModel(TorchModel):
         lora: str | os.PathLike[str] | None = None,
         lora_scale: float | None = None,
         autoencoder_dtype: str | torch.dtype | None = 'fp32',
+        memory: str | None = 'full',
         execution: Execution | None = None,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
@@ -100,11 +109,15 @@ class GenerationModel(TorchModel):
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
         self.execution = execution or _announced(
-            Execution.resolve(device, dtype, attention, compile, autoencoder_dtype)
+            Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory)
         )
+        self.carrier = carrier_to(self.execution.device)
+        self._computing: set[nn.Module] = set()
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
+        self.weights = weights_of(networks, self.execution.dtype, self.execution.autoencoder_dtype)
+        self.execution = self._at_first_level(self.execution)
         # Check the LoRA before minutes of loading.
         change = None if lora is None else read_lora(self.unet, lora, key=self.stage.lora_key)
         with memory_errors(ANOTHER_DEVICE):
@@ -132,16 +145,69 @@ class GenerationModel(TorchModel):
         Raises:
             DeviceError: if it is not available, or its memory is too small.
         """
-        target = self.execution.on(device)
+        target = self._at_first_level(self.execution.on(device))
         target.announce()
         try:
             with memory_errors('Use another device.'):
-                self.to(target.device)
+                self.to(target.resting_place)
         except DeviceError:
-            self.to(self.device)  # do not leave the model half moved
+            self.to(self.execution.resting_place)  # do not leave the model half moved
             raise
-        self.execution = target
+        self.execution, self.carrier = target, carrier_to(target.device)
         self._set_attention()
+
+    def level_for(self, arguments: Any, given: InputSize | None = None) -> MemoryLevel:
+        """The memory level for a call; ``given`` is what is known of its input."""
+        size = self.configuration.video_size(arguments, given)
+        return choose_level(self.configuration, arguments, self.execution, size, self.weights)
+
+    def take_level(self, level: MemoryLevel) -> None:
+        """Work at a memory level from now on, unless a network is in use."""
+        if level == self.execution.level or self.is_computing:
+            return
+        before, after = self.execution, self.execution.at(level)
+        if after.resting_place != before.resting_place:
+            try:
+                self.to(after.resting_place)
+            except RuntimeError:
+                self.to(before.resting_place)  # do not leave the model half moved
+                raise
+        self.execution = after
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the weights that are on the device between calls."""
+        return self.weights.total if self.execution.resting_place == self.device else 0
+
+    @property
+    def _stays(self) -> bool:
+        """Whether the networks are on the device in every call."""
+        return self.carrier is None or self.execution.memory == FULL.name
+
+    @contextmanager
+    def computing(self, network: nn.Module) -> Iterator[None]:
+        """While it lasts, ``network`` is on the device. Whether it is before and after is up to the memory level."""
+        if network in self._computing:  # a callback of a call may make another call
+            yield
+            return
+        self._computing.add(network)
+        try:
+            with self._on_device(network):
+                yield
+        finally:
+            self._computing.remove(network)
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether a network is in use, so that the memory level stays as it is."""
+        return bool(self._computing)
+
+    def _on_device(self, network: Any) -> AbstractContextManager[None]:
+        if self.carrier is None or not self.execution.level.offloads:
+            return nullcontext()
+        if network is self.unet and self.execution.level.streams:
+            return streamed(network, self.carrier)
+        return on_device(tensors_of([network]), self.carrier)
 
     def check_arguments(self, arguments: Any) -> None:
         """Raise InputError unless the arguments fit the networks."""
@@ -198,6 +264,14 @@ class GenerationModel(TorchModel):
         )
         return v_prediction_denoiser(guided, self.schedule)
 
+    def sample(
+        self, denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor, arguments: Any, **options: Any
+    ) -> torch.Tensor:
+        """Run the sampler of a call, see :meth:`~modelscope_i2v.generation.sampler.Sampler.run`."""
+        with self.computing(self.unet):
+            out: torch.Tensor = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, **options)
+            return out
+
     @torch.no_grad()
     def encode(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames ``[n, 3, H, W]`` in [-1, 1] -> mean and log-variance of the latents, each ``[n, 4, h, w]`` float32.
@@ -205,7 +279,8 @@ class GenerationModel(TorchModel):
         Raises:
             NotFiniteError: for NaN or infinity.
         """
-        mean, logvar = self.autoencoder.encode(frames.to(self.device), self._portion(*frames.shape[-2:]).bands)
+        with self.computing(self.autoencoder):
+            mean, logvar = self.autoencoder.encode(frames.to(self.device), self._portion(*frames.shape[-2:]).bands)
         for values in (mean, logvar):
             self.check_finite(values, ENCODING)
         return mean.float(), logvar.float()
@@ -223,17 +298,17 @@ class GenerationModel(TorchModel):
         Raises:
             InputError: if there are no frames. NotFiniteError: for NaN or infinity.
         """
-        scale_factor = self.configuration.autoencoder.scale_factor
-        latents = []
-        for chunk in self._chunks(iter(frames)):
-            factor = self.configuration.autoencoder.downsampling_factor
-            shape = (1, self.configuration.autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
-            noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
-            if draw_only:
-                latents.append(torch.zeros_like(noise))
-                continue
-            mean, logvar = self.encode(chunk)
-            latents.append(scale_factor * (mean + (0.5 * logvar).exp() * noise))
+        autoencoder, latents = self.configuration.autoencoder, []
+        with nullcontext() if draw_only else self.computing(self.autoencoder):  # once for all chunks
+            for chunk in self._chunks(iter(frames)):
+                factor = autoencoder.downsampling_factor
+                shape = (1, autoencoder.embed_dim, chunk.shape[-2] // factor, chunk.shape[-1] // factor)
+                noise = torch.cat([torch.randn(shape, generator=generator) for _ in chunk]).to(self.device)
+                if draw_only:
+                    latents.append(torch.zeros_like(noise))
+                    continue
+                mean, logvar = self.encode(chunk)
+                latents.append(autoencoder.scale_factor * (mean + (0.5 * logvar).exp() * noise))
         if not latents:
             raise InputError('The video has no frames. Give one with at least one frame.')
         return torch.cat(latents).transpose(0, 1).unsqueeze(0)
@@ -248,10 +323,11 @@ class GenerationModel(TorchModel):
         frames = latents[0].transpose(0, 1) / self.configuration.autoencoder.scale_factor
         factor = self.configuration.autoencoder.downsampling_factor
         together = self._portion(factor * frames.shape[-2], factor * frames.shape[-1])
-        for chunk in torch.split(frames, together.frames):
-            decoded = self.autoencoder.decode(chunk, together.bands)
-            self.check_finite(decoded, DECODING)
-            yield decoded.float()
+        with self.computing(self.autoencoder):
+            for chunk in torch.split(frames, together.frames):
+                decoded = self.autoencoder.decode(chunk, together.bands)
+                self.check_finite(decoded, DECODING)
+                yield decoded.float()
 
     def check_finite(self, values: torch.Tensor, phase: Phase) -> None:
         """Raise NotFiniteError if ``values``, which a phase computed, have NaN or infinity in them."""
@@ -288,7 +364,12 @@ class GenerationModel(TorchModel):
             yield torch.stack([first, *islice(frames, count - 1)])
 
     def share_autoencoder(self, other: GenerationModel) -> bool:
-        """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did."""
+        """Use the autoencoder of ``other`` and free our own, if both have the same weights. Returns whether it did.
+
+        What comes to the device and goes, or may do so in a later call, is not shared.
+        """
+        if not (self._stays and other._stays):
+            return False
         own, theirs = self.autoencoder.state_dict(), other.autoencoder.state_dict()
         # The scale belongs to the UNets: stages that share an autoencoder may use different scales.
         here, there = (replace(model.configuration.autoencoder, scale_factor=1.0) for model in (self, other))
@@ -297,6 +378,15 @@ class GenerationModel(TorchModel):
             self.autoencoder, self.precision = other.autoencoder, other.precision
             return True
         return False
+
+    def _at_first_level(self, execution: Execution) -> Execution:
+        """The execution at the level that a call without arguments would get."""
+        level = named_level(execution.memory)
+        if level is None:
+            arguments = merge_arguments(self.stage.arguments, self.call_defaults(), {})
+            size = self.configuration.video_size(arguments)
+            level = choose_level(self.configuration, arguments, execution, size, self.weights)
+        return execution.at(level)
 
     def _set_attention(self) -> None:
         backend = self.execution.attention
@@ -312,7 +402,7 @@ class GenerationModel(TorchModel):
                 load_weights(network, self.folder.files[key], dtype=dtype)
                 if network is self.unet and lora is not None:
                     add_to_weights(network, lora, self.lora_scale)
-                network.to(self.device)
+                network.to(self.execution.resting_place)
                 bar.update()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from modelscope.msdatasets import MsDataset
@@ -32,11 +33,18 @@ from modelscope_i2v.media.writing.write import check_output
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.device import resolve_device
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.memory_level import MemoryLevel
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
 
-SMALLER = "Ask for fewer frames or a smaller size, or for dtype='fp16' or 'bf16' on a GPU."
+logger = logging.getLogger(__name__)
+
+Result = TypeVar('Result')
+
+SMALLER = (
+    "Ask for fewer frames or a smaller size, or on a GPU load the model with memory='low', dtype='fp16' or 'bf16'."
+)
 IN_FLOAT32 = (
     'Half precision was not enough, and float32 takes twice the memory. Ask for fewer frames or a smaller size, or use '
     "'bf16', in which nothing has to be repeated."
@@ -53,8 +61,8 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``lora``, ``lora_scale``, and defaults
-            for every argument of a call.
+        **options: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, ``lora``, ``lora_scale``,
+            and defaults for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.
@@ -246,7 +254,14 @@ class GenerationPipeline(Pipeline):
 
     def check_memory(self, arguments: GenerationArguments, given: InputSize | None = None) -> None:
         """Raise DeviceError if a call needs more memory than there is; ``given`` is what is known of its input."""
-        check_memory(self.model.configuration, arguments, self.model.execution, given=given)
+        check_memory(
+            self.model.configuration,
+            arguments,
+            self.model.execution,
+            weights=self.model.weights,
+            resident=self.model.resident_bytes,
+            given=given,
+        )
 
     def after_step(self, arguments: GenerationArguments, bar: Any) -> Callback:
         """What the sampler calls after each step."""
@@ -267,7 +282,8 @@ class GenerationPipeline(Pipeline):
 
     def _generate(self, input: Any, arguments: Any) -> dict[str, Any]:
         inputs = self.preprocess(input, arguments)
-        self.check_memory(arguments, self.input_size(inputs))
+        given = self.input_size(inputs)
+        self.check_memory(arguments, given)
         repeats = Repeats(self.model.in_float32, [])
         with (
             self.model.precision.lock,
@@ -275,8 +291,32 @@ class GenerationPipeline(Pipeline):
             torch.no_grad(),
             self.model.in_own_precision(),
         ):
-            latents = repeats.run(lambda: self._sampled(inputs, arguments))
-            return repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases))
+            level = self.model.level_for(arguments, given)
+            latents = self._within_memory(level, lambda: repeats.run(lambda: self._sampled(inputs, arguments)))
+            return self._within_memory(
+                self.model.execution.level,
+                lambda: repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases)),
+            )
+
+    def _within_memory(self, level: MemoryLevel, part: Callable[[], Result]) -> Result:
+        """``part()`` at a memory level; if a GPU runs out of memory, once more at the next one."""
+        try:
+            self.model.take_level(level)
+            return part()
+        except torch.OutOfMemoryError as error:
+            if self.model.carrier is None or level.next is None or self.model.is_computing:
+                raise
+            logger.warning(
+                "Out of memory with memory='%s': %s It is repeated with memory='%s' now.",
+                level.name,
+                error,
+                level.next.name,
+            )
+        # Outside of the except block, so that the error no longer holds what was computed.
+        if self.model.device.type == 'cuda':
+            torch.cuda.empty_cache()
+        self.model.take_level(level.next)
+        return part()
 
     def _sampled(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
         latents = self.forward(inputs, arguments)

@@ -11,6 +11,7 @@ import torch
 from modelscope_i2v.embedded import is_embedded
 from modelscope_i2v.generation.arguments import GenerationArguments
 from modelscope_i2v.hub.snapshots import snapshot_identity
+from modelscope_i2v.runtime.memory_level import FULL
 from modelscope_i2v.version import __version__
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
     made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
     name, revision = model_identity(model.folder.path)
     dtype, autoencoder_dtype = (model.precision.own_dtype(network) for network in (model.unet, model.autoencoder))
+    level = model.execution.level
     return {
         'stage': model.stage.task,
         'model': name,
@@ -45,6 +47,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         **({'guidance_in_one_batch': True} if model.execution.guidance_in_one_batch else {}),
         'dtype': _name(dtype),
         **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
+        **({} if level == FULL else {'memory': level.name}),
         'software': f'modelscope_i2v {__version__}',
     }
 

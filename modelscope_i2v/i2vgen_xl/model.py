@@ -34,13 +34,15 @@ class I2VGenXLModel(GenerationModel):
 
     def encode_text(self, text: str) -> torch.Tensor:
         """Features ``[1, L, context_dim]`` of ``text``."""
-        out: torch.Tensor = self.clip.text(prompt_tokens(self.tokenizer, text).to(self.device))
-        return out
+        with self.computing(self.clip):
+            out: torch.Tensor = self.clip.text(prompt_tokens(self.tokenizer, text).to(self.device))
+            return out
 
     def encode_image(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """``[B, 3, S, S]`` normalised -> image embedding ``[B, 1, image_embed_dim]``."""
-        out: torch.Tensor = self.clip.image(pixel_values.to(self.device, self.dtype)).unsqueeze(1)
-        return out
+        with self.computing(self.clip):
+            out: torch.Tensor = self.clip.image(pixel_values.to(self.device, self.dtype)).unsqueeze(1)
+            return out
 
     def initial_latents(
         self, shape: tuple[int, ...], arguments: I2VGenXLArguments, generator: torch.Generator
@@ -83,14 +85,16 @@ class I2VGenXLModel(GenerationModel):
         check_latents_shape(arguments.latents, shape)
         noise = self.initial_latents(shape, arguments, generator)
         latents = (noise if arguments.latents is None else arguments.latents).to(self.device)
-        embedding = self.encode_image(pixel_values)
+        with self.computing(self.clip):  # once for all
+            embedding = self.encode_image(pixel_values)
+            text, negative = self.encode_text(arguments.text), self.encode_text(arguments.negative_prompt)
         shared = image_latents, torch.tensor([arguments.fps], device=self.device)
         denoiser = self.denoiser(
-            (self.encode_text(arguments.text), embedding, *shared),
-            (self.encode_text(arguments.negative_prompt), torch.zeros_like(embedding), *shared),
+            (text, embedding, *shared),
+            (negative, torch.zeros_like(embedding), *shared),
             arguments,
         )
         sigmas = sigmas_of(self.schedule, arguments)
         x = latents / signal_scale(sigmas[0]).float().to(self.device)
-        x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)
+        x = self.sample(denoiser, x, sigmas, arguments, generator=generator, callback=callback)
         return {'latents': x * signal_scale(sigmas[-1]).float().to(self.device)}

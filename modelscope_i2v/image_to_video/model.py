@@ -32,8 +32,9 @@ class ImageToVideoModel(GenerationModel):
 
     def encode_image(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """``[B, 3, S, S]`` normalised -> image embedding ``[B, 1, image_embed_dim]``."""
-        out: torch.Tensor = self.clip(pixel_values.to(self.device, self.dtype)).unsqueeze(1)
-        return out
+        with self.computing(self.clip):
+            out: torch.Tensor = self.clip(pixel_values.to(self.device, self.dtype)).unsqueeze(1)
+            return out
 
     def encode_picture(self, frame: torch.Tensor) -> torch.Tensor:
         """A picture ``[1, 3, H, W]`` in [-1, 1] -> latents float32 ``[1, 4, 1, h, w]``, the mean of the posterior.
@@ -94,7 +95,7 @@ class ImageToVideoModel(GenerationModel):
         fps = torch.tensor([arguments.fps], device=self.device)
         denoiser = self.denoiser((embedding, fps), (torch.zeros_like(embedding), fps), arguments)
         x = latents / signal_scale(sigmas[0]).float().to(self.device)
-        x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)
+        x = self.sample(denoiser, x, sigmas, arguments, generator=generator, callback=callback)
         return {'latents': x * signal_scale(sigmas[-1]).float().to(self.device)}
 
     def _latents_shape(self, arguments: ImageToVideoArguments, frame: torch.Tensor | None = None) -> tuple[int, ...]:

@@ -223,6 +223,11 @@ class SpatioTemporalUNet(nn.Module):
         self.conv_out = nn.Conv2d(width, parameters.out_channels, 3, padding=1)
 
     @property
+    def blocks(self) -> list[UNetBlock]:
+        """What :attr:`run_block` is called with, nearly all of the weights, in the order in which it computes."""
+        return [block for block in (*self.encoder, self.middle, *self.decoder) if isinstance(block, UNetBlock)]
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype of the weights, in which the network computes."""
         return self.conv_in.weight.dtype

@@ -16,6 +16,7 @@ from modelscope_i2v.runtime.device import (
     resolve_device,
     resolve_dtype,
 )
+from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, resolve_memory
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ class Execution:
         guidance_in_one_batch: whether the two passes of guidance are one batch: less time, twice the activations, and
             other last bits.
         compiled: whether the blocks of the UNet are compiled.
+        memory: what was asked for: ``'auto'``, the name of a level, or a limit.
+        level: what is on the device when. Calls may have different levels, see
+            :func:`~modelscope_i2v.generation.levels.choose_level`.
     """
 
     device: torch.device
@@ -45,6 +49,8 @@ class Execution:
     autoencoder_limit: int | None = None
     guidance_in_one_batch: bool = False
     compiled: bool = False
+    memory: str = 'full'
+    level: MemoryLevel = FULL
 
     @classmethod
     def resolve(
@@ -54,13 +60,16 @@ class Execution:
         attention: str | None = None,
         compile: bool | None = None,
         autoencoder_dtype: str | torch.dtype | None = None,
+        memory: str | None = None,
     ) -> Execution:
         """Resolve the names for this machine. None is ``'auto'``, no compilation, and ``'fp32'`` for the autoencoder.
 
         Raises:
             DeviceError: if the device is not available, or does not support the back end.
-            InputError: for an unknown precision or back end, or a ``compile`` that is neither True nor False.
+            InputError: for an unknown precision, back end or memory level, or a ``compile`` that is neither True nor
+                False.
         """
+        memory = resolve_memory(memory)
         if not isinstance(compile, (bool, type(None))):
             raise InputError(f"'compile' must be True or False, found {shown(compile)}.")
         where = resolve_device(device, warn=False)
@@ -75,7 +84,17 @@ class Execution:
             instead_of_gpu=where.type == 'cpu' and not asked_for_cpu,
             compiled=bool(compile),
             autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
+            memory=memory,
         )
+
+    def at(self, level: MemoryLevel) -> Execution:
+        """The same execution at another memory level."""
+        return replace(self, level=level, autoencoder_limit=level.autoencoder_limit)
+
+    @property
+    def resting_place(self) -> torch.device:
+        """Where networks are while they do not compute."""
+        return torch.device('cpu') if self.level.offloads else self.device
 
     def announce(self) -> None:
         """Warn, before minutes of computing, if there is no GPU, and say what would be faster on this CPU."""
@@ -90,7 +109,10 @@ class Execution:
         Raises:
             DeviceError: as in :meth:`resolve`.
         """
-        moved = Execution.resolve(device, self.dtype, self.requested_attention, self.compiled, self.autoencoder_dtype)
+        precisions = self.dtype, self.requested_attention, self.compiled, self.autoencoder_dtype
         return replace(
-            moved, autoencoder_limit=self.autoencoder_limit, guidance_in_one_batch=self.guidance_in_one_batch
+            Execution.resolve(device, *precisions, self.memory),
+            autoencoder_limit=self.autoencoder_limit,
+            guidance_in_one_batch=self.guidance_in_one_batch,
+            level=self.level,
         )

@@ -35,6 +35,16 @@ def free_memory(device: torch.device) -> int | None:
     return None
 
 
+def total_memory(device: torch.device) -> int | None:
+    """Bytes of memory that a CUDA GPU has, free or not; None if that cannot be found out."""
+    if device.type != 'cuda' or not torch.cuda.is_available():
+        return None
+    try:
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    except RuntimeError:  # a driver that does not tell
+        return None
+
+
 def container_room(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int | None:
     """Bytes that this process's control groups still allow; None if none of them sets a limit."""
     rooms = [room for folder, names in _groups(cgroups, membership) if (room := _room(folder, *names)) is not None]

@@ -37,8 +37,9 @@ class VideoToVideoModel(GenerationModel):
 
     def encode_text(self, text: str, suffix: str = '') -> torch.Tensor:
         """Features ``[1, L, context_dim]`` of ``text`` followed by ``suffix``."""
-        out: torch.Tensor = self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
-        return out
+        with self.computing(self.clip):
+            out: torch.Tensor = self.clip(prompt_tokens(self.tokenizer, text, suffix).to(self.device))
+            return out
 
     @torch.no_grad()
     def forward(
@@ -73,15 +74,16 @@ class VideoToVideoModel(GenerationModel):
         x = noised * start_scale(sigmas[0].item(), arguments.noise_level)
         num_frames = clean.shape[2]
         del clean, noise, noised  # each is as large as the latents
-        text = self.encode_text(arguments.text, self.configuration.positive_prompt)
-        negative = self.encode_text(arguments.negative_prompt)
+        with self.computing(self.clip):  # once for all
+            text = self.encode_text(arguments.text, self.configuration.positive_prompt)
+            negative = self.encode_text(arguments.negative_prompt)
         denoiser = temporal_windows(
             self.denoiser((text,), (negative,), arguments),
             num_frames,
             self.configuration.max_frames,
             self.window_overlap(arguments, num_frames),
         )
-        x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)
+        x = self.sample(denoiser, x, sigmas, arguments, generator=generator, callback=callback)
         return {'latents': x}
 
     def window_overlap(self, arguments: VideoToVideoArguments, num_frames: int) -> int:
