@@ -249,6 +249,7 @@ def test_a_call_inside_of_a_callback_leaves_the_networks_where_they_are(stage_1_
         if not inner:
             inner.append(None)
             pipeline.model.take_level(FULL)  # as another size might ask for
+            assert pipeline.model.execution.level.name == level
             inner[0] = pipeline(str(IMAGE), output_type='np', seed=2)[VIDEO]
 
     outer = other(str(IMAGE), output_type='np', callback_on_step_end=step)[VIDEO]
@@ -256,6 +257,9 @@ def test_a_call_inside_of_a_callback_leaves_the_networks_where_they_are(stage_1_
     assert (inner[0] == whole(str(IMAGE), output_type='np', seed=2)[VIDEO]).all()
     assert device.networks() == set()
     assert not other.model.is_computing
+    weights = other.model.weights
+    held = weights.unet if level == 'offload' else weights.streamed
+    assert device.peak <= held + max(weights.clip, weights.autoencoder)  # the UNet is there once
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU here')
