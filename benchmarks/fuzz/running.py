@@ -58,10 +58,9 @@ HEAD = '| surface | cases | accepted | refused | other errors | slowest, CPU | l
 def run(surface: str, case: Case, count: int, seed: int) -> Outcome:
     """Run cases ``0..count-1``. The same number gives the same case each time."""
     outcome = Outcome(surface, count)
-    logging.getLogger('modelscope_i2v').setLevel(logging.CRITICAL)
     for number in range(count):
         draw = random.Random(f'{seed} {surface} {number}')
-        with _measured(outcome, number):
+        with _without_messages(), _measured(outcome, number):
             try:
                 case(draw)
             except ModelScopeI2VError as error:
@@ -76,6 +75,17 @@ def run(surface: str, case: Case, count: int, seed: int) -> Outcome:
             else:
                 outcome.accepted += 1
     return outcome
+
+
+@contextlib.contextmanager
+def _without_messages() -> Iterator[None]:
+    ours = logging.getLogger('modelscope_i2v')
+    before = ours.level
+    ours.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
 
 
 @contextlib.contextmanager

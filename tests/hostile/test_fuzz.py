@@ -1,5 +1,6 @@
 """300 cases of every surface, drawn from a seed; ``python -m benchmarks.fuzz`` runs 2000."""
 
+import logging
 import re
 
 import pytest
@@ -22,10 +23,11 @@ def test_only_our_errors_soon_and_with_little_memory(tmp_path, monkeypatch, surf
 
 
 def test_the_same_number_is_the_same_case(tmp_path):
-    case = SURFACES['JSON Lines'](tmp_path)
+    case, level = SURFACES['JSON Lines'](tmp_path), logging.getLogger('modelscope_i2v').level
     first, second = run('JSON Lines', case, 50, seed=3), run('JSON Lines', case, 50, seed=3)
     assert (first.accepted, first.refused) == (second.accepted, second.refused)
     assert 0 < first.accepted < 50
+    assert logging.getLogger('modelscope_i2v').level == level
 
 
 def test_the_table_in_the_documents_has_every_surface():
