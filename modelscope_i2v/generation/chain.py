@@ -306,13 +306,8 @@ def _first_video(
     result = pipeline(image, output_type='np', **{**call, 'seed': resolved.seed})
     height, width = result['output_video'].shape[1:3]
     fps = float(resolved.output_fps)
-    made = {
-        **pipeline.recipe(resolved),
-        'height': height,
-        'width': width,
-        **repeated_entry(result.get('repeated_in_float32', ())),
-    }
-    recipe = [made]
+    size = {'height': height, 'width': width}
+    recipe = [{**pipeline.recipe(resolved), **size, **repeated_entry(result.get('repeated_in_float32', ()))}]
     low = dataclasses.replace(open_video(result['output_video']), fps=fps, recipe=recipe)
     if keep is not None:
         result['output_video'] = write_video((frame.pixels for frame in low.frames()), keep, fps=fps, recipe=recipe)

@@ -4,11 +4,8 @@ import torch
 from modelscope_i2v.diffusion import reuse_deep_features
 from modelscope_i2v.networks.unet import DeepFeatures
 from tests.calls import latents_of
-from tests.golden import difference, unet_i2vgen_micro, unet_micro, unet_tiny, unet_v2v_micro
-
-
-def draw(*shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+from tests.golden import difference, unet_tiny
+from tests.micro_unets import UNETS, draw
 
 
 def recorder(calls, name=''):
@@ -57,14 +54,6 @@ def test_windows_keep_their_own_features():
         for window in (1, 2):
             network(torch.tensor(window), timestep)
     assert calls == [(9, 1, None), (9, 2, None), (8, 1, 1), (8, 2, 2), (7, 1, None), (7, 2, None)]
-
-
-T, FPS, TEXT, IMAGE = torch.tensor([10, 900]), torch.tensor([4, 16]), draw(2, 77, 1024), draw(2, 1, 64)
-UNETS = {
-    'image-to-video': (unet_micro, (draw(2, 4, 3, 8, 8), T, IMAGE, FPS)),
-    'i2vgen-xl': (unet_i2vgen_micro, (draw(2, 4, 3, 8, 8), T, TEXT, IMAGE, draw(2, 4, 8, 8), FPS)),
-    'video-to-video': (unet_v2v_micro, (draw(2, 4, 3, 10, 8), T, TEXT)),
-}
 
 
 @pytest.mark.parametrize('name', UNETS)

@@ -10,12 +10,10 @@ from tests.golden import (
     NET_BOUND,
     difference,
     golden,
-    unet_i2vgen_micro,
-    unet_micro,
-    unet_v2v_micro,
     unet_v2v_tiny,
     with_recipe_weights,
 )
+from tests.micro_unets import UNETS, draw
 
 
 @pytest.fixture
@@ -58,20 +56,8 @@ def test_autograd_gets_everything_at_once(one_at_a_time):
     assert calls == [1]
 
 
-def draw(*shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
 def autoencoder_micro():
     return with_recipe_weights(lambda: AutoencoderKL(**AUTOENCODER_MICRO), 'autoencoder_micro')
-
-
-T, FPS, TEXT, IMAGE = torch.tensor([10, 900]), torch.tensor([4, 16]), draw(2, 77, 1024), draw(2, 1, 64)
-UNETS = {
-    'image-to-video': (unet_micro, (draw(2, 4, 3, 8, 8), T, IMAGE, FPS)),
-    'i2vgen-xl': (unet_i2vgen_micro, (draw(2, 4, 3, 8, 8), T, TEXT, IMAGE, draw(2, 4, 8, 8), FPS)),
-    'video-to-video': (unet_v2v_micro, (draw(2, 4, 3, 10, 8), T, TEXT)),
-}
 
 
 @pytest.mark.parametrize('name', UNETS)
