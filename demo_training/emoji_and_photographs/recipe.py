@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from demo_training.autoencoder import latent_scale
-from demo_training.emoji_and_photographs import autoencoder, towers, unet
+from demo_training.emoji_and_photographs import autoencoder, first_frame, towers, unet
 from demo_training.emoji_and_photographs.architecture import AUTOENCODER, CLIP, UNET
 from demo_training.emoji_and_photographs.data import Data, data_fingerprint, load_data
 from demo_training.emoji_and_photographs.finished import FINISHED, Phase, Shelf
-from demo_training.emoji_and_photographs.latents import Encoders, encoded_clips
+from demo_training.emoji_and_photographs.latents import Encoders, Pool, encoded_clips
 from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES
 from demo_training.emoji_and_photographs.precision import fastest_precision
 from demo_training.emoji_and_photographs.rendering import SIDE
@@ -33,15 +33,16 @@ from modelscope_i2v.networks import AutoencoderKL, I2VGenXLUNet
 from modelscope_i2v.networks.clip import ClipEncoders
 from modelscope_i2v.training.fingerprint import fingerprint
 from modelscope_i2v.training.loop.settings import LoopSettings
-from modelscope_i2v.training.objective import Objective
 from modelscope_i2v.weights.save import save_model
 
 Module = TypeVar('Module', bound=nn.Module)
+#: Trains the UNet: ``(unet, pool, folder, settings, made_from, stop)``.
+Train = Callable[[I2VGenXLUNet, Pool, Path, LoopSettings, str, Stop], I2VGenXLUNet]
 
 #: Pictures by which the scale of latents is measured.
 MEASURED = 256
-#: The distance between the first seeds of two phases.
-SEEDS_A_PHASE = 1_000_000
+#: The distance between the first seeds of two pools of clips.
+SEEDS_A_POOL = 1_000_000
 #: Defaults of a call.
 CALL: dict[str, Any] = {
     'target_fps': FPS,
@@ -170,30 +171,44 @@ class Recipe:
         before = fingerprint(world_fingerprint(), encoders.autoencoder, encoders.towers, *unet.unet_identity(loss))
         pictures = range(self._share(unet.PICTURES_IN_POOL, unet.PICTURES_AT_A_TIME))
         clips = self._share(unet.CLIPS_IN_POOL, unet.CLIPS_AT_A_TIME)
-        pools = [(pictures, 1)]
-        pools += [(range(first, first + clips), NUM_FRAMES) for first in _first_seeds(len(unet.CLIPS))]
-        for index, (given, pool) in enumerate(zip((unet.PICTURES, *unet.CLIPS), pools, strict=True)):
-            settings, name = self._scaled(given), f'unet-{index}'
-            train = partial(self._train_unet, encoders, loss, settings, pool)
-            phase = self._phase(name, train, before, _identity(settings), *pool)
+        pools = [range(number * SEEDS_A_POOL, number * SEEDS_A_POOL + clips) for number in range(1, unet.POOLS + 1)]
+
+        # Single frames, then the first frame beside all others, then clips.
+        parts: list[tuple[LoopSettings, range, int, Train, tuple[Any, ...]]] = [
+            (unet.PICTURES, pictures, 1, partial(unet.train_unet, loss), ()),
+            (
+                first_frame.SETTINGS,
+                pools[0],
+                NUM_FRAMES,
+                partial(first_frame.train_first_frame, loss.scale_factor),
+                first_frame.first_frame_identity(),
+            ),
+        ]
+        parts += [
+            (given, pools[number % unet.POOLS], NUM_FRAMES, partial(unet.train_unet, loss), ())
+            for number, given in enumerate(unet.CLIPS)
+        ]
+        for index, (given, seeds, num_frames, fit, identity) in enumerate(parts):
+            settings = self._scaled(given)
+            train = partial(self._train_unet, encoders, fit, settings, seeds, num_frames)
+            phase = self._phase(f'unet-{index}', train, before, _identity(settings), seeds, num_frames, *identity)
             before = phase.made_from
             yield phase
 
     def _train_unet(
         self,
         encoders: Encoders,
-        loss: Objective,
+        fit: Train,
         settings: LoopSettings,
-        pool: tuple[range, int],
+        seeds: range,
+        num_frames: int,
         network: I2VGenXLUNet,
         folder: Path,
         made_from: str,
     ) -> I2VGenXLUNet:
-        seeds, num_frames = pool
-        clips = encoded_clips(
-            folder.with_name(f'{folder.name}-clips'), self.data, encoders, seeds, num_frames, self.stop
-        )
-        return unet.train_unet(network, loss, clips, folder, settings, made_from, self.stop)
+        pool = self.folder / f'clips-{seeds.start // SEEDS_A_POOL}'
+        clips = encoded_clips(pool, self.data, encoders, seeds, num_frames, self.stop)
+        return fit(network, clips, folder, settings, made_from, self.stop)
 
     @cached_property
     def _judged(self) -> dict[str, torch.Tensor]:
@@ -234,11 +249,6 @@ def _towers() -> ClipEncoders:
 
 def _unet() -> I2VGenXLUNet:
     return I2VGenXLUNet(**UNET)
-
-
-def _first_seeds(phases: int) -> list[int]:
-    """The first seed of each phase of clips."""
-    return [number * SEEDS_A_PHASE for number in range(1, phases + 1)]
 
 
 def _identity(settings: LoopSettings) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The UNet: first single frames, to learn to keep a picture, then clips, to learn how it moves."""
+"""The UNet: first single frames, to learn to keep a picture, then clips, to learn how it moves.
+
+Between the two it learns to see the first frame beside every frame, see
+:mod:`~demo_training.emoji_and_photographs.first_frame`.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +39,13 @@ PICTURES = LoopSettings(
     checkpoint_seconds=120,
     log_every=50,
 )
-#: The phases of clips; each goes on from the averaged weights of the one before, with other clips. The last one settles
-#: the network.
+#: The phases of clips; each goes on from the averaged weights of the one before. The last one settles the network.
 CLIPS = (
-    *(dataclasses.replace(PICTURES, steps=800, learning_rate=6e-4, seed=seed) for seed in range(1, 5)),
-    dataclasses.replace(PICTURES, steps=1000, learning_rate=6e-4, seed=5, schedule='cosine', ema_decay=0.999),
+    *(dataclasses.replace(PICTURES, steps=500, learning_rate=4e-4, warmup_steps=50, seed=seed) for seed in range(1, 7)),
+    dataclasses.replace(PICTURES, steps=1000, learning_rate=4e-4, warmup_steps=50, seed=7, schedule='cosine'),
 )
+#: Pools of clips, which the phases take in turn.
+POOLS = 5
 
 
 def new_unet(seed: int = 0) -> I2VGenXLUNet:
@@ -82,8 +87,8 @@ def scale_factor(latent_scale: float) -> float:
 
 
 def train_unet(
-    unet: I2VGenXLUNet,
     loss: Objective,
+    unet: I2VGenXLUNet,
     pool: Pool,
     folder: Path,
     settings: LoopSettings,
