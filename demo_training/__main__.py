@@ -11,7 +11,6 @@ from pathlib import Path
 
 import modelscope_i2v
 from modelscope_i2v.cli.terminal import complain
-from modelscope_i2v.embedded import folder_name
 from modelscope_i2v.errors import ConfigurationError, ModelScopeI2VError
 from modelscope_i2v.files import write_json
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
@@ -51,7 +50,7 @@ def main() -> int:
 
 def write_checkout_configuration(checkout: Path) -> None:
     """Make ``checkout`` itself a model folder: the embedded stage 1, pointing to the weights in the package."""
-    folder = PACKAGE / 'embedded' / folder_name(IMAGE_TO_VIDEO)
+    folder = PACKAGE / 'embedded' / str(IMAGE_TO_VIDEO.embedded)
     content = json.loads((folder / FILE_NAME).read_text(encoding='utf-8'))
     place = folder.relative_to(PACKAGE.parent).as_posix()
     content['model']['model_args'].update({key: f'{place}/{name}' for key, name in WEIGHT_FILES.items()})

@@ -27,7 +27,6 @@ from demo_training.latents import encode_pool
 from demo_training.made_from import MADE_FROM, check_made_from
 from demo_training.world import make_clip, world_fingerprint
 from modelscope_i2v.checks import number
-from modelscope_i2v.embedded import folder_name
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.files import output_errors, probe_target
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
@@ -187,7 +186,7 @@ class Recipe:
     ) -> None:
         """Write the folder of ``stage``."""
         autoencoder = {**AUTOENCODER, 'scale_factor': scale_factor}
-        folder = self.output / folder_name(stage)
+        folder = self.output / str(stage.embedded)
         save_model(folder, stage, networks, {**model_cfg, 'autoencoder': autoencoder, 'clip': CLIP})
 
     def _claim(self) -> None:

@@ -66,6 +66,7 @@ class Stage:
         task: ModelScope's name for the task.
         model, preprocessor, pipeline, trainer: the names by which ModelScope finds our classes.
         default_hub_model: the hub id of the original weights; None if there is no default and a model must be named.
+        embedded: the folder of the small model that comes with the package, a name; None if there is none.
         package: the package of the stage, as a module name.
         class_prefix: the prefix of its class names.
         lora_key: the key in its LoRA files, by which other stages know to refuse them.
@@ -84,6 +85,7 @@ class Stage:
     class_prefix: str
     lora_key: str
     verb: Verb
+    embedded: str | None = None
     followed_by: str | None = None
     unet_file: str = 'unet.pth'
 

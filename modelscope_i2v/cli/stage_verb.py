@@ -17,7 +17,7 @@ from modelscope_i2v.cli.options import (
 )
 from modelscope_i2v.cli.parser import add_verb
 from modelscope_i2v.cli.terminal import say, say_json
-from modelscope_i2v.embedded import has_embedded
+from modelscope_i2v.embedded import embedded_stage
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import EXECUTION_OPTIONS
 from modelscope_i2v.stage import Stage, stages_of
@@ -37,7 +37,7 @@ def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
     )
     parser.add_argument('input', metavar=verb.input_name, help=verb.input_help)
     add_output_options(parser)
-    add_model_options(parser, embedded=has_embedded(stage))
+    add_model_options(parser, embedded=embedded_stage(stage.task) is not None)
     group, known = parser.add_argument_group('generation'), set[str]()
     for each in same_task:
         add_call_options(group, each.arguments, [name for name in option_names(each.arguments) if name not in known])
@@ -58,7 +58,8 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
     call = given(arguments, *names, 'show_progress')
     check_output(arguments.output)
     execution = Execution.resolve(**given(arguments, 'device', *EXECUTION_OPTIONS))
-    candidates = [stage] if arguments.model is None else stages_of(stage.task)
+    embedded = embedded_stage(stage.task) if arguments.model is None else None
+    candidates = stages_of(stage.task) if embedded is None else [embedded]
     with known_options():
         check_any(candidates, lambda candidate: check_arguments(candidate, call))
     opened = stage.verb.open_input(arguments.input, **given(arguments, 'background'))

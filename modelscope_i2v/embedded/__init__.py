@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.stage import Stage, first_stage, stage_of
+from modelscope_i2v.stage import Stage, first_stage, stages_of
 
 FOLDER = Path(__file__).parent
 
@@ -20,20 +20,20 @@ def embedded_model(task: str | None = None) -> str:
     Raises:
         InputError: for an unknown task, or one without an embedded model.
     """
-    stage = first_stage() if task is None else stage_of(task)
-    if not has_embedded(stage):
-        raise InputError(f"There is no embedded model for {stage.task}. Name a model's folder or a hub id.")
-    return str(FOLDER / folder_name(stage))
+    task = first_stage().task if task is None else task
+    stage = embedded_stage(task)
+    if stage is None:
+        raise InputError(f"There is no embedded model for {task}. Name a model's folder or a hub id.")
+    return str(FOLDER / str(stage.embedded))
 
 
-def has_embedded(stage: Stage) -> bool:
-    """Whether a model for ``stage`` comes with the package."""
-    return stage.default_hub_model is not None and (FOLDER / folder_name(stage)).is_dir()
+def embedded_stage(task: str) -> Stage | None:
+    """The stage of the embedded model for ``task``, which need not be the first one; None if there is no such model.
 
-
-def folder_name(stage: Stage) -> str:
-    """The folder name of the embedded model of ``stage``: the name of the hub's model."""
-    return str(stage.default_hub_model).rpartition('/')[2]
+    Raises:
+        InputError: for an unknown task.
+    """
+    return next((stage for stage in stages_of(task) if stage.embedded is not None), None)
 
 
 def is_embedded(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from modelscope_i2v.checks import text as check_text
-from modelscope_i2v.embedded import embedded_model
+from modelscope_i2v.embedded import embedded_model, embedded_stage
 from modelscope_i2v.errors import ConfigurationError, InputError, shown
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
@@ -247,7 +247,9 @@ def _first_stage(
     default = first_stage()
     if isinstance(stage1, GenerationPipeline):
         return stage1.stage, None
-    if stage1 is None or (not is_folder(stage1) and (stage2 is None or os.fspath(stage1) == default.default_hub_model)):
+    if stage1 is None:
+        return embedded_stage(default.task) or default, None
+    if not is_folder(stage1) and (stage2 is None or os.fspath(stage1) == default.default_hub_model):
         return default, None
     revision = arguments.get('stage1_revision') or arguments.get('revision')
     snapshot = find_model(stage1, revision, offline=offline)

@@ -15,7 +15,7 @@ from modelscope_i2v.media.images.conditioning import pixel_values
 from modelscope_i2v.metrics.embeddings import Encoder
 from modelscope_i2v.networks import ClipImageEncoder
 from modelscope_i2v.networks.build import build_on_meta
-from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, clip_image_size
+from modelscope_i2v.networks.clip import IMAGE_MEAN, IMAGE_STD, ClipEncoders, clip_image_size
 from modelscope_i2v.runtime.device import resolve_device
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.stage import first_stage
@@ -45,8 +45,9 @@ def load_image_encoder(
     snapshot = find_model(model or embedded_model(), revision, offline=offline)
     stage, configuration = snapshot.folder.stage, snapshot.folder.configuration
     with snapshot.folder.error_context():
-        tower = build_on_meta(lambda: stage.networks['ckpt_clip'](configuration))
+        towers = build_on_meta(lambda: stage.networks['ckpt_clip'](configuration))
         side = clip_image_size(configuration.clip)
+    tower = towers.image if isinstance(towers, ClipEncoders) else towers
     if not isinstance(tower, ClipImageEncoder):
         raise ConfigurationError(
             f"'{snapshot.folder.path}' is a model for {stage.task}, which has no image tower. Choose one for "
@@ -54,7 +55,8 @@ def load_image_encoder(
         )
     folder = snapshot.complete()
     with memory_errors('Choose another device.'):
-        load_weights(tower, folder.files['ckpt_clip'], dtype=torch.float32).to(target)
+        load_weights(towers, folder.files['ckpt_clip'], dtype=torch.float32)
+        tower.to(target)
     return image_encoder(tower.eval().requires_grad_(False), side, fit)
 
 

@@ -11,6 +11,7 @@ VIDEO_TO_VIDEO = Stage(
     pipeline='video-to-video-pipeline',
     trainer='video-to-video-trainer',
     default_hub_model='damo/Video-to-Video',
+    embedded='Video-to-Video',
     package='modelscope_i2v.video_to_video',
     class_prefix='VideoToVideo',
     lora_key='video-to-video',

@@ -41,6 +41,14 @@ def test_only_the_tower_is_read(golden_model, tmp_path):
         load_image_encoder(folder, device='cpu')
 
 
+def test_a_model_with_both_towers_embeds_with_its_image_tower(i2vgen_folder):
+    frames = moving_texture(5, count=2, height=50, width=81)
+    model = modelscope_i2v.load(i2vgen_folder, device='cpu', dtype='fp32', show_progress=False).model
+    side = model.configuration.clip['vision_cfg']['image_size']
+    expected = image_encoder(model.clip.image, side)(as_frames(frames))
+    assert torch.allclose(load_image_encoder(i2vgen_folder, device='cpu')(as_frames(frames)), expected, atol=1e-6)
+
+
 def test_what_cannot_be_used_is_named():
     with pytest.raises(ConfigurationError, match='image-to-video'):
         load_image_encoder(embedded_model('video-to-video'), device='cpu')
