@@ -44,6 +44,7 @@ def check_memory(
     room: Room | None = None,
     weights: Weights = NO_WEIGHTS,
     resident: int = 0,
+    resting: int = 0,
     given: InputSize | None = None,
 ) -> None:
     """Raise DeviceError if a call needs more memory than there is, or than it may take, unless it has ``force``.
@@ -57,11 +58,14 @@ def check_memory(
         room: the memory that is free; None looks it up.
         weights: of the model.
         resident: how many bytes of them are on the device already.
+        resting: how many bytes of them wait in main memory already.
         given: the input video, if there is one and it is known.
     """
     if arguments.force:
         return
-    call = _Call(configuration, arguments, execution, room or Room.on(execution.device), weights, resident, given)
+    call = _Call(
+        configuration, arguments, execution, room or Room.on(execution.device), weights, resident, resting, given
+    )
     size = configuration.video_size(arguments, given)
     if size.frames is None and given is None:
         size = dataclasses.replace(size, frames=1)
@@ -81,11 +85,18 @@ class _Shortage:
         needed: the bytes that a call needs.
         weights: how many of them are for weights.
         why: what is too small, as part of a sentence.
+        in_main: whether it is main memory, in which weights only wait.
     """
 
     needed: int
     weights: int
     why: str
+    in_main: bool = False
+
+    def __str__(self) -> str:
+        place, those = ('main memory', 'weights that wait there') if self.in_main else ('memory', 'the weights')
+        share = f', {_gib(self.weights)} of it for {those}' if self.weights else ''
+        return f'about {_gib(self.needed)} of {place}{share}, but {self.why}'
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ class _Call:
     room: Room
     weights: Weights
     resident: int
+    resting: int
     given: InputSize | None
 
     def estimate(self, size: VideoSize) -> Estimate:
@@ -112,14 +124,15 @@ class _Call:
             why = f'memory={self.execution.memory!r} allows only {_gib(limit)}'
             return _Shortage(needed.on(device), needed.weights, why)
         on_device, weights = needed.on(device) - self.resident, max(0, needed.weights - self.resident)
-        in_main = 0 if device == MAIN_MEMORY else needed.results
-        for where, bytes_needed, held, free in (
-            (device, on_device, weights, self.room.device),
-            (MAIN_MEMORY, in_main, 0, self.room.main),
-        ):
-            if free is not None and bytes_needed > free:
-                return _Shortage(bytes_needed, held, f"'{where}' has only {_gib(free)} free")
-        return None
+        if self.room.device is not None and on_device > self.room.device:
+            return _Shortage(on_device, weights, f"'{device}' has only {_gib(self.room.device)} free")
+        if device == MAIN_MEMORY or self.room.main is None:
+            return None
+        waiting = max(0, needed.resting - self.resting)
+        in_main = needed.main - needed.resting + waiting
+        if in_main <= self.room.main:
+            return None
+        return _Shortage(in_main, waiting, f"'{MAIN_MEMORY}' has only {_gib(self.room.main)} free", in_main=True)
 
     def fits(self, size: VideoSize) -> bool:
         """Whether a video of ``size`` fits."""
@@ -129,12 +142,25 @@ class _Call:
         """The message for a ``size`` that does not fit."""
         frames = f'{size.frames} frame{"s" if size.frames != 1 else ""}'
         return (
-            f'{frames} of {size.width} x {size.height} pixels would take about {_gib(short.needed)} of memory'
-            f'{f", {_gib(short.weights)} of it for the weights" if short.weights else ""}, but {short.why}. '
+            f'{frames} of {size.width} x {size.height} pixels would take {short}. '
             f'{self._advice(size)} force=True (--force) runs the call all the same.'
         )
 
     def _advice(self, size: VideoSize) -> str:
+        options = self._less(size)
+        limited = limit_of(self.execution.memory) is not None
+        sparing = next((level.name for level in LEVELS if self._at(level.name).fits(size)), None)
+        if sparing is not None and not limited:
+            options.append(f'memory={sparing!r}')
+        if not options and not limited:
+            lowest = LEVELS[-1].name
+            options = [f'memory={lowest!r} with {less}' for less in self._at(lowest)._less(size)]
+        if not options:
+            return "Not even the smallest video fits: free some memory, or use another device or dtype='fp16'."
+        return f'What fits: {", or ".join(options)}.'
+
+    def _less(self, size: VideoSize) -> list[str]:
+        """The most frames, and the largest size, that fit at its memory level."""
         options = []
         frames = self._most_frames(size)
         if frames:
@@ -143,12 +169,7 @@ class _Call:
         if smaller is not None:
             sides = ', '.join(f'{name}={value}' for name, value in smaller.items() if value is not None)
             options.append(f'{sides} for {size.frames} frames' if (size.frames or 0) > 1 else sides)
-        sparing = next((level.name for level in LEVELS if self._at(level.name).fits(size)), None)
-        if sparing is not None and limit_of(self.execution.memory) is None:
-            options.append(f'memory={sparing!r}')
-        if not options:
-            return "Not even the smallest video fits: free some memory, or use another device or dtype='fp16'."
-        return f'What fits: {", or ".join(options)}.'
+        return options
 
     def _at(self, memory: str) -> _Call:
         """The same call with another memory level."""

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, temporal_windows
+from modelscope_i2v.diffusion import temporal_windows
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
-from modelscope_i2v.video_to_video.sigmas import sigmas_of, start_scale
+from modelscope_i2v.video_to_video.sigmas import SCHEDULE, sigmas_of, start_scale
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 
@@ -27,7 +27,7 @@ class VideoToVideoModel(GenerationModel):
     """CLIP's text tower, the UNet and the autoencoder of stage 2; see :class:`GenerationModel` for the arguments."""
 
     stage = VIDEO_TO_VIDEO
-    schedule = logsnr_cosine_interp_schedule()
+    schedule = SCHEDULE
     configuration: VideoToVideoConfiguration
 
     @cached_property
@@ -81,14 +81,7 @@ class VideoToVideoModel(GenerationModel):
             self.denoiser((text,), (negative,), arguments),
             num_frames,
             self.configuration.max_frames,
-            self.window_overlap(arguments, num_frames),
+            self.configuration.window_overlap(arguments, num_frames),
         )
         x = self.sample(denoiser, x, sigmas, arguments, generator=generator, callback=callback)
         return {'latents': x}
-
-    def window_overlap(self, arguments: VideoToVideoArguments, num_frames: int) -> int:
-        """The requested overlap; by default 8 frames, fewer only if windows are shorter than 16."""
-        window = self.configuration.max_frames
-        if arguments.window_overlap is None or num_frames <= window:
-            return min(8, window // 2)
-        return arguments.window_overlap

@@ -18,9 +18,10 @@ from modelscope_i2v.generation.autoencoder_memory import (
     portion,
 )
 from modelscope_i2v.generation.early_checks import check_room
-from modelscope_i2v.generation.memory import NO_WEIGHTS, Weights, estimate, unet_activations, weights_of
+from modelscope_i2v.generation.memory import NO_WEIGHTS, Weights, estimate, weights_of
 from modelscope_i2v.generation.memory_check import Room, check_memory
 from modelscope_i2v.generation.output import bytes_held
+from modelscope_i2v.generation.unet_memory import unet_activations
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.configuration import ImageToVideoConfiguration
@@ -30,6 +31,7 @@ from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.networks.parameters import AutoencoderParameters, ImageToVideoUNetParameters, UNetParameters
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.memory_level import AMPLE
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests.fake_memory import peak_bytes
@@ -261,7 +263,7 @@ def test_results_are_counted_in_main_memory():
     call = {'output_type': 'pt', 'num_frames': 32}
     assert refusal(configuration, Room(2 * GIB, 100 * MIB), GPU, **call) is None
     message = refusal(configuration, Room(2 * GIB, 80 * MIB), GPU, **call)
-    assert "would take about 84 MiB of memory, but 'cpu' has only 80 MiB free" in message
+    assert "would take about 84 MiB of main memory, but 'cpu' has only 80 MiB free" in message
     one = estimate(configuration, arguments_of(configuration, **call), CPU, VideoSize(32, 256, 448))
     total = one.device + one.results
     assert refusal(configuration, Room(total, total), CPU, **call) is None
@@ -398,6 +400,6 @@ def test_what_is_kept_between_steps_and_a_batch_of_two_count():
     plain = device()
     assert device(cache_interval=2) - plain == 2 * features
     assert device(cache_interval=2, guidance_scale=1) - plain == features
-    batched = dataclasses.replace(GPU, guidance_in_one_batch=True)
+    batched = GPU.at(AMPLE)
     assert device(batched) - plain == one
     assert device(batched, guidance_scale=1) == plain
