@@ -17,7 +17,7 @@ from modelscope_i2v.generation.memory import NO_WEIGHTS, Estimate, Weights, esti
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.free_memory import free_memory
-from modelscope_i2v.runtime.memory_level import LEVELS, limit_of
+from modelscope_i2v.runtime.memory_level import LEVELS, MemoryLevel, limit_of
 
 MAIN_MEMORY = torch.device('cpu')
 
@@ -63,7 +63,7 @@ def check_memory(
     """
     if arguments.force:
         return
-    call = _Call(
+    call = CallInRoom(
         configuration, arguments, execution, room or Room.on(execution.device), weights, resident, resting, given
     )
     size = configuration.video_size(arguments, given)
@@ -95,44 +95,53 @@ class _Shortage:
 
     def __str__(self) -> str:
         place, those = ('main memory', 'weights that wait there') if self.in_main else ('memory', 'the weights')
-        share = f', {_gib(self.weights)} of it for {those}' if self.weights else ''
-        return f'about {_gib(self.needed)} of {place}{share}, but {self.why}'
+        share = f', {in_gib(self.weights)} of it for {those}' if self.weights else ''
+        return f'about {in_gib(self.needed)} of {place}{share}, but {self.why}'
 
 
 @dataclass(frozen=True)
-class _Call:
-    """A call and the memory for it."""
+class CallInRoom:
+    """A call and the memory for it.
+
+    Attributes:
+        resident, resting: bytes of the weights that are on the device, and that wait in main memory, already.
+        given: what is known of the input.
+    """
 
     configuration: StageConfiguration
     arguments: GenerationArguments
     execution: Execution
     room: Room
     weights: Weights
-    resident: int
-    resting: int
-    given: InputSize | None
+    resident: int = 0
+    resting: int = 0
+    given: InputSize | None = None
+
+    def level(self, size: VideoSize) -> MemoryLevel:
+        """The memory level for a video of ``size``."""
+        return choose_level(self.configuration, self.arguments, self.execution, size, self.weights)
 
     def estimate(self, size: VideoSize) -> Estimate:
         """What a video of ``size`` needs at its memory level."""
-        level = choose_level(self.configuration, self.arguments, self.execution, size, self.weights)
-        return estimate(self.configuration, self.arguments, self.execution.at(level), size, weights=self.weights)
+        execution = self.execution.at(self.level(size))
+        return estimate(self.configuration, self.arguments, execution, size, weights=self.weights)
 
     def shortage(self, size: VideoSize) -> _Shortage | None:
         """What is too small for a video of ``size``; None if it fits."""
         needed, device, limit = self.estimate(size), self.execution.device, limit_of(self.execution.memory)
         if limit is not None and needed.on(device) > limit:
-            why = f'memory={self.execution.memory!r} allows only {_gib(limit)}'
+            why = f'memory={self.execution.memory!r} allows only {in_gib(limit)}'
             return _Shortage(needed.on(device), needed.weights, why)
         on_device, weights = needed.on(device) - self.resident, max(0, needed.weights - self.resident)
         if self.room.device is not None and on_device > self.room.device:
-            return _Shortage(on_device, weights, f"'{device}' has only {_gib(self.room.device)} free")
+            return _Shortage(on_device, weights, f"'{device}' has only {in_gib(self.room.device)} free")
         if device == MAIN_MEMORY or self.room.main is None:
             return None
         waiting = max(0, needed.resting - self.resting)
         in_main = needed.main - needed.resting + waiting
         if in_main <= self.room.main:
             return None
-        return _Shortage(in_main, waiting, f"'{MAIN_MEMORY}' has only {_gib(self.room.main)} free", in_main=True)
+        return _Shortage(in_main, waiting, f"'{MAIN_MEMORY}' has only {in_gib(self.room.main)} free", in_main=True)
 
     def fits(self, size: VideoSize) -> bool:
         """Whether a video of ``size`` fits."""
@@ -147,42 +156,42 @@ class _Call:
         )
 
     def _advice(self, size: VideoSize) -> str:
-        options = self._less(size)
+        options = self.less(size)
         limited = limit_of(self.execution.memory) is not None
-        sparing = next((level.name for level in LEVELS if self._at(level.name).fits(size)), None)
+        sparing = next((level.name for level in LEVELS if self.limited(level.name).fits(size)), None)
         if sparing is not None and not limited:
             options.append(f'memory={sparing!r}')
         if not options and not limited:
             lowest = LEVELS[-1].name
-            options = [f'memory={lowest!r} with {less}' for less in self._at(lowest)._less(size)]
+            options = [f'memory={lowest!r} with {less}' for less in self.limited(lowest).less(size)]
         if not options:
             return "Not even the smallest video fits: free some memory, or use another device or dtype='fp16'."
         return f'What fits: {", or ".join(options)}.'
 
-    def _less(self, size: VideoSize) -> list[str]:
+    def less(self, size: VideoSize) -> list[str]:
         """The most frames, and the largest size, that fit at its memory level."""
         options = []
-        frames = self._most_frames(size)
+        frames = self.most_frames(size)
         if frames:
             options.append(f'num_frames={frames} at this size')
-        smaller = self._largest_size(size)
+        smaller = self.largest_size(size)
         if smaller is not None:
             sides = ', '.join(f'{name}={value}' for name, value in smaller.items() if value is not None)
             options.append(f'{sides} for {size.frames} frames' if (size.frames or 0) > 1 else sides)
         return options
 
-    def _at(self, memory: str) -> _Call:
-        """The same call with another memory level."""
+    def limited(self, memory: str) -> CallInRoom:
+        """The same call with another memory level or limit."""
         return dataclasses.replace(self, execution=dataclasses.replace(self.execution, memory=memory))
 
-    def _most_frames(self, size: VideoSize) -> int:
+    def most_frames(self, size: VideoSize) -> int:
         """The largest number of frames that fits at this size, 0 if not even one does."""
         counts = range(1, size.frames or 1)
         return bisect.bisect_left(
             counts, True, key=lambda count: not self.fits(dataclasses.replace(size, frames=count))
         )
 
-    def _largest_size(self, size: VideoSize) -> dict[str, Any] | None:
+    def largest_size(self, size: VideoSize) -> dict[str, Any] | None:
         """The arguments for the largest size at which this many frames fit, None if there is none."""
         for sides in self.configuration.smaller_sizes(self.arguments, self.given):
             smaller = self.configuration.video_size(dataclasses.replace(self.arguments, **sides), self.given)
@@ -191,5 +200,6 @@ class _Call:
         return None
 
 
-def _gib(size: int) -> str:
+def in_gib(size: int) -> str:
+    """Bytes as people read them."""
     return f'{size / 2**30:,.1f} GiB' if size >= 2**30 / 10 else f'{size / 2**20:,.0f} MiB'
