@@ -115,8 +115,8 @@ def estimate(
     "On a card of 6 GB use memory='offload', which takes 4.4 GiB. On a card of 8 GB or more use memory='full', ..."
 
     Args:
-        model: a model's folder, whose weight files need not be there, or a hub id. For the published models, by id or as
-            ``'image-to-video'``, ``'video-to-video'`` or ``'i2vgen-xl'``, nothing is downloaded; for another id, its
+        model: a model's folder, whose weight files need not be there, or a hub id. For the published models, by id or
+            as ``'image-to-video'``, ``'video-to-video'`` or ``'i2vgen-xl'``, nothing is downloaded; for another id, its
             configuration is.
         revision: revision of a hub id; None means the hub's default.
         offline: use the cache only, never the network.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelscope_i2v.generation.configuration import StageConfiguration
     from modelscope_i2v.generation.memory import Weights
     from modelscope_i2v.generation.video_size import VideoSize
+    from modelscope_i2v.networks.unet import SpatioTemporalUNet
     from modelscope_i2v.runtime.execution import Execution
     from modelscope_i2v.stage import Stage
 
@@ -60,8 +61,7 @@ class Work:
             networks: on the meta device, by the names of their files.
         """
         frames, factor = size.frames or 1, configuration.autoencoder.downsampling_factor
-        unet: Any = networks['ckpt_unet']
-        clip: Any = networks['ckpt_clip']
+        unet, clip = cast('SpatioTemporalUNet', networks['ckpt_unet']), cast('Any', networks['ckpt_clip'])
         passes = count_passes(stage, configuration, arguments, frames)
         latents = (configuration.frames_together(frames), size.height // factor, size.width // factor)
         return cls(

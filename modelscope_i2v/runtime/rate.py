@@ -41,7 +41,11 @@ def resolve_rate(rate: float | str | None) -> float | str | None:
 
 
 def measured_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations per second of ``device`` in products of large matrices. Networks reach a part of it."""
+    """Operations per second of ``device`` in products of large matrices, on a CPU always in float32.
+
+    Networks reach a part of it.
+    """
+    dtype = torch.float32 if device.type == 'cpu' else dtype
     side = _SIDE.get(device.type, 4096)
     one, other = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
     count, seconds = 1, 0.0
