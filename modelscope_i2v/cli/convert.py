@@ -71,9 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype], sources):
         files.append(file)
         if not arguments.json:
-            say(
-                f'{file.path.name}: {size_on_disk(file.size)}, was {size_on_disk(file.source_size)} ({file.source.name}); verified'
-            )
+            sizes = f'{size_on_disk(file.size)}, was {size_on_disk(file.source_size)}'
+            say(f'{file.path.name}: {sizes} ({file.source.name}); verified')
     before, after = (sum(getattr(file, name) for file in files) for name in ('source_size', 'size'))
     if arguments.json:
         written = {file.path.name: file.size for file in files}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from modelscope_i2v.generation.configuration import StageConfiguration
     from modelscope_i2v.generation.memory import Weights
     from modelscope_i2v.generation.video_size import VideoSize
-    from modelscope_i2v.networks.unet import SpatioTemporalUNet
     from modelscope_i2v.runtime.execution import Execution
     from modelscope_i2v.stage import Stage
 
@@ -61,7 +60,9 @@ class Work:
             networks: on the meta device, by the names of their files.
         """
         frames, factor = size.frames or 1, configuration.autoencoder.downsampling_factor
-        unet, clip = cast('SpatioTemporalUNet', networks['ckpt_unet']), cast('Any', networks['ckpt_clip'])
+        unet: Any = networks['ckpt_unet']
+        clip: Any = networks['ckpt_clip']
+        kind: Any = type(unet)
         passes = count_passes(stage, configuration, arguments, frames)
         latents = (configuration.frames_together(frames), size.height // factor, size.width // factor)
         return cls(
@@ -70,8 +71,8 @@ class Work:
             encoded=configuration.frames_encoded(arguments, frames),
             decoded=0 if arguments.output_type == 'latent' else frames,
             passes=passes,
-            whole=unet_operations(type(unet), unet.config, *latents),
-            outer=unet_operations(type(unet), unet.config, *latents, outer=True) if passes.outer else 0,
+            whole=unet_operations(kind, unet.config, *latents),
+            outer=unet_operations(kind, unet.config, *latents, outer=True) if passes.outer else 0,
             clip=counted(clip.check_forward),
         )
 
