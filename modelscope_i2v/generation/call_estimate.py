@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import InputError
@@ -18,7 +20,7 @@ from modelscope_i2v.generation.memory import PhaseMemory, Weights, weights_of
 from modelscope_i2v.generation.memory import estimate as estimate_memory
 from modelscope_i2v.generation.memory_check import CallInRoom, Room
 from modelscope_i2v.generation.passes import Passes
-from modelscope_i2v.generation.video_size import InputSize
+from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.generation.work import Work
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.device import DTYPES, resolve_autoencoder_dtype, resolve_device
@@ -143,19 +145,12 @@ def estimate(
         memory=resolve_memory(memory),
     )
     folder = model_of(model, revision, offline=offline)
-    configuration = folder.configuration
-    arguments = merge_arguments(folder.stage.arguments, folder.call_defaults(), call)
-    configuration.check_call(arguments)
+    networks = folder.build_networks()
+    fitting, size = fitting_call(folder, networks, execution, call)
+    configuration, arguments, weights = fitting.configuration, fitting.arguments, fitting.weights
     if per_second == MEASURED:
         per_second = measured_rate(resolve_device(None, warn=False), execution.dtype)
-    networks = folder.build_networks()
-    weights = weights_of(networks, execution.dtype, execution.autoencoder_dtype)
-    given = _usual_input(folder)
-    size = configuration.video_size(arguments, given)
-    if size.frames is None:
-        size = dataclasses.replace(size, frames=configuration.max_frames)
     work = Work.of(folder.stage, configuration, arguments, size, networks)
-    fitting = CallInRoom(configuration, arguments, execution, Room(None, None), weights, given=given)
 
     def at(level: MemoryLevel) -> LevelEstimate:
         there = execution.at(level)
@@ -188,6 +183,29 @@ def estimate(
     )
 
 
+def fitting_call(
+    folder: ModelFolder, networks: Mapping[str, nn.Module], execution: Execution, call: Mapping[str, Any]
+) -> tuple[CallInRoom, VideoSize]:
+    """A call of a model, as the refusal of calls sees it, with any room, and the size of its video.
+
+    Args:
+        networks: of the model, on the meta device.
+
+    Raises:
+        TypeError: for an unknown argument. InputError: for a value that is not allowed.
+    """
+    configuration = folder.configuration
+    arguments = merge_arguments(folder.stage.arguments, folder.call_defaults(), call)
+    configuration.check_call(arguments)
+    usual = configuration.video_size(merge_arguments(folder.stage.arguments, folder.call_defaults(), {}))
+    given = InputSize(usual.width / usual.height, lambda most: most)
+    size = configuration.video_size(arguments, given)
+    if size.frames is None:
+        size = dataclasses.replace(size, frames=configuration.max_frames)
+    weights = weights_of(networks, execution.dtype, execution.autoencoder_dtype)
+    return CallInRoom(configuration, arguments, execution, Room(None, None), weights, given=given), size
+
+
 def model_of(model: str | os.PathLike[str], revision: str | None = None, *, offline: bool = False) -> ModelFolder:
     """The configuration of a model: of a folder, of a published model by its name, or from the hub.
 
@@ -206,13 +224,6 @@ def _published(model: str, stage: Stage) -> ModelFolder:
     """The published model of a stage, whose configuration has the defaults."""
     content = {'model': {'model_args': dict(stage.weight_files), 'model_cfg': {}}}
     return ModelFolder.parse(model, stage, content)
-
-
-def _usual_input(folder: ModelFolder) -> InputSize:
-    """An input of the aspect ratio of the model's own size."""
-    arguments = merge_arguments(folder.stage.arguments, folder.call_defaults(), {})
-    size = folder.configuration.video_size(arguments)
-    return InputSize(size.width / size.height, lambda most: most)
 
 
 def _bytes_of_files(folder: ModelFolder) -> int | None:
