@@ -85,18 +85,20 @@ class _Shortage:
         needed: the bytes that a call needs.
         weights: how many of them are for weights.
         why: what is too small, as part of a sentence.
-        in_main: whether it is main memory, in which weights only wait.
+        wait: whether those only wait there, in main memory.
     """
 
     needed: int
     weights: int
     why: str
-    in_main: bool = False
+    wait: bool = False
 
-    def __str__(self) -> str:
-        place, those = ('main memory', 'weights that wait there') if self.in_main else ('memory', 'the weights')
-        share = f', {in_gib(self.weights)} of it for {those}' if self.weights else ''
-        return f'about {in_gib(self.needed)} of {place}{share}, but {self.why}'
+    @property
+    def share(self) -> str:
+        """How much of it is for weights, as part of a sentence."""
+        if not self.weights:
+            return ''
+        return f', {in_gib(self.weights)} of it for {"weights that wait there" if self.wait else "the weights"}'
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class CallInRoom:
         in_main = needed.main - needed.resting + waiting
         if in_main <= self.room.main:
             return None
-        return _Shortage(in_main, waiting, f"'{MAIN_MEMORY}' has only {in_gib(self.room.main)} free", in_main=True)
+        return _Shortage(in_main, waiting, f'main memory has only {in_gib(self.room.main)} free', wait=True)
 
     def fits(self, size: VideoSize) -> bool:
         """Whether a video of ``size`` fits."""
@@ -151,8 +153,8 @@ class CallInRoom:
         """The message for a ``size`` that does not fit."""
         frames = f'{size.frames} frame{"s" if size.frames != 1 else ""}'
         return (
-            f'{frames} of {size.width} x {size.height} pixels would take {short}. '
-            f'{self._advice(size)} force=True (--force) runs the call all the same.'
+            f'{frames} of {size.width} x {size.height} pixels would take about {in_gib(short.needed)} of memory'
+            f'{short.share}, but {short.why}. {self._advice(size)} force=True (--force) runs the call all the same.'
         )
 
     def _advice(self, size: VideoSize) -> str:
