@@ -181,7 +181,7 @@ def test_a_model_knows_where_its_weights_are(stage_1_folder):
 
 def test_where_nothing_fits_at_the_own_level_the_lowest_one_counts():
     message = refused('full', 2.2)
-    assert "What fits: memory='low' with num_frames=28 at this size, or memory='low' with height=" in message
+    assert "What fits: memory='low' with num_frames=30 at this size, or memory='low' with height=" in message
     frames = int(message.partition('num_frames=')[2].split()[0])
     assert refused('low', 2.2, num_frames=frames) is None
     assert refused('low', 2.2, num_frames=frames + 1) is not None
