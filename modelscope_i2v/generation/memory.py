@@ -87,11 +87,13 @@ class Estimate:
         phases: what is on the device, in the order of the phases.
         results: what the call returns or writes, in main memory.
         resting: weights that wait in main memory, even while a copy of them is on the device.
+        latents: those of a video of several windows, of which the device has one at a time.
     """
 
     phases: tuple[PhaseMemory, ...]
     results: int
     resting: int
+    latents: int = 0
 
     @property
     def peak(self) -> PhaseMemory:
@@ -111,7 +113,7 @@ class Estimate:
     @property
     def main(self) -> int:
         """All bytes in main memory, if that is not the device."""
-        return self.resting + self.results
+        return self.resting + self.results + self.latents
 
     def on(self, device: torch.device) -> int:
         """All bytes on the device that computes, which may be main memory."""
@@ -156,7 +158,10 @@ def estimate(
     """
     offloads = execution.level.offloads and execution.device.type != 'cpu'
     frames, factor = size.frames or 1, configuration.autoencoder.downsampling_factor
-    latents = FLOAT * LATENT_COPIES * configuration.unet.in_channels * frames * size.pixels // factor**2
+    in_window = configuration.frames_together(frames)
+    latents_of_frame = FLOAT * configuration.unet.in_channels * size.pixels // factor**2
+    elsewhere = in_window < frames and execution.device.type != 'cpu'
+    latents = LATENT_COPIES * (in_window if elsewhere else frames) * latents_of_frame
 
     def phase(name: str, own: int, computed: int) -> PhaseMemory:
         """A phase in which a network with ``own`` bytes computes."""
@@ -168,6 +173,8 @@ def estimate(
     if encoded := min(configuration.frames_encoded(arguments, frames), most.frames):
         part = (configuration.autoencoder, encoded, size.height, size.width)
         computed = encoder_activations(*part, itemsize=itemsize, bands=most.bands)
+        # What was encoded is collected, and joined.
+        computed += 2 * (frames - in_window) * latents_of_frame if elsewhere else 0
         phases.append(phase('encode', weights.autoencoder, encoded * size.pixels * PIXEL_COPIES + computed))
     unet = weights.streamed if execution.level.streams else weights.unet
     phases.append(phase('condition', weights.clip, 0))
@@ -181,6 +188,7 @@ def estimate(
         phases=tuple(phases),
         results=frames * size.pixels * bytes_held(arguments),
         resting=weights.total if offloads else 0,
+        latents=LATENT_COPIES * frames * latents_of_frame if elsewhere else 0,
     )
 
 

@@ -320,7 +320,7 @@ class GenerationModel(TorchModel):
         together = self._portion(factor * frames.shape[-2], factor * frames.shape[-1])
         with self.computing(self.autoencoder):
             for chunk in torch.split(frames, together.frames):
-                decoded = self.autoencoder.decode(chunk, together.bands)
+                decoded = self.autoencoder.decode(chunk.to(self.device), together.bands)
                 self.check_finite(decoded, DECODING)
                 yield decoded.float()
 

@@ -10,8 +10,9 @@ import torch
 import modelscope_i2v
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import merge_arguments
-from modelscope_i2v.generation.call_estimate import model_of
-from modelscope_i2v.generation.cards import Card, advice
+from modelscope_i2v.generation.call_estimate import fitting_call, model_of
+from modelscope_i2v.generation.cards import Card, advice, card_for
+from modelscope_i2v.generation.levels import SHARE_OF_TOTAL
 from modelscope_i2v.generation.operations import counted, decoding_operations, encoding_operations, unet_operations
 from modelscope_i2v.generation.passes import Passes, count_passes
 from modelscope_i2v.generation.work import BUS
@@ -26,6 +27,7 @@ from tests.generation.test_memory import GIB, GPU, Room, refusal
 from tests.small_models import AUTOENCODER, UNET
 
 FOLDER = ModelFolder.read(modelscope_i2v.embedded_model('image-to-video'))
+NETWORKS = FOLDER.build_networks()
 CALLS = [
     ('stage_1', {'solver': 'ddim', 'steps': 4}),
     ('stage_1', {'solver': 'unipc', 'steps': 3, 'guidance_scale': 1.0}),
@@ -147,18 +149,21 @@ def test_rates():
     assert 1e6 < measured_rate(torch.device('cpu'), torch.float16) < 1e14
 
 
+def card(memory, **call):
+    fitting, size = fitting_call(FOLDER, NETWORKS, GPU, call)
+    return card_for(fitting, size, memory)
+
+
 def test_cards():
-    full = modelscope_i2v.estimate(FOLDER.path).levels[1].device
-    exact = full / GIB / 0.9
-    found = modelscope_i2v.estimate(FOLDER.path, cards=(exact * 0.97, exact * 1.01, 6))
-    assert [card.level for card in found.cards] == ['offload', 'full', 'full']
-    (tiny,) = modelscope_i2v.estimate(FOLDER.path, num_frames=2000, cards=(0.2,)).cards
+    full = card(6).device
+    exact = full / GIB / SHARE_OF_TOTAL
+    assert [card(memory).level for memory in (exact * 0.97, exact * 1.01, 6)] == ['offload', 'full', 'full']
+    tiny = card(0.2, num_frames=2000)
     assert tiny.level is None
     assert tiny.instead.startswith("memory='low' with num_frames=")
     frames = int(tiny.instead.partition('num_frames=')[2].split()[0])
-    for count, level in ((frames, True), (frames + 1, False)):
-        (card,) = modelscope_i2v.estimate(FOLDER.path, num_frames=count, cards=(0.2,)).cards
-        assert (card.level is not None) is level
+    assert card(0.2, num_frames=frames).level is not None
+    assert card(0.2, num_frames=frames + 1).level is None
 
 
 def test_advice():

@@ -230,7 +230,15 @@ def test_stage_2_sees_one_window_at_a_time_and_stage_1_all_frames():
     long, short = (
         estimate(second, arguments_of(second), GPU, VideoSize(frames, 720, 1280)).device for frames in (320, 32)
     )
-    # Only the latents grow: ten copies in float32, of four channels.
+    # The latents of one window at a time are on the device.
+    assert long == short
+    long, short = (
+        estimate(second, arguments_of(second), GPU, VideoSize(frames, 720, 1280)).main for frames in (320, 32)
+    )
+    assert (long, short) == (10 * 4 * 4 * 320 * 90 * 160, 0)
+    long, short = (
+        estimate(second, arguments_of(second), CPU, VideoSize(frames, 720, 1280)).device for frames in (320, 32)
+    )
     assert long - short == 10 * 4 * 4 * (320 - 32) * 90 * 160
     long, short = (
         estimate(first, arguments_of(first), GPU, VideoSize(frames, 256, 448)).device for frames in (3200, 320)
