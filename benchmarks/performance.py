@@ -2,10 +2,11 @@
 
     python -m benchmarks.performance [--write] [PART ...]
 
-PART is ``equal``, ``image-to-video``, ``video-to-video`` or ``little-noise``; by default all, which takes
-about ten minutes of one CPU core. Times are CPU seconds of one thread, the least of several runs in turn in the first
+PART is ``cards``, ``cards-in-short``, ``levels`` or ``operations``, which are estimated, within a minute, or ``equal``,
+``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured; by default all, which takes about ten
+minutes of one CPU core. Times are CPU seconds of one thread, the least of several runs in turn in the first
 part, and of single runs in the others. Distances are between latents, relative to their own size (root mean square).
-``--write`` puts the tables between their markers in docs/performance.md.
+``--write`` puts the tables between their markers in docs/performance.md, that of ``cards-in-short`` in README.md.
 
 Distances are to the converged solution: 'dpmpp_2m' with 200 steps (or as many as there are noise levels) and 'trailing'
 timesteps. Guidance is on everywhere.
@@ -27,12 +28,14 @@ import torch.nn.functional as F
 from PIL import Image
 
 import modelscope_i2v
+from benchmarks import estimates
 from modelscope_i2v.networks import ImageToVideoUNet
 from modelscope_i2v.networks.layers import FrameConvolution
 from modelscope_i2v.runtime.device import has_native_bf16
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / 'docs' / 'performance.md'
+#: Where the markers of tables are.
+PAGES = (ROOT / 'docs' / 'performance.md', ROOT / 'README.md')
 PICTURE = ROOT / 'examples' / 'cat.jpg'
 CONVERGED = {'solver': 'dpmpp_2m', 'timestep_spacing': 'trailing'}
 EVERYWHERE = {'guidance_min_timestep': 0, 'guidance_max_timestep': 999}
@@ -192,11 +195,24 @@ def equal() -> list[str]:
     return rows
 
 
+def with_table(text: str, name: str, rows: list[str]) -> str:
+    """``text`` with a table between its markers, if it has them."""
+    marked = re.compile(rf'(<!-- {name} -->\n).*?(<!-- end -->)', re.DOTALL)
+    table = '\n'.join(rows)
+    return marked.sub(lambda found: f'{found[1]}\n{table}\n\n{found[2]}', text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {'equal': equal, **{part: lambda part=part: speeds(part) for part in CALLS}}
+    estimated = {
+        'cards': estimates.cards,
+        'cards-in-short': estimates.cards_in_short,
+        'levels': estimates.levels,
+        'operations': estimates.operations,
+    }
+    parts = {**estimated, 'equal': equal, **{part: lambda part=part: speeds(part) for part in CALLS}}
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(parts)}; by default all')
-    parser.add_argument('--write', action='store_true', help='put the tables into docs/performance.md')
+    parser.add_argument('--write', action='store_true', help='put the tables into docs/performance.md and README.md')
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.parts) - set(parts)):
         parser.error(f'unknown parts {unknown}; choose from {", ".join(parts)}')
@@ -204,13 +220,10 @@ def main() -> None:
     for name in arguments.parts or parts:
         print(f'\n{name}', flush=True)
         rows = parts[name]()
-        if arguments.write:
-            marked = re.compile(rf'(<!-- {name} -->\n).*?(<!-- end -->)', re.DOTALL)
-            table = '\n'.join(rows)
-            text = PAGE.read_text(encoding='utf-8')
-            PAGE.write_text(
-                marked.sub(lambda found, table=table: f'{found[1]}\n{table}\n\n{found[2]}', text), encoding='utf-8'
-            )
+        if name in estimated:
+            print('\n'.join(rows), flush=True)
+        for page in PAGES if arguments.write else ():
+            page.write_text(with_table(page.read_text(encoding='utf-8'), name, rows), encoding='utf-8')
 
 
 if __name__ == '__main__':

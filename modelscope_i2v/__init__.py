@@ -24,6 +24,7 @@ from modelscope_i2v.version import __version__
 
 if TYPE_CHECKING:
     from modelscope_i2v.embedded import embedded_model
+    from modelscope_i2v.generation.call_estimate import estimate
     from modelscope_i2v.generation.chain import chain
     from modelscope_i2v.generation.load import load
     from modelscope_i2v.i2vgen_xl.model import I2VGenXLModel
@@ -48,6 +49,7 @@ _LAZY = {
     'VideoToVideoPreprocessor': 'modelscope_i2v.video_to_video.preprocessor',
     'chain': 'modelscope_i2v.generation.chain',
     'embedded_model': 'modelscope_i2v.embedded',
+    'estimate': 'modelscope_i2v.generation.call_estimate',
     'load': 'modelscope_i2v.generation.load',
 }
 
@@ -71,6 +73,7 @@ __all__ = [
     '__version__',
     'chain',
     'embedded_model',
+    'estimate',
     'load',
 ]
 

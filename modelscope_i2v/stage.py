@@ -1,6 +1,6 @@
 """A stage: one object with everything that differs between stages, for shared code to look up.
 
-Each stage has a folder with the same files (``arguments``, ``configuration``, ``samplers``, ``networks``,
+Each stage has a folder with the same files (``arguments``, ``configuration``, ``samplers``, ``sigmas``, ``networks``,
 ``preprocessor``, ``model``, ``pipeline``, ``training``, ``trainer``) and creates its :class:`Stage` in ``stage.py``.
 The object holds only names; the files are imported on first use, so that registering with ModelScope stays cheap.
 """
@@ -17,8 +17,10 @@ from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
+    from modelscope_i2v.diffusion import NoiseSchedule
     from modelscope_i2v.generation.arguments import GenerationArguments
     from modelscope_i2v.generation.configuration import StageConfiguration
     from modelscope_i2v.generation.model import GenerationModel
@@ -126,6 +128,18 @@ class Stage:
         """The samplers, by name."""
         samplers: Mapping[str, Sampler] = resolve_name(f'{self.package}.samplers:SAMPLERS')
         return samplers
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The noise schedule that the network was trained on."""
+        schedule: NoiseSchedule = resolve_name(f'{self.package}.sigmas:SCHEDULE')
+        return schedule
+
+    @property
+    def sigmas_of(self) -> Callable[[NoiseSchedule, Any], torch.Tensor]:
+        """The function from the schedule and the arguments of a call to the noise levels that it visits."""
+        sigmas_of: Callable[[NoiseSchedule, Any], torch.Tensor] = resolve_name(f'{self.package}.sigmas:sigmas_of')
+        return sigmas_of
 
     @cached_property
     def networks(self) -> Mapping[str, Callable[[Any], nn.Module]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelscope_i2v.cli.options import add_json_option, add_offline_option
 from modelscope_i2v.cli.parser import add_verb
+from modelscope_i2v.cli.sizes import size_on_disk
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.stage import stages
@@ -70,16 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     for file in convert_model(source, Path(arguments.output), DTYPES[arguments.dtype], sources):
         files.append(file)
         if not arguments.json:
-            say(f'{file.path.name}: {_size(file.size)}, was {_size(file.source_size)} ({file.source.name}); verified')
+            sizes = f'{size_on_disk(file.size)}, was {size_on_disk(file.source_size)}'
+            say(f'{file.path.name}: {sizes} ({file.source.name}); verified')
     before, after = (sum(getattr(file, name) for file in files) for name in ('source_size', 'size'))
     if arguments.json:
         written = {file.path.name: file.size for file in files}
         say_json({'folder': arguments.output, 'files': written, 'size': after, 'source_size': before})
     else:
         saved = f', {1 - after / before:.0%} saved' if after <= before else ''
-        say(f'{arguments.output}: {_size(after)} instead of {_size(before)}{saved}')
+        say(f'{arguments.output}: {size_on_disk(after)} instead of {size_on_disk(before)}{saved}')
     return 0
-
-
-def _size(count: int) -> str:
-    return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / 1e6:.1f} MB'

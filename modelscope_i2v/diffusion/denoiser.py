@@ -13,6 +13,11 @@ from modelscope_i2v.diffusion.schedules import NoiseSchedule, signal_scale
 Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
 
 
+def denoiser_on(device: torch.device, denoiser: Denoiser) -> Denoiser:
+    """``denoiser``, which works on ``device``, for an ``x`` anywhere; the estimates come back to where that is."""
+    return lambda x, sigma: denoiser(x.to(device), sigma).to(x.device)
+
+
 def v_prediction_denoiser(network: Network, schedule: NoiseSchedule) -> Denoiser:
     """A denoiser from a network that predicts ``v = alpha noise - sigma_vp x0`` (Salimans and Ho 2022, appendix D).
 

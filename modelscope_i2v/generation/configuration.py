@@ -105,13 +105,17 @@ class StageConfiguration:
         """Whether the size of a call's video follows a picture, so that it is not known before that is."""
         return False
 
-    def encodes_input(self, arguments: Any) -> bool:
-        """Whether the autoencoder encodes the input in a call."""
-        return False
+    def frames_encoded(self, arguments: Any, num_frames: int) -> int:
+        """How many frames of the input the autoencoder encodes in a call for ``num_frames`` frames."""
+        return 0
 
     def frames_together(self, num_frames: int) -> int:
         """How many of ``num_frames`` frames the UNet sees at a time."""
         return num_frames
+
+    def windows(self, arguments: Any, num_frames: int) -> int:
+        """How many such groups of frames the UNet sees in every step."""
+        return 1
 
     def smaller_sizes(self, arguments: Any, given: InputSize | None = None) -> Iterator[dict[str, Any]]:
         """Arguments for smaller videos of about the same aspect ratio, largest first, down to the smallest legal one.

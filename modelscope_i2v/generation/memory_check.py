@@ -17,7 +17,7 @@ from modelscope_i2v.generation.memory import NO_WEIGHTS, Estimate, Weights, esti
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.free_memory import free_memory
-from modelscope_i2v.runtime.memory_level import LEVELS, limit_of
+from modelscope_i2v.runtime.memory_level import LEVELS, MemoryLevel, limit_of
 
 MAIN_MEMORY = torch.device('cpu')
 
@@ -44,6 +44,7 @@ def check_memory(
     room: Room | None = None,
     weights: Weights = NO_WEIGHTS,
     resident: int = 0,
+    resting: int = 0,
     given: InputSize | None = None,
 ) -> None:
     """Raise DeviceError if a call needs more memory than there is, or than it may take, unless it has ``force``.
@@ -57,11 +58,14 @@ def check_memory(
         room: the memory that is free; None looks it up.
         weights: of the model.
         resident: how many bytes of them are on the device already.
+        resting: how many bytes of them wait in main memory already.
         given: the input video, if there is one and it is known.
     """
     if arguments.force:
         return
-    call = _Call(configuration, arguments, execution, room or Room.on(execution.device), weights, resident, given)
+    call = CallInRoom(
+        configuration, arguments, execution, room or Room.on(execution.device), weights, resident, resting, given
+    )
     size = configuration.video_size(arguments, given)
     if size.frames is None and given is None:
         size = dataclasses.replace(size, frames=1)
@@ -81,45 +85,65 @@ class _Shortage:
         needed: the bytes that a call needs.
         weights: how many of them are for weights.
         why: what is too small, as part of a sentence.
+        wait: whether those only wait there, in main memory.
     """
 
     needed: int
     weights: int
     why: str
+    wait: bool = False
+
+    @property
+    def share(self) -> str:
+        """How much of it is for weights, as part of a sentence."""
+        if not self.weights:
+            return ''
+        return f', {in_gib(self.weights)} of it for {"weights that wait there" if self.wait else "the weights"}'
 
 
 @dataclass(frozen=True)
-class _Call:
-    """A call and the memory for it."""
+class CallInRoom:
+    """A call and the memory for it.
+
+    Attributes:
+        resident, resting: bytes of the weights that are on the device, and that wait in main memory, already.
+        given: what is known of the input.
+    """
 
     configuration: StageConfiguration
     arguments: GenerationArguments
     execution: Execution
     room: Room
     weights: Weights
-    resident: int
-    given: InputSize | None
+    resident: int = 0
+    resting: int = 0
+    given: InputSize | None = None
+
+    def level(self, size: VideoSize) -> MemoryLevel:
+        """The memory level for a video of ``size``."""
+        return choose_level(self.configuration, self.arguments, self.execution, size, self.weights)
 
     def estimate(self, size: VideoSize) -> Estimate:
         """What a video of ``size`` needs at its memory level."""
-        level = choose_level(self.configuration, self.arguments, self.execution, size, self.weights)
-        return estimate(self.configuration, self.arguments, self.execution.at(level), size, weights=self.weights)
+        execution = self.execution.at(self.level(size))
+        return estimate(self.configuration, self.arguments, execution, size, weights=self.weights)
 
     def shortage(self, size: VideoSize) -> _Shortage | None:
         """What is too small for a video of ``size``; None if it fits."""
         needed, device, limit = self.estimate(size), self.execution.device, limit_of(self.execution.memory)
         if limit is not None and needed.on(device) > limit:
-            why = f'memory={self.execution.memory!r} allows only {_gib(limit)}'
+            why = f'memory={self.execution.memory!r} allows only {in_gib(limit)}'
             return _Shortage(needed.on(device), needed.weights, why)
         on_device, weights = needed.on(device) - self.resident, max(0, needed.weights - self.resident)
-        in_main = 0 if device == MAIN_MEMORY else needed.results
-        for where, bytes_needed, held, free in (
-            (device, on_device, weights, self.room.device),
-            (MAIN_MEMORY, in_main, 0, self.room.main),
-        ):
-            if free is not None and bytes_needed > free:
-                return _Shortage(bytes_needed, held, f"'{where}' has only {_gib(free)} free")
-        return None
+        if self.room.device is not None and on_device > self.room.device:
+            return _Shortage(on_device, weights, f"'{device}' has only {in_gib(self.room.device)} free")
+        if device == MAIN_MEMORY or self.room.main is None:
+            return None
+        waiting = max(0, needed.resting - self.resting)
+        in_main = needed.main - needed.resting + waiting
+        if in_main <= self.room.main:
+            return None
+        return _Shortage(in_main, waiting, f'main memory has only {in_gib(self.room.main)} free', wait=True)
 
     def fits(self, size: VideoSize) -> bool:
         """Whether a video of ``size`` fits."""
@@ -129,39 +153,47 @@ class _Call:
         """The message for a ``size`` that does not fit."""
         frames = f'{size.frames} frame{"s" if size.frames != 1 else ""}'
         return (
-            f'{frames} of {size.width} x {size.height} pixels would take about {_gib(short.needed)} of memory'
-            f'{f", {_gib(short.weights)} of it for the weights" if short.weights else ""}, but {short.why}. '
-            f'{self._advice(size)} force=True (--force) runs the call all the same.'
+            f'{frames} of {size.width} x {size.height} pixels would take about {in_gib(short.needed)} of memory'
+            f'{short.share}, but {short.why}. {self._advice(size)} force=True (--force) runs the call all the same.'
         )
 
     def _advice(self, size: VideoSize) -> str:
-        options = []
-        frames = self._most_frames(size)
-        if frames:
-            options.append(f'num_frames={frames} at this size')
-        smaller = self._largest_size(size)
-        if smaller is not None:
-            sides = ', '.join(f'{name}={value}' for name, value in smaller.items() if value is not None)
-            options.append(f'{sides} for {size.frames} frames' if (size.frames or 0) > 1 else sides)
-        sparing = next((level.name for level in LEVELS if self._at(level.name).fits(size)), None)
-        if sparing is not None and limit_of(self.execution.memory) is None:
+        options = self.less(size)
+        limited = limit_of(self.execution.memory) is not None
+        sparing = next((level.name for level in LEVELS if self.limited(level.name).fits(size)), None)
+        if sparing is not None and not limited:
             options.append(f'memory={sparing!r}')
+        if not options and not limited:
+            lowest = LEVELS[-1].name
+            options = [f'memory={lowest!r} with {less}' for less in self.limited(lowest).less(size)]
         if not options:
             return "Not even the smallest video fits: free some memory, or use another device or dtype='fp16'."
         return f'What fits: {", or ".join(options)}.'
 
-    def _at(self, memory: str) -> _Call:
-        """The same call with another memory level."""
+    def less(self, size: VideoSize) -> list[str]:
+        """The most frames, and the largest size, that fit at its memory level."""
+        options = []
+        frames = self.most_frames(size)
+        if frames:
+            options.append(f'num_frames={frames} at this size')
+        smaller = self.largest_size(size)
+        if smaller is not None:
+            sides = ', '.join(f'{name}={value}' for name, value in smaller.items() if value is not None)
+            options.append(f'{sides} for {size.frames} frames' if (size.frames or 0) > 1 else sides)
+        return options
+
+    def limited(self, memory: str) -> CallInRoom:
+        """The same call with another memory level or limit."""
         return dataclasses.replace(self, execution=dataclasses.replace(self.execution, memory=memory))
 
-    def _most_frames(self, size: VideoSize) -> int:
+    def most_frames(self, size: VideoSize) -> int:
         """The largest number of frames that fits at this size, 0 if not even one does."""
         counts = range(1, size.frames or 1)
         return bisect.bisect_left(
             counts, True, key=lambda count: not self.fits(dataclasses.replace(size, frames=count))
         )
 
-    def _largest_size(self, size: VideoSize) -> dict[str, Any] | None:
+    def largest_size(self, size: VideoSize) -> dict[str, Any] | None:
         """The arguments for the largest size at which this many frames fit, None if there is none."""
         for sides in self.configuration.smaller_sizes(self.arguments, self.given):
             smaller = self.configuration.video_size(dataclasses.replace(self.arguments, **sides), self.given)
@@ -170,5 +202,6 @@ class _Call:
         return None
 
 
-def _gib(size: int) -> str:
+def in_gib(size: int) -> str:
+    """Bytes as people read them."""
     return f'{size / 2**30:,.1f} GiB' if size >= 2**30 / 10 else f'{size / 2**20:,.0f} MiB'

@@ -13,19 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from modelscope_i2v.diffusion import (
-    NoiseSchedule,
-    classifier_free_guidance,
-    in_one_batch,
-    reuse_deep_features,
-    v_prediction_denoiser,
-)
+from modelscope_i2v.diffusion import NoiseSchedule
 from modelscope_i2v.diffusion.deep_cache import DeepNetwork
 from modelscope_i2v.diffusion.denoiser import Denoiser
 from modelscope_i2v.diffusion.guidance import Network
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
 from modelscope_i2v.generation.autoencoder_memory import Portion, portion
+from modelscope_i2v.generation.denoising import guided_denoiser
 from modelscope_i2v.generation.finite import DECODING, ENCODING, Phase, check_finite
 from modelscope_i2v.generation.levels import choose_level
 from modelscope_i2v.generation.memory import weights_of
@@ -37,7 +32,7 @@ from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.networks.unet import DeepFeatures
 from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.execution import Execution
-from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, named_level
+from modelscope_i2v.runtime.memory_level import MemoryLevel, named_level
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.placement import carrier_to, on_device, tensors_of
 from modelscope_i2v.runtime.progress import progress_bar
@@ -177,12 +172,18 @@ class GenerationModel(TorchModel):
     @property
     def resident_bytes(self) -> int:
         """Bytes of the weights that are on the device between calls."""
-        return self.weights.total if self.execution.resting_place == self.device else 0
+        return self.weights.total - self.resting_bytes
+
+    @property
+    def resting_bytes(self) -> int:
+        """Bytes of the weights that wait in main memory between calls."""
+        return 0 if self.execution.resting_place == self.device else self.weights.total
 
     @property
     def _stays(self) -> bool:
         """Whether the networks are on the device in every call."""
-        return self.carrier is None or self.execution.memory == FULL.name
+        named = named_level(self.execution.memory)
+        return self.carrier is None or (named is not None and not named.offloads)
 
     @contextmanager
     def computing(self, network: nn.Module) -> Iterator[None]:
@@ -248,21 +249,15 @@ class GenerationModel(TorchModel):
     ) -> Denoiser:
         """The guided denoiser that a sampler takes, from the conditions of both passes."""
         sides = [conditional, unconditional]
-        if self.execution.guidance_in_one_batch and arguments.guidance_scale != 1:
+        if self.execution.level.guidance_in_one_batch and arguments.guidance_scale != 1:
             sides.append(tuple(map(torch.cat, zip(conditional, unconditional, strict=True))))
-        if arguments.cache_interval > 1:
-            networks = reuse_deep_features(arguments.cache_interval, *(self.deep_network(*side) for side in sides))
-        else:
-            networks = [self.network(*side) for side in sides]
-        guided = classifier_free_guidance(
-            *networks[:2],
-            guidance_scale=arguments.guidance_scale,
-            guidance_rescale=arguments.guidance_rescale,
-            guidance_min_timestep=arguments.guidance_min_timestep,
-            guidance_max_timestep=arguments.guidance_max_timestep,
-            pair=in_one_batch(networks[2]) if len(networks) > 2 else None,
+        return guided_denoiser(
+            sides,
+            arguments,
+            self.schedule,
+            network=lambda side: self.network(*side),
+            deep_network=lambda side: self.deep_network(*side),
         )
-        return v_prediction_denoiser(guided, self.schedule)
 
     def sample(
         self, denoiser: Denoiser, x: torch.Tensor, sigmas: torch.Tensor, arguments: Any, **options: Any
@@ -325,7 +320,7 @@ class GenerationModel(TorchModel):
         together = self._portion(factor * frames.shape[-2], factor * frames.shape[-1])
         with self.computing(self.autoencoder):
             for chunk in torch.split(frames, together.frames):
-                decoded = self.autoencoder.decode(chunk, together.bands)
+                decoded = self.autoencoder.decode(chunk.to(self.device), together.bands)
                 self.check_finite(decoded, DECODING)
                 yield decoded.float()
 

@@ -260,6 +260,7 @@ class GenerationPipeline(Pipeline):
             self.model.execution,
             weights=self.model.weights,
             resident=self.model.resident_bytes,
+            resting=self.model.resting_bytes,
             given=given,
         )
 

@@ -44,7 +44,6 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         'latents_given': arguments.latents is not None,
         **({'lora': model.lora, 'lora_scale': model.lora_scale} if model.lora else {}),
         **({'compiled': True} if model.execution.compiled else {}),
-        **({'guidance_in_one_batch': True} if model.execution.guidance_in_one_batch else {}),
         'dtype': _name(dtype),
         **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
         **({} if level == FULL else {'memory': level.name}),

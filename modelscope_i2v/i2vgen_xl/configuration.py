@@ -42,9 +42,9 @@ class I2VGenXLConfiguration(PictureConfiguration):
     def configured_size(self) -> tuple[int, int]:
         return self.height, self.width
 
-    def encodes_input(self, arguments: Any) -> bool:
-        """Always: the network is given the latents of the picture."""
-        return True
+    def frames_encoded(self, arguments: Any, num_frames: int) -> int:
+        """The picture: the network is given its latents."""
+        return 1
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
         """The defaults that the model's folder sets for the arguments of a call."""

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import zero_snr_cosine_schedule
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
 from modelscope_i2v.i2vgen_xl.arguments import I2VGenXLArguments
 from modelscope_i2v.i2vgen_xl.configuration import I2VGenXLConfiguration
-from modelscope_i2v.i2vgen_xl.sigmas import sigmas_of
+from modelscope_i2v.i2vgen_xl.sigmas import SCHEDULE, sigmas_of
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 
 
@@ -24,7 +23,7 @@ class I2VGenXLModel(GenerationModel):
     """Both CLIP towers, the UNet and the autoencoder; see :class:`GenerationModel` for the arguments."""
 
     stage = I2VGEN_XL
-    schedule = zero_snr_cosine_schedule()
+    schedule = SCHEDULE
     configuration: I2VGenXLConfiguration
 
     @cached_property

@@ -50,9 +50,9 @@ class ImageToVideoConfiguration(PictureConfiguration):
             height, width = height or tall, width or wide
         return super().size_for(aspect, height, width, fit)
 
-    def encodes_input(self, arguments: Any) -> bool:
-        """If sampling starts from the noised picture."""
-        return bool(arguments.image_strength > 0)
+    def frames_encoded(self, arguments: Any, num_frames: int) -> int:
+        """The picture, if sampling starts from it with noise added."""
+        return int(arguments.image_strength > 0)
 
     def call_defaults(self, model_args: ModelArguments | None = None) -> dict[str, Any]:
         """The defaults that the model's folder sets for the arguments of a call."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import add_noise, scaled_linear_schedule
+from modelscope_i2v.diffusion import add_noise
 from modelscope_i2v.diffusion.samplers.steps import Callback
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.configuration import ImageToVideoConfiguration
-from modelscope_i2v.image_to_video.sigmas import sigmas_of
+from modelscope_i2v.image_to_video.sigmas import SCHEDULE, sigmas_of
 from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 
 
@@ -21,7 +21,7 @@ class ImageToVideoModel(GenerationModel):
     """CLIP's image tower, the UNet and the autoencoder of stage 1; see :class:`GenerationModel` for the arguments."""
 
     stage = IMAGE_TO_VIDEO
-    schedule = scaled_linear_schedule()
+    schedule = SCHEDULE
     configuration: ImageToVideoConfiguration
 
     def check_arguments(self, arguments: ImageToVideoArguments) -> None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from modelscope_i2v.diffusion import NoiseSchedule, karras_timesteps, leading_timesteps, trailing_timesteps
+from modelscope_i2v.diffusion import (
+    NoiseSchedule,
+    karras_timesteps,
+    leading_timesteps,
+    scaled_linear_schedule,
+    trailing_timesteps,
+)
 from modelscope_i2v.image_to_video.arguments import PictureArguments
+
+#: What the network was trained on.
+SCHEDULE = scaled_linear_schedule()
 
 
 def sigmas_of(schedule: NoiseSchedule, arguments: PictureArguments) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 
 from modelscope_i2v.networks.attention import AttentionLayer, attention
 from modelscope_i2v.networks.image_conditioned_unet import ImageConditionedUNet, check_condition
-from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
+from modelscope_i2v.networks.parameters import TEXT_TOKENS, ImageToVideoUNetParameters
 from modelscope_i2v.networks.unet import DeepFeatures
 
 
@@ -114,6 +114,10 @@ class I2VGenXLUNet(ImageConditionedUNet):
         super().__init__(extra_channels=channels, **unet)
         self.concat_encoder = ConcatEncoder(channels)
         self.local_token_encoder = LocalTokenEncoder(channels, self.config.context_dim)
+
+    def empty_conditions(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        text = x.new_empty(len(x), TEXT_TOKENS, self.config.context_dim)
+        return text, x.new_empty(len(x), 1, self.image_embed_dim), x[:, :, 0], x.new_empty(len(x))
 
     def concat(self, image_latents: torch.Tensor, num_frames: int) -> torch.Tensor:
         """Latents of the picture ``[B, C, h, w]`` -> channels beside those of the video ``[B, C, F, h, w]``."""

@@ -23,6 +23,9 @@ class ImageToVideoUNet(ImageConditionedUNet):
     def __init__(self, **unet: Any) -> None:
         super().__init__(**unet)
 
+    def empty_conditions(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return x.new_empty(len(x), 1, self.image_embed_dim), x.new_empty(len(x))
+
     def forward(
         self,
         x: torch.Tensor,

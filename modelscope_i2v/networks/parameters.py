@@ -15,6 +15,8 @@ MAX_WIDTH = 100_000
 #: No network has more residual blocks and transformers than this; the real ones have 20 to 60. It is checked before
 #: the first of them is built, so that no configuration keeps a machine busy.
 MAX_BLOCKS = 1000
+#: Tokens of a text, as CLIP reads it.
+TEXT_TOKENS = 77
 
 
 def check_blocks(count: int, keys: str) -> None:

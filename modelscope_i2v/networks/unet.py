@@ -232,6 +232,10 @@ class SpatioTemporalUNet(nn.Module):
         """The dtype of the weights, in which the network computes."""
         return self.conv_in.weight.dtype
 
+    def empty_conditions(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What follows ``x`` and ``t`` in a pass that is only counted: tensors of the right shapes, without values."""
+        raise NotImplementedError
+
     def check_latents(self, x: torch.Tensor) -> None:
         """Raise InputError unless ``x`` is ``[B, in_channels, F, h, w]`` and the levels can halve its size."""
         factor = self.config.downsampling_factor

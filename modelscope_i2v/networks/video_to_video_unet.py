@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelscope_i2v.networks.parameters import UNetParameters
+from modelscope_i2v.networks.parameters import TEXT_TOKENS, UNetParameters
 from modelscope_i2v.networks.unet import DeepFeatures, SpatioTemporalUNet, Upsample
 
 
@@ -50,6 +50,9 @@ class VideoToVideoUNet(SpatioTemporalUNet):
 
     def __init__(self, **unet: Any) -> None:
         super().__init__(UNetParameters(**unet))
+
+    def empty_conditions(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (x.new_empty(len(x), TEXT_TOKENS, self.config.context_dim),)
 
     def forward(
         self,

@@ -32,8 +32,6 @@ class Execution:
         autoencoder_dtype: precision of the autoencoder.
         autoencoder_limit: bytes that the autoencoder may take for what it computes, as far as cutting images into bands
             of rows can do that; None: whole images.
-        guidance_in_one_batch: whether the two passes of guidance are one batch: less time, twice the activations, and
-            other last bits.
         compiled: whether the blocks of the UNet are compiled.
         memory: what was asked for: ``'auto'``, the name of a level, or a limit.
         level: what is on the device when. Calls may have different levels, see
@@ -47,7 +45,6 @@ class Execution:
     instead_of_gpu: bool = False
     autoencoder_dtype: torch.dtype = torch.float32
     autoencoder_limit: int | None = None
-    guidance_in_one_batch: bool = False
     compiled: bool = False
     memory: str = 'full'
     level: MemoryLevel = FULL
@@ -113,6 +110,5 @@ class Execution:
         return replace(
             Execution.resolve(device, *precisions, self.memory),
             autoencoder_limit=self.autoencoder_limit,
-            guidance_in_one_batch=self.guidance_in_one_batch,
             level=self.level,
         )

@@ -21,6 +21,8 @@ class MemoryLevel:
         name: as recipes and messages say it.
         offloads: whether each network is on the device only while it computes.
         streams: whether the blocks of the UNet come to the device one after the other.
+        guidance_in_one_batch: whether the two passes of guidance are one batch: fewer, larger operations, which compute
+            with twice as much, and other last bits.
         autoencoder_limit: see :class:`~modelscope_i2v.runtime.execution.Execution`; with one, the autoencoder's numbers
             differ a little.
     """
@@ -28,23 +30,29 @@ class MemoryLevel:
     name: str
     offloads: bool = False
     streams: bool = False
+    guidance_in_one_batch: bool = False
     autoencoder_limit: int | None = None
 
     @property
     def next(self) -> MemoryLevel | None:
         """The level that needs less, if there is one."""
-        below = LEVELS.index(self) + 1
-        return LEVELS[below] if below < len(LEVELS) else None
+        below = NAMED.index(self) + 1
+        return NAMED[below] if below < len(NAMED) else None
 
 
+#: Everything stays on the device, which also has memory for both passes of guidance at once. Only a user chooses it, as
+#: numbers differ a little.
+AMPLE = MemoryLevel('ample', guidance_in_one_batch=True)
 #: Everything stays on the device.
 FULL = MemoryLevel('full')
 #: The device has the network that computes.
 OFFLOAD = MemoryLevel('offload', offloads=True)
 #: As little as possible.
 LOW = MemoryLevel('low', offloads=True, streams=True, autoencoder_limit=GIB)
-#: From that which needs most to that which needs least.
+#: Those that a call may get by itself, from that which needs most to that which needs least.
 LEVELS = (FULL, OFFLOAD, LOW)
+#: Those that a user can name.
+NAMED = (AMPLE, *LEVELS)
 
 
 def resolve_memory(memory: str | None) -> str:
@@ -68,4 +76,4 @@ def limit_of(memory: str) -> int | None:
 
 def named_level(memory: str) -> MemoryLevel | None:
     """The level with this name, if there is one."""
-    return next((level for level in LEVELS if level.name == memory), None)
+    return next((level for level in NAMED if level.name == memory), None)

@@ -44,13 +44,19 @@ def streamed(network: SpatioTemporalUNet, carrier: Carrier) -> Iterator[None]:
         stream.stop()
 
 
+def _prepare(tensor: torch.Tensor, carrier: Carrier) -> torch.Tensor:
+    """The data of ``tensor`` as ``carrier`` wants it, in its place, so that main memory never has all of it twice."""
+    tensor.data = carrier.prepare(tensor.data)
+    return tensor.data
+
+
 class _Stream:
     """Which blocks are on the device."""
 
     def __init__(self, blocks: Sequence[nn.Module], carrier: Carrier) -> None:
         self._carrier = carrier
         self._tensors = [tensors_of([block]) for block in blocks]
-        self._resting = [[carrier.prepare(tensor.data) for tensor in tensors] for tensors in self._tensors]
+        self._resting = [[_prepare(tensor, carrier) for tensor in tensors] for tensors in self._tensors]
         self._here: set[int] = set()
 
     def reach(self, index: int) -> None:
@@ -68,9 +74,6 @@ class _Stream:
         self._carrier.finish()
         for index in list(self._here):
             self._put_back(index)
-        for tensors, resting in zip(self._tensors, self._resting, strict=True):
-            for tensor, data in zip(tensors, resting, strict=True):
-                tensor.data = data  # as prepared, so that the next call need not do it again
 
     def _bring(self, index: int) -> None:
         if index in self._here:

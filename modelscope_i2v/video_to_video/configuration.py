@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.checks import integer, text
+from modelscope_i2v.diffusion.windows import window_starts
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.configuration import StageConfiguration
 from modelscope_i2v.generation.geometry import Grid, Placement, keep_aspect, stretch
@@ -81,13 +82,23 @@ class VideoToVideoConfiguration(StageConfiguration):
         placement = self.placement(aspect, **sides, fit=arguments.fit)
         return VideoSize(arguments.num_frames, placement.canvas_height, placement.canvas_width)
 
-    def encodes_input(self, arguments: Any) -> bool:
-        """Always: sampling starts from the noised input."""
-        return True
+    def frames_encoded(self, arguments: Any, num_frames: int) -> int:
+        """All of them: sampling starts from the noised input."""
+        return num_frames
 
     def frames_together(self, num_frames: int) -> int:
         """A window of ``max_frames`` frames."""
         return min(num_frames, self.max_frames)
+
+    def window_overlap(self, arguments: Any, num_frames: int) -> int:
+        """The requested overlap; by default 8 frames, fewer only if windows are shorter than 16."""
+        if arguments.window_overlap is None or num_frames <= self.max_frames:
+            return min(8, self.max_frames // 2)
+        return int(arguments.window_overlap)
+
+    def windows(self, arguments: Any, num_frames: int) -> int:
+        """Overlapping ones, see :func:`~modelscope_i2v.diffusion.windows.window_starts`."""
+        return len(window_starts(num_frames, self.max_frames, self.window_overlap(arguments, num_frames)))
 
     def smaller_sizes(self, arguments: Any, given: InputSize | None = None) -> Iterator[dict[str, Any]]:
         """Heights, which the width follows; with widths only if the call gives both, or stretches."""

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import logsnr_cosine_interp_schedule, temporal_windows
+from modelscope_i2v.diffusion import temporal_windows
+from modelscope_i2v.diffusion.denoiser import denoiser_on
 from modelscope_i2v.diffusion.samplers.steps import Callback
+from modelscope_i2v.generation.memory_check import MAIN_MEMORY
 from modelscope_i2v.generation.model import GenerationModel, check_latents_shape
 from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
-from modelscope_i2v.video_to_video.sigmas import sigmas_of, start_scale
+from modelscope_i2v.video_to_video.sigmas import SCHEDULE, sigmas_of, start_scale
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 
 
@@ -27,7 +29,7 @@ class VideoToVideoModel(GenerationModel):
     """CLIP's text tower, the UNet and the autoencoder of stage 2; see :class:`GenerationModel` for the arguments."""
 
     stage = VIDEO_TO_VIDEO
-    schedule = logsnr_cosine_interp_schedule()
+    schedule = SCHEDULE
     configuration: VideoToVideoConfiguration
 
     @cached_property
@@ -65,30 +67,26 @@ class VideoToVideoModel(GenerationModel):
         generator = arguments.generator()
         clean = self.encode_frames(frames, generator, draw_only=arguments.latents is not None)
         check_latents_shape(arguments.latents, tuple(clean.shape))
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        num_frames = clean.shape[2]
+        # The latents of a long video stay in main memory. The device gets those of a window at a time.
+        place = self.device if num_frames <= self.configuration.max_frames else MAIN_MEMORY
+        clean = clean.to(place)
+        noise = torch.randn(clean.shape, generator=generator).to(place)
         start = arguments.noise_level - 1
         noised = self.schedule.alphas[start].item() * clean + self.schedule.sigmas_vp[start].item() * noise
         if arguments.latents is not None:
-            noised = arguments.latents.to(self.device)
+            noised = arguments.latents.to(place)
         sigmas = sigmas_of(self.schedule, arguments)
         x = noised * start_scale(sigmas[0].item(), arguments.noise_level)
-        num_frames = clean.shape[2]
         del clean, noise, noised  # each is as large as the latents
         with self.computing(self.clip):  # once for all
             text = self.encode_text(arguments.text, self.configuration.positive_prompt)
             negative = self.encode_text(arguments.negative_prompt)
         denoiser = temporal_windows(
-            self.denoiser((text,), (negative,), arguments),
+            denoiser_on(self.device, self.denoiser((text,), (negative,), arguments)),
             num_frames,
             self.configuration.max_frames,
-            self.window_overlap(arguments, num_frames),
+            self.configuration.window_overlap(arguments, num_frames),
         )
         x = self.sample(denoiser, x, sigmas, arguments, generator=generator, callback=callback)
         return {'latents': x}
-
-    def window_overlap(self, arguments: VideoToVideoArguments, num_frames: int) -> int:
-        """The requested overlap; by default 8 frames, fewer only if windows are shorter than 16."""
-        window = self.configuration.max_frames
-        if arguments.window_overlap is None or num_frames <= window:
-            return min(8, window // 2)
-        return arguments.window_overlap

@@ -90,7 +90,7 @@ class VideoToVideoPipeline(GenerationPipeline):
             'height': video.placement.height,
             'width': video.placement.width,
             'output_fps': clock.fps,
-            'window_overlap': self.model.window_overlap(arguments, len(video.times)),
+            'window_overlap': self.model.configuration.window_overlap(arguments, len(video.times)),
         }
         recipe = [*video.source.recipe, {**self.recipe(arguments), **made}]
         return {

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 
 import torch
 
-from modelscope_i2v.diffusion import NoiseSchedule, karras_timesteps, sdedit_timesteps
+from modelscope_i2v.diffusion import (
+    NoiseSchedule,
+    karras_timesteps,
+    logsnr_cosine_interp_schedule,
+    sdedit_timesteps,
+)
 from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
 
+#: What the network was trained on.
+SCHEDULE = logsnr_cosine_interp_schedule()
 #: The only level that the original implementation knows.
 REFERENCE_NOISE_LEVEL = 600
 

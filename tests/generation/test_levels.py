@@ -16,7 +16,7 @@ from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.chain_arguments import split_arguments
 from modelscope_i2v.generation.levels import choose_level
 from modelscope_i2v.generation.memory import Weights, estimate, weights_of
-from modelscope_i2v.generation.memory_check import Room
+from modelscope_i2v.generation.memory_check import Room, check_memory
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.i2vgen_xl.configuration import I2VGenXLConfiguration
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
@@ -25,7 +25,7 @@ from modelscope_i2v.image_to_video.stage import IMAGE_TO_VIDEO
 from modelscope_i2v.media.reading.info import read_recipe
 from modelscope_i2v.networks.build import build_on_meta
 from modelscope_i2v.runtime.execution import Execution
-from modelscope_i2v.runtime.memory_level import FULL, GIB, LEVELS, LOW, OFFLOAD, limit_of, resolve_memory
+from modelscope_i2v.runtime.memory_level import AMPLE, FULL, GIB, LEVELS, LOW, NAMED, OFFLOAD, limit_of, resolve_memory
 from modelscope_i2v.stage import stage_of
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
@@ -51,7 +51,7 @@ def needed(at, size=SIZE):
     return estimate(SECOND, ARGUMENTS, GPU.at(at), size, weights=WEIGHTS).on(GPU.device)
 
 
-@pytest.mark.parametrize('memory', ['auto', 'full', 'offload', 'low', '6GB', '4.5 gb', '12GB'])
+@pytest.mark.parametrize('memory', ['auto', 'ample', 'full', 'offload', 'low', '6GB', '4.5 gb', '12GB'])
 def test_what_memory_takes(memory):
     assert resolve_memory(memory) == memory
     assert resolve_memory(None) == 'auto'
@@ -72,7 +72,8 @@ def test_limits_are_in_gibibytes():
 
 
 def test_each_level_needs_less_than_the_one_before():
-    assert [each.next for each in LEVELS] == [OFFLOAD, LOW, None]
+    assert [each.next for each in NAMED] == [FULL, OFFLOAD, LOW, None]
+    assert needed(AMPLE) > needed(FULL)
     full, offloaded, low = map(needed, LEVELS)
     assert full > offloaded > low
     # One network with what it computes with: the UNet, or the autoencoder.
@@ -100,7 +101,7 @@ def test_auto_asks_what_the_gpu_has_not_what_is_free():
     assert level(total=GIB, execution=cpu) == FULL
 
 
-@pytest.mark.parametrize('each', LEVELS)
+@pytest.mark.parametrize('each', NAMED)
 def test_named_levels_are_what_they_say(each):
     assert level(each.name, total=GIB) == level(each.name, total=80 * GIB) == each
 
@@ -157,9 +158,36 @@ def test_a_limit_that_no_level_keeps_is_refused_with_the_numbers():
     assert refused('2GB', 80, force=True) is None
 
 
-def test_weights_that_are_there_do_not_count_again():
-    from modelscope_i2v.generation.memory_check import check_memory
+def test_weights_that_wait_take_main_memory():
+    """Less is free there than on the card, as on a PC with 4 GB for everything else."""
+    given = InputSize(16 / 9, lambda n: n)
+    room = Room(5 * GIB, int(3.5 * GIB))
+    message = refusal(SECOND, room, dataclasses.replace(GPU, memory='low'), WEIGHTS, given)
+    assert 'about 3.7 GiB of memory, 3.7 GiB of it for weights that wait there, but main memory has only 3.5' in message
+    assert 'Not even the smallest video fits' in message
+    assert refusal(SECOND, Room(80 * GIB, int(3.5 * GIB)), GPU, WEIGHTS, given) is None
+    message = refusal(SECOND, Room(80 * GIB, int(3.5 * GIB)), dataclasses.replace(GPU, memory='low'), WEIGHTS, given)
+    assert "What fits: memory='full'. force" in message
+    low = dataclasses.replace(GPU, memory='low')
+    check_memory(SECOND, ARGUMENTS, low, room=room, weights=WEIGHTS, resting=WEIGHTS.total, given=given)
 
+
+def test_a_model_knows_where_its_weights_are(stage_1_folder):
+    model = build(stage_1_folder, **FAST).model
+    assert (model.resident_bytes, model.resting_bytes) == (model.weights.total, 0)
+    model.execution = dataclasses.replace(model.execution, device=torch.device('meta'), level=LOW)
+    assert (model.resident_bytes, model.resting_bytes) == (0, model.weights.total)
+
+
+def test_where_nothing_fits_at_the_own_level_the_lowest_one_counts():
+    message = refused('full', 2.2)
+    assert "What fits: memory='low' with num_frames=30 at this size, or memory='low' with height=" in message
+    frames = int(message.partition('num_frames=')[2].split()[0])
+    assert refused('low', 2.2, num_frames=frames) is None
+    assert refused('low', 2.2, num_frames=frames + 1) is not None
+
+
+def test_weights_that_are_there_do_not_count_again():
     free = Room(needed(FULL) - WEIGHTS.total, 64 * GIB)
     given = InputSize(16 / 9, lambda n: n)
     check_memory(SECOND, ARGUMENTS, GPU, room=free, weights=WEIGHTS, resident=WEIGHTS.total, given=given)
@@ -173,6 +201,9 @@ def test_results_depend_on_a_level_only_where_it_says_so(stage_1_folder):
     }
     # A limit of 1 GB makes no bands of small frames.
     assert all((video == videos['full']).all() for video in videos.values())
+    ample = build(stage_1_folder, memory='ample', **FAST)
+    assert ample.recipe(ample.resolve_arguments({}))['memory'] == 'ample'
+    assert abs(ample(str(IMAGE), output_type='np')[VIDEO].astype(int) - videos['full']).max() <= 1
 
 
 def test_the_level_of_a_call_follows_its_size(stage_1_folder):

@@ -18,9 +18,10 @@ from modelscope_i2v.generation.autoencoder_memory import (
     portion,
 )
 from modelscope_i2v.generation.early_checks import check_room
-from modelscope_i2v.generation.memory import NO_WEIGHTS, Weights, estimate, unet_activations, weights_of
+from modelscope_i2v.generation.memory import NO_WEIGHTS, Weights, estimate, weights_of
 from modelscope_i2v.generation.memory_check import Room, check_memory
 from modelscope_i2v.generation.output import bytes_held
+from modelscope_i2v.generation.unet_memory import unet_activations
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
 from modelscope_i2v.image_to_video.configuration import ImageToVideoConfiguration
@@ -30,6 +31,7 @@ from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.networks.parameters import AutoencoderParameters, ImageToVideoUNetParameters, UNetParameters
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.memory_level import AMPLE
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests.fake_memory import peak_bytes
@@ -62,6 +64,7 @@ def test_numbers_measured_at_full_size():
     half = {'itemsize': 2, 'math': False}
     assert unet_activations(UNetParameters(), 32, 90, 160, **half) / MIB == pytest.approx(1753, rel=0.01)
     assert unet_activations(ImageToVideoUNetParameters(), 32, 32, 56, **half) / MIB == pytest.approx(256, rel=0.01)
+    assert unet_activations(ImageToVideoUNetParameters(), 16, 88, 160, **half) / MIB == pytest.approx(891, rel=0.02)
     assert decoder_activations(AutoencoderParameters(), 1, 720, 1280) / MIB == pytest.approx(2250, rel=0.01)
     assert encoder_activations(AutoencoderParameters(), 1, 720, 1280) / MIB == pytest.approx(1350, rel=0.01)
 
@@ -227,7 +230,15 @@ def test_stage_2_sees_one_window_at_a_time_and_stage_1_all_frames():
     long, short = (
         estimate(second, arguments_of(second), GPU, VideoSize(frames, 720, 1280)).device for frames in (320, 32)
     )
-    # Only the latents grow: ten copies in float32, of four channels.
+    # The latents of one window at a time are on the device.
+    assert long == short
+    long, short = (
+        estimate(second, arguments_of(second), GPU, VideoSize(frames, 720, 1280)).main for frames in (320, 32)
+    )
+    assert (long, short) == (10 * 4 * 4 * 320 * 90 * 160, 0)
+    long, short = (
+        estimate(second, arguments_of(second), CPU, VideoSize(frames, 720, 1280)).device for frames in (320, 32)
+    )
     assert long - short == 10 * 4 * 4 * (320 - 32) * 90 * 160
     long, short = (
         estimate(first, arguments_of(first), GPU, VideoSize(frames, 256, 448)).device for frames in (3200, 320)
@@ -261,7 +272,7 @@ def test_results_are_counted_in_main_memory():
     call = {'output_type': 'pt', 'num_frames': 32}
     assert refusal(configuration, Room(2 * GIB, 100 * MIB), GPU, **call) is None
     message = refusal(configuration, Room(2 * GIB, 80 * MIB), GPU, **call)
-    assert "would take about 84 MiB of memory, but 'cpu' has only 80 MiB free" in message
+    assert 'would take about 84 MiB of memory, but main memory has only 80 MiB free' in message
     one = estimate(configuration, arguments_of(configuration, **call), CPU, VideoSize(32, 256, 448))
     total = one.device + one.results
     assert refusal(configuration, Room(total, total), CPU, **call) is None
@@ -398,6 +409,6 @@ def test_what_is_kept_between_steps_and_a_batch_of_two_count():
     plain = device()
     assert device(cache_interval=2) - plain == 2 * features
     assert device(cache_interval=2, guidance_scale=1) - plain == features
-    batched = dataclasses.replace(GPU, guidance_in_one_batch=True)
+    batched = GPU.at(AMPLE)
     assert device(batched) - plain == one
     assert device(batched, guidance_scale=1) == plain

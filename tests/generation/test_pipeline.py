@@ -234,8 +234,7 @@ def test_both_passes_of_guidance_in_one_batch(request, stage, monkeypatch):
     pipeline = request.getfixturevalue(stage)
     call = {'seed': 1, 'steps': 3, 'guidance_scale': 3.0, 'guidance_min_timestep': 400}
     separate = latents_of(pipeline, **call)
-    assert not pipeline.model.execution.guidance_in_one_batch
-    monkeypatch.setattr(pipeline.model, 'execution', replace(pipeline.model.execution, guidance_in_one_batch=True))
+    monkeypatch.setattr(pipeline.model, 'execution', replace(pipeline.model.execution, memory='ample'))
     with unet_calls(pipeline) as calls:
         together = latents_of(pipeline, **call)
     assert [len(x) for x, *_ in calls] == [2 if int(t[0]) >= 400 else 1 for _, t, *_ in calls]

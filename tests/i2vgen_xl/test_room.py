@@ -11,8 +11,9 @@ from PIL import Image
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.chain_arguments import known_names, split_arguments
-from modelscope_i2v.generation.memory import estimate, unet_activations
+from modelscope_i2v.generation.memory import estimate
 from modelscope_i2v.generation.memory_check import Room, check_memory
+from modelscope_i2v.generation.unet_memory import unet_activations
 from modelscope_i2v.generation.untrusted import untrusted_callers
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.i2vgen_xl.arguments import I2VGenXLArguments

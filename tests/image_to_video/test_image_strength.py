@@ -134,7 +134,7 @@ def test_the_encoder_counts_in_the_estimate_of_memory():
     needed = []
     for strength in (0.0, 0.5):
         arguments = ImageToVideoArguments(image_strength=strength, output_type='latent', num_frames=1)
-        assert configuration.encodes_input(arguments) is (strength > 0)
+        assert configuration.frames_encoded(arguments, 16) == (strength > 0)
         size = dataclasses.replace(configuration.video_size(arguments), frames=1)
         needed.append(estimate(configuration, arguments, on, size).device)
     assert needed[0] <= needed[1]

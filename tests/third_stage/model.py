@@ -1,18 +1,18 @@
 import torch
 from modelscope.models.builder import MODELS
 
-from modelscope_i2v.diffusion import scaled_linear_schedule, trailing_timesteps
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.generation.model import GenerationModel
 from modelscope_i2v.generation.prompt_tokens import build_tokenizer, prompt_tokens
 from tests.third_stage.arguments import TextToVideoArguments
+from tests.third_stage.sigmas import SCHEDULE, sigmas_of
 from tests.third_stage.stage import TEXT_TO_VIDEO
 
 
 @MODELS.register_module(TEXT_TO_VIDEO.task, module_name=TEXT_TO_VIDEO.model, force=True)
 class TextToVideoModel(GenerationModel):
     stage = TEXT_TO_VIDEO
-    schedule = scaled_linear_schedule()
+    schedule = SCHEDULE
 
     def encode_text(self, text):
         tokens = prompt_tokens(build_tokenizer(self.clip.context_length), text)
@@ -27,7 +27,7 @@ class TextToVideoModel(GenerationModel):
         noise = torch.randn(shape, generator=generator).to(self.device)
         features, empty = self.encode_text(text), self.encode_text('')
         denoiser = self.denoiser((features,), (empty,), arguments)
-        sigmas = torch.cat([self.schedule.sigma(trailing_timesteps(arguments.steps)), torch.zeros(1)])
+        sigmas = sigmas_of(self.schedule, arguments)
         x = noise / signal_scale(sigmas[0]).float()
         x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator, callback=callback)
         return {'latents': x}

@@ -10,6 +10,9 @@ class TextToVideoUNet(SpatioTemporalUNet):
     def __init__(self, **unet):
         super().__init__(UNetParameters(**unet))
 
+    def empty_conditions(self, x):
+        return (x.new_empty(len(x), 7, self.config.context_dim),)
+
     def forward(self, x, t, text_features):
         return self.trunk(x, self._embed(t, self.time_embedding), text_features)
 

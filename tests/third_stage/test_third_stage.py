@@ -90,6 +90,12 @@ def test_it_has_a_verb(folder, tmp_path, capsys):
     assert (entry['stage'], entry['solver'], entry['steps']) == ('text-to-video', 'euler', 2)
 
 
+def test_what_it_needs_can_be_estimated(folder):
+    found = modelscope_i2v.estimate(folder, guidance_scale=2)
+    assert (found.frames, found.height, found.width, found.passes.whole) == (3, 32, 32, 4)
+    assert found.levels[1].operations > 0
+
+
 def test_it_is_trained_and_its_lora_is_its_own(folder, data, stage_2_folder, tmp_path):
     values = content(folder, data, tmp_path, clips={'num_frames': 2, 'height': 32, 'width': 32, 'fps': 8})
     del values['cpu'], values['data'], values['output']

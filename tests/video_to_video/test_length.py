@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from benchmarks.video_to_video_memory import peak_activations
+from modelscope_i2v.diffusion import sample_heun, temporal_windows
+from modelscope_i2v.diffusion.denoiser import denoiser_on
 from modelscope_i2v.diffusion.windows import window_starts
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.media.reading.info import probe_video
@@ -57,6 +60,21 @@ def test_windows_see_each_others_results(stage_2):
     changed = (first - second).abs().amax(dim=(0, 1, 3, 4))
     assert changed[0] > 0.01
     assert changed[24:].max() > 0
+
+
+def test_only_a_window_is_on_the_device():
+    """Fake tensors have devices that this machine lacks. What the sampler keeps of a long video is in main memory."""
+    seen = []
+
+    def predict(x, sigma):
+        seen.append((x.device.type, x.shape[2]))
+        return 0.5 * x
+
+    with FakeTensorMode():
+        denoiser = temporal_windows(denoiser_on(torch.device('cuda'), predict), 40, 16, 8)
+        found = sample_heun(denoiser, torch.zeros(1, 4, 40, 4, 4), [4.0, 2.0, 0.0])
+    assert found.device.type == 'cpu'
+    assert set(seen) == {('cuda', 16)}
 
 
 @pytest.mark.parametrize('overlap', [-1, 16, 40, 'x', 1.5])
