@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import time
@@ -76,6 +77,7 @@ class Engine:
         for own, worker in zip(loaded, self._workers, strict=True):
             own.execution.announce()
             worker.start()
+        atexit.register(self.close)  # PyTorch does not survive that its threads go on while Python ends
 
     def __enter__(self) -> Engine:
         return self
@@ -197,6 +199,7 @@ class Engine:
         """Stop all jobs and wait for the workers. Jobs that are not done fail; results stay. May be called twice."""
         if self._board.is_closed:
             return
+        atexit.unregister(self.close)
         for job_id in self._board.close():
             self._finish(job_id, STOPPED)
         for worker in self._workers:

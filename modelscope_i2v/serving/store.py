@@ -45,13 +45,13 @@ class ResultStore:
         with output_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.folder / '.lock')
-        try:
-            with output_errors(self.folder):
+        with output_errors(self.folder):
+            try:
                 self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise OutputError(
-                f"Another server keeps its results in '{self.folder}'. Stop it, or name another folder."
-            ) from error
+            except Timeout as error:
+                raise OutputError(
+                    f"Another server keeps its results in '{self.folder}'. Stop it, or name another folder."
+                ) from error
 
     def close(self) -> None:
         """Let others use the folder."""
