@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks for results that are too old.
 SWEEP = 60.0
+#: Failures that only their callers need to know about.
+_LEVELS = {'cancelled': logging.INFO, 'interrupted': logging.INFO, 'invalid_request': logging.INFO}
 
 
 class Worker(threading.Thread):
@@ -73,7 +75,7 @@ class Worker(threading.Thread):
                 logger.exception('Job %s failed.', task.job_id)
                 self._models.drop()  # nobody knows what state they are in
             else:
-                logger.warning('Job %s failed: %s', task.job_id, raised)
+                logger.log(_LEVELS.get(error.code, logging.WARNING), 'Job %s failed: %s', task.job_id, raised)
             return error
         return None
 

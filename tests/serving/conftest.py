@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.media.clips import gradient
+from tests.serving.server import serving
 
 
 @pytest.fixture(scope='session')
@@ -31,3 +32,13 @@ def models(stage_1_folder, stage_2_folder):
     from modelscope_i2v.serving.models import ServedModel
 
     return [ServedModel.find(str(folder)) for folder in (stage_1_folder, stage_2_folder)]
+
+
+@pytest.fixture(scope='session')
+def server(stage_1_folder, stage_2_folder, tmp_path_factory):
+    """The address of a server with the small models."""
+    folder = tmp_path_factory.mktemp('server')
+    models = ['--model', stage_1_folder, '--stage2-model', stage_2_folder]
+    with serving(*models, '--max-queue', 4, results=folder / 'results', log=folder / 'log') as (address, _):
+        yield address
+    assert 'Traceback' not in (folder / 'log').read_text()
