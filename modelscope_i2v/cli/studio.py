@@ -74,14 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     from modelscope_i2v.serving.http.requirements import check_requirements
 
     check_requirements()
-    from modelscope_i2v.serving.engine import Engine
-    from modelscope_i2v.serving.http.app import create_app
-    from modelscope_i2v.serving.http.guard import Access
-    from modelscope_i2v.serving.http.run import bind, check_address, serve
+    from modelscope_i2v.serving.http.address import bind, check_address
     from modelscope_i2v.serving.limits import Limits
 
-    access = Access(_token(arguments.token_file), arguments.public)
-    check_address(arguments.host, access)
+    token = _token(arguments.token_file)
+    check_address(arguments.host, token=token, public=arguments.public)
     limits = Limits(
         content=int(arguments.max_mb * 2**20),
         pixels=arguments.max_pixels,
@@ -95,9 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.results or Path.home() / '.cache' / 'modelscope_i2v' / 'results'
     # A port that is taken must not cost the time of loading.
     with bind(arguments.host, arguments.port) as listening:
+        from modelscope_i2v.serving.engine import Engine
+        from modelscope_i2v.serving.http.app import create_app
+        from modelscope_i2v.serving.http.guard import Access
+        from modelscope_i2v.serving.http.run import serve
+
         execution = given(arguments, *EXECUTION_OPTIONS)
         with Engine(_models(arguments), folder, limits=limits, devices=devices, **execution) as engine:
-            app = create_app(engine, access)
+            app = create_app(engine, Access(token, arguments.public))
             host = f'[{arguments.host}]' if ':' in arguments.host else arguments.host
             say(f'Serving on http://{host}:{listening.getsockname()[1]} (/docs has all routes). Ctrl-C stops it.')
             serve(app, listening)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -169,6 +170,18 @@ def test_a_failing_job_harms_no_other(engine, picture, monkeypatch, caplog):
     assert engine.wait(engine.submit(request(picture)).id).status == 'completed'
 
 
+def test_a_full_disk_fails_one_job(engine, picture):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, limits[1]))
+    try:
+        job = engine.wait(engine.submit(request(picture)).id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (job.status, job.error.code) == ('failed', 'storage_error')
+    assert 'The server cannot store the video: File too large.' in job.error.message
+    assert engine.wait(engine.submit(request(picture)).id).status == 'completed'
+
+
 def test_the_queue_is_bounded_and_closing_stops_everything(models, picture, tmp_path):
     engine = Engine(models, tmp_path, limits=Limits(queue=2), devices=['cpu'])
     running = engine.submit(request(picture, **SLOW))
@@ -255,6 +268,7 @@ engine.wait(long.id, timeout=60)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_no_result(stage_1_folder, models, tmp_path):
     with subprocess.Popen(
         [sys.executable, '-c', KILLED, stage_1_folder, IMAGE, tmp_path],

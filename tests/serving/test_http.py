@@ -13,6 +13,7 @@ from PIL import Image
 
 openai = pytest.importorskip('openai')
 
+from modelscope_i2v.serving.http.guard import Access  # noqa: E402
 from tests.serving.server import serving  # noqa: E402
 
 ONE, TWO = 'Image-to-Video', 'Video-to-Video'
@@ -144,6 +145,7 @@ def test_bad_requests_get_our_message(server, picture, case):
         ('{"source_video_id": "../x"}', 'application/json', 404, 'There is no video'),
         ('hello', 'text/plain', 415, 'Send a form'),
         ('hello', 'multipart/form-data', 400, 'boundary'),
+        ('--a\r\n[]--a--\r\n', 'multipart/form-data; boundary=a', 400, 'not a valid form'),
     ],
 )
 def test_bad_bodies_get_our_message(server, body, kind, status, said):
@@ -205,6 +207,23 @@ def test_a_full_queue_says_so(server, picture):
             requests.delete(f'{server}/v1/videos/{answer.json()["id"]}', timeout=10)
 
 
+def test_a_token_is_asked_for_everywhere_but_for_the_health():
+    access = Access(token='sesame')
+    assert access.refusal('/v1/videos', {'authorization': 'Bearer sesame', 'host': 'anywhere'}) is None
+    assert access.refusal('/health', {}) is None
+    for headers in (
+        {},
+        {'authorization': 'Bearer wrong'},
+        {'authorization': 'sesame'},
+        {'authorization': 'Bearer sés'},
+    ):
+        assert access.refusal('/v1/videos', headers).status_code == 401
+    assert Access(public=True).refusal('/v1/videos', {'host': 'anywhere'}) is None
+    assert Access().refusal('/v1/videos', {'host': '[::1]:80'}) is None
+    for host in ('', 'anywhere', '127.0.0.1.evil.example', '[::1', 'localhost@evil.example'):
+        assert Access().refusal('/v1/videos', {'host': host}).status_code == 403
+
+
 def test_the_documentation_is_one_page_without_other_hosts(server):
     html = requests.get(f'{server}/docs', timeout=10).text
     assert 'POST /v1/videos' in html
@@ -213,6 +232,7 @@ def test_the_documentation_is_one_page_without_other_hosts(server):
     assert 'http' not in html
 
 
+@pytest.mark.slow
 def test_a_killed_server_keeps_its_results_and_a_token_is_asked_for(stage_1_folder, picture, tmp_path):
     def server(**environment):
         options = ['--model', stage_1_folder]

@@ -12,10 +12,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelscope_i2v.serving.http.address import LOOPBACK
 from modelscope_i2v.serving.http.errors import SlowBodyError, error_response
 from modelscope_i2v.serving.jobs import TooLargeError
 
-LOOPBACK = ('localhost', '127.0.0.1', '::1')
 #: Paths that need no token.
 _OPEN = ('/health',)
 #: Bytes of a body that is too large which are read all the same: before that, most clients do not look for an answer.

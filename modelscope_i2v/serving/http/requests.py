@@ -6,10 +6,11 @@ import json
 import re
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from modelscope_i2v.errors import InputError, shown
+from modelscope_i2v.errors import InputError, ModelScopeI2VError, OutputError, shown
 from modelscope_i2v.files import parse_json
 from modelscope_i2v.generation.untrusted import untrusted_call
 from modelscope_i2v.serving.http.errors import MediaTypeError
@@ -41,17 +42,29 @@ async def read_request(request: Request, max_body: int) -> VideoRequest:
 
 
 async def _form_fields(request: Request, max_body: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=max_body) as form:
-        for name, value in form.multi_items():
-            own = 'input_reference' if name == _NESTED else name
-            if own in fields:
-                raise InputError(f'The form has {shown(own)} twice. Send it once.')
-            if isinstance(value, UploadFile) and own != 'input_reference':
-                raise InputError(f"{shown(own)} is a file; only 'input_reference' can be one.")
-            fields[own] = await value.read() if isinstance(value, UploadFile) else value
+    try:
+        async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=max_body) as form:
+            fields = await _by_name(form)
+    except FormParserError as error:
+        raise InputError(f'The body is not a valid form: {error}.') from error
+    except ModelScopeI2VError:
+        raise
+    except OSError as error:  # large files wait on the disk
+        raise OutputError('The picture or video cannot be stored.') from error
     # An empty field is one that was left empty.
     return {name: value for name, value in fields.items() if value != ''}
+
+
+async def _by_name(form: FormData) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in form.multi_items():
+        own = 'input_reference' if name == _NESTED else name
+        if own in fields:
+            raise InputError(f'The form has {shown(own)} twice. Send it once.')
+        if isinstance(value, UploadFile) and own != 'input_reference':
+            raise InputError(f"{shown(own)} is a file; only 'input_reference' can be one.")
+        fields[own] = await value.read() if isinstance(value, UploadFile) else value
+    return fields
 
 
 def _json_fields(body: bytes) -> dict[str, Any]:
