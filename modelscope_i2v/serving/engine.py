@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -35,6 +36,8 @@ from modelscope_i2v.serving.worker import Worker, finish
 
 #: Seconds that closing waits for a step to end.
 PATIENCE = 60.0
+#: How many requests are looked at together: an opened picture can take a gigabyte.
+OPENED_TOGETHER = 2
 
 
 class Engine:
@@ -71,6 +74,7 @@ class Engine:
         self.catalogue, self.limits, self.statistics = Catalogue(models), limits or Limits(), Statistics()
         loaded = [LoadedModels(Execution.resolve(device, **execution), model_bytes) for device in devices]
         self._store = ResultStore(folder, max_bytes=self.limits.kept_bytes, max_seconds=self.limits.kept_seconds)
+        self._opening = threading.BoundedSemaphore(OPENED_TOGETHER)
         self._board = Board(self._store.load(), self.limits.queue)
         self._sweep()
         self._workers = [Worker(self._board, self._store, own, self.statistics, self._sweep) for own in loaded]
@@ -95,7 +99,8 @@ class Engine:
         """
         self._board.check_room()
         source = None if request.source is None else self.result(request.source)
-        made = plan(request, self.catalogue, self.limits, source)
+        with self._opening:
+            made = plan(request, self.catalogue, self.limits, source)
         job = Job(
             id=f'video_{secrets.token_hex(16)}',
             status='queued',

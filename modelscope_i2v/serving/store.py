@@ -60,7 +60,9 @@ class ResultStore:
     def load(self) -> list[Job]:
         """The jobs of earlier processes, oldest first. Those that were not done count as failed."""
         found = []
-        for place in self.folder.iterdir():
+        with output_errors(self.folder):
+            places = list(self.folder.iterdir())
+        for place in places:
             if not _NAME.fullmatch(place.name):
                 continue
             try:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelscope_i2v.errors import Interrupted, ModelScopeI2VError, OutputError
+from modelscope_i2v.errors import Interrupted
 from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from modelscope_i2v.serving.board import Board, Task
 from modelscope_i2v.serving.failures import failure
@@ -52,12 +52,12 @@ class Worker(threading.Thread):
         while not self._board.is_closed:
             task = self._board.next(SWEEP)
             if task is not None:
-                finish(task.job_id, self._error_of(task), self._board, self._store, self._statistics)
+                finish(task.job_id, self._outcome(task), self._board, self._store, self._statistics)
                 del task  # it holds the input
             self._sweep()
 
-    def _error_of(self, task: Task) -> JobError | None:
-        """Run a task; returns why it failed, or None."""
+    def _outcome(self, task: Task) -> JobError | dict[str, Any]:
+        """Run a task; returns what its video says of itself, or why there is none."""
         job = self._board.change(task.job_id, status='in_progress', started_at=time.time())
         self._statistics.started(time.time() - job.created_at)
         video = self._store.video(task.job_id)
@@ -67,6 +67,7 @@ class Worker(threading.Thread):
 
         try:
             generate(task.plan, self._models, video, Monitor(report, task.stop))
+            return _facts(video)
         except BaseException as raised:
             with suppress(OSError):
                 video.unlink(missing_ok=True)
@@ -77,31 +78,27 @@ class Worker(threading.Thread):
             else:
                 logger.log(_LEVELS.get(error.code, logging.WARNING), 'Job %s failed: %s', task.job_id, raised)
             return error
-        return None
 
 
-def finish(job_id: str, error: JobError | None, board: Board, store: ResultStore, statistics: Statistics) -> None:
-    """Give a job its last state, on disk before anybody sees it."""
-    made: dict[str, Any] = {}
-    if error is None:
-        try:
-            made = _facts(store.video(job_id))
-        except ModelScopeI2VError as raised:
-            logger.exception('The video of job %s cannot be read.', job_id)
-            error = failure(raised)
+def finish(
+    job_id: str, outcome: JobError | dict[str, Any], board: Board, store: ResultStore, statistics: Statistics
+) -> None:
+    """Give a job its last state, on disk before anybody sees it. Whatever happens, somebody waits for that state.
+
+    Args:
+        outcome: why it failed, or what its video says of itself.
+    """
     now = time.time()
-    last: dict[str, Any] = {
-        **made,
-        'status': 'completed' if error is None else 'failed',
-        'error': error,
-        'completed_at': now,
-        'expires_at': now + store.max_seconds,
-    }
+    last: dict[str, Any] = {'completed_at': now, 'expires_at': now + store.max_seconds}
+    if isinstance(outcome, JobError):
+        last.update(status='failed', error=outcome)
+    else:
+        last.update(status='completed', **outcome)
     try:
         store.save(board.get(job_id), **last)
-    except OutputError as raised:
-        logger.warning('The state of job %s cannot be written: %s', job_id, raised)
-        if error is None:  # it would be lost at the next start
+    except Exception as raised:
+        logger.exception('The state of job %s cannot be written.', job_id)
+        if last['status'] == 'completed':  # it would be lost at the next start
             last.update(status='failed', error=failure(raised))
     statistics.finished(board.change(job_id, done=True, **last))
 

@@ -22,6 +22,8 @@ _OPEN = ('/health',)
 _DRAIN = 2**30
 #: Seconds that may pass between two parts of a body.
 _PATIENCE = 60.0
+#: Closes a websocket that is not allowed.
+_CLOSE = {'type': 'websocket.close', 'code': 1008}
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
-        if scope['type'] != 'http':
+        if scope['type'] not in ('http', 'websocket'):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         refusal = self._access.refusal(scope['path'], headers)
+        if scope['type'] == 'websocket':
+            await (self._app(scope, receive, send) if refusal is None else send(_CLOSE))
+            return
         if refusal is not None:
             await refusal(scope, receive, send)
             return

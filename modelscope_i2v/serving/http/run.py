@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 #: Connections at a time; more are answered with 503.
-_MOST_CONNECTIONS = 256
+_MOST_CONNECTIONS = 128
 #: Seconds that open connections get when the server stops.
 _GRACE = 5
 
