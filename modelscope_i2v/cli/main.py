@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from modelscope_i2v.cli import autoload, chain, convert, estimate, evaluate, info, stage_verb, train
+from modelscope_i2v.cli import autoload, chain, convert, estimate, evaluate, info, stage_verb, studio, train
 from modelscope_i2v.cli.parser import VerbParser
 from modelscope_i2v.cli.signals import Stopped, signals_stop
 from modelscope_i2v.cli.terminal import complain, flush_output, printable_messages
@@ -17,7 +17,7 @@ from modelscope_i2v.stage import stages, stages_of
 from modelscope_i2v.version import __version__
 
 #: Verbs other than those of the stages.
-VERBS = (chain, estimate, info, evaluate, train, convert, autoload)
+VERBS = (chain, estimate, info, evaluate, studio, train, convert, autoload)
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:

@@ -109,7 +109,7 @@ def chain(
     if lonely is not None:
         lonely.announce()  # once for both
     one = first.load(folders[0], executions[0])
-    low, result = _first_video(one, picture, first.call, keep_stage1)
+    low, result = first_video(one, picture, first.call, keep_stage1)
     kept = one.model if first.is_loaded else None
     del one
     if kept is None:
@@ -300,7 +300,7 @@ def _executions(first: Link, second: Link) -> tuple[Execution | None, Execution 
     return one, one if same and one is not None else second.execution()
 
 
-def _first_video(
+def first_video(
     pipeline: Any, image: Any, call: dict[str, Any], keep: str | os.PathLike[str] | None
 ) -> tuple[VideoSource, dict[str, Any]]:
     """Stage 1's frames in memory, with the frame rate and the recipe that a file would contain, and its result."""

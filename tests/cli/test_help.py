@@ -6,7 +6,10 @@ import pytest
 
 from modelscope_i2v.cli.main import main
 
-VERBS = ['image-to-video', 'video-to-video', 'chain', 'estimate', 'info', 'evaluate', 'train', 'convert', 'autoload']
+VERBS = [
+    *('image-to-video', 'video-to-video', 'chain', 'estimate', 'info', 'evaluate', 'studio', 'train', 'convert'),
+    'autoload',
+]
 #: Options without a default to state: they are actions.
 WITHOUT = {'--help', '--enable', '--disable', '--status'}
 

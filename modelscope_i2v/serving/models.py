@@ -1,0 +1,189 @@
+"""The models that an engine serves, and those of them that are loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from modelscope_i2v.embedded import embedded_model
+from modelscope_i2v.errors import InputError, nearest, shown
+from modelscope_i2v.generation.load import build_pipeline, check_task, find_model
+from modelscope_i2v.generation.memory import weights_of
+from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
+from modelscope_i2v.runtime.free_memory import free_memory
+from modelscope_i2v.serving.jobs import UnknownModelError
+from modelscope_i2v.stage import first_stage, stages
+
+if TYPE_CHECKING:
+    from modelscope_i2v.generation.pipeline import GenerationPipeline
+    from modelscope_i2v.hub.snapshots import Snapshot
+    from modelscope_i2v.runtime.execution import Execution
+    from modelscope_i2v.stage import Stage
+
+logger = logging.getLogger(__name__)
+
+#: The share of the free memory of a device that loaded models may take, if there is no limit.
+SHARE_OF_FREE = 0.6
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model and the name by which requests ask for it."""
+
+    name: str
+    snapshot: Snapshot
+
+    @classmethod
+    def find(cls, model: str, revision: str | None = None, *, offline: bool = False) -> ServedModel:
+        """The model of a folder or a hub id. Only its configuration is read; weights wait for the first job.
+
+        Raises:
+            ConfigurationError, CheckpointError, InputError: as :func:`~modelscope_i2v.load`.
+        """
+        snapshot = find_model(model, revision, offline=offline)
+        check_task(snapshot.folder, None)
+        name = model_identity(snapshot.folder.path)[0]
+        return cls(f'{EMBEDDED}/{snapshot.folder.path.name}' if name == EMBEDDED else name, snapshot)
+
+    @property
+    def stage(self) -> Stage:
+        """What kind of model it is."""
+        return self.snapshot.folder.stage
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether calls have a text."""
+        return 'text' in {item.name for item in dataclasses.fields(self.stage.arguments)}
+
+    @property
+    def takes_video(self) -> bool:
+        """Whether the input is a video, not a picture."""
+        return any(stage.followed_by == self.stage.task for stage in stages())
+
+
+def embedded_models() -> list[ServedModel]:
+    """The models that come with the package: the first stage, and the one that follows it."""
+    first = first_stage()
+    return [ServedModel.find(embedded_model(task)) for task in (first.task, first.followed_by) if task is not None]
+
+
+class Catalogue:
+    """The served models, by name and by what they do.
+
+    Raises:
+        InputError: if there are none, or two of one name.
+    """
+
+    def __init__(self, models: Sequence[ServedModel]) -> None:
+        self._by_name = {model.name: model for model in models}
+        if not models:
+            raise InputError('There is no model to serve. Name at least one.')
+        if len(self._by_name) < len(models):
+            names = ', '.join(model.name for model in models)
+            raise InputError(f'Two models have the same name, found {names}. Rename the folder of one of them.')
+
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        """All of them, the default first."""
+        return tuple(self._by_name.values())
+
+    def named(self, name: str) -> ServedModel:
+        """The model called ``name``.
+
+        Raises:
+            UnknownModelError: if there is none, naming those that there are.
+        """
+        if name not in self._by_name:
+            known = ', '.join(map(repr, self._by_name))
+            raise UnknownModelError(f'There is no model {shown(name)} here.{nearest(name, self._by_name)} Use {known}.')
+        return self._by_name[name]
+
+    def default(self, *, for_video: bool) -> ServedModel:
+        """The model for a request that names none.
+
+        Raises:
+            UnknownModelError: if no model takes such an input.
+        """
+        for model in self.models:
+            if model.takes_video == for_video:
+                return model
+        kind = 'videos' if for_video else 'pictures'
+        raise UnknownModelError(f'No model here takes {kind}. Served: {", ".join(self._by_name)}.')
+
+    def after(self, model: ServedModel) -> ServedModel:
+        """The model that makes the videos of ``model`` sharper.
+
+        Raises:
+            UnknownModelError: if there is none.
+        """
+        for other in self.models:
+            if other.stage.task == model.stage.followed_by:
+                return other
+        raise UnknownModelError(f"No model here makes the videos of {model.name!r} sharper. Ask for 'stages' 1.")
+
+
+class LoadedModels:
+    """The pipelines of one device, as many as its memory limit allows. Those that were used last stay.
+
+    A model that is larger than the limit is loaded alone.
+
+    Args:
+        execution: where and how they run.
+        limit: bytes of weights; None: a share of what is free on the device now.
+    """
+
+    def __init__(self, execution: Execution, limit: int | None = None) -> None:
+        self.execution = execution
+        free = free_memory(execution.device)
+        self._limit = limit if limit is not None or free is None else int(SHARE_OF_FREE * free)
+        self._pipelines: OrderedDict[str, GenerationPipeline] = OrderedDict()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that are loaded, the one that was used last at the end."""
+        return tuple(self._pipelines)
+
+    def get(self, model: ServedModel) -> GenerationPipeline:
+        """The pipeline of ``model``, which is downloaded and loaded if necessary.
+
+        Raises:
+            CheckpointError, ConfigurationError, DeviceError: if it cannot be loaded.
+        """
+        if model.name not in self._pipelines:
+            folder = model.snapshot.complete()
+            precisions = self.execution.dtype, self.execution.autoencoder_dtype
+            self._make_room(weights_of(folder.build_networks(), *precisions).total)
+            self._pipelines[model.name] = build_pipeline(folder, self.execution, show_progress=False)
+        self._pipelines.move_to_end(model.name)
+        return self._pipelines[model.name]
+
+    def drop(self) -> None:
+        """Forget all of them."""
+        self._pipelines.clear()
+        self._collect()
+
+    def _make_room(self, needed: int) -> None:
+        if self._limit is None:
+            return
+        evicted = False
+        while self._pipelines and self._held() + needed > self._limit:
+            name, _ = self._pipelines.popitem(last=False)
+            logger.info("Unloading '%s' to make room for another model.", name)
+            evicted = True
+        if evicted:
+            self._collect()
+
+    def _held(self) -> int:
+        return sum(pipeline.model.weights.total for pipeline in self._pipelines.values())
+
+    def _collect(self) -> None:
+        gc.collect()
+        if self.execution.device.type == 'cuda':
+            torch.cuda.empty_cache()

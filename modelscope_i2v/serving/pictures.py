@@ -1,0 +1,46 @@
+"""Small pictures of a video: one frame, or all of them on one sheet."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+from PIL import Image
+
+from modelscope_i2v.media.reading.open import open_video
+
+#: Largest width and height of a thumbnail and of a frame on a sheet, in pixels.
+THUMBNAIL, ON_SHEET = 512, 160
+#: Most frames on a sheet; longer videos show some of theirs.
+MOST_ON_SHEET = 64
+
+
+def thumbnail(video: Path) -> bytes:
+    """The first frame as WebP; raises InputError if the video cannot be read."""
+    frame = Image.fromarray(next(open_video(video).frames()).pixels)
+    frame.thumbnail((THUMBNAIL, THUMBNAIL))
+    return _encoded(frame, 'WEBP')
+
+
+def spritesheet(video: Path) -> bytes:
+    """The frames as JPEG, row by row, in about a square; raises InputError if the video cannot be read."""
+    frames = []
+    for timed in open_video(video).frames():
+        frame = Image.fromarray(timed.pixels)
+        frame.thumbnail((ON_SHEET, ON_SHEET))
+        frames.append(frame)
+    count = min(len(frames), MOST_ON_SHEET)
+    shown = [frames[index * len(frames) // count] for index in range(count)]
+    columns = math.ceil(math.sqrt(count))
+    width, height = shown[0].size
+    sheet = Image.new('RGB', (columns * width, math.ceil(count / columns) * height))
+    for index, frame in enumerate(shown):
+        sheet.paste(frame, (index % columns * width, index // columns * height))
+    return _encoded(sheet, 'JPEG')
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, quality=85)
+    return file.getvalue()
