@@ -98,4 +98,5 @@ def test_what_does_not_fit_is_said(capsys):
     assert [row.remark for row in guarded('UNet', 'this', rows())] == ['', 'not run: CUDA out of memory.']
     with pytest.raises(SystemExit):
         main(['--parts', 'nothing'])
-    assert all(part in capsys.readouterr().err for part in PARTS)
+    said = capsys.readouterr().err
+    assert all(part in said for part in PARTS)
