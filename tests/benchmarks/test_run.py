@@ -24,9 +24,18 @@ class Without:
 sys.meta_path[:] = map(Without, sys.meta_path)
 import modelscope_i2v.diffusion
 import modelscope_i2v.networks
+import torch
 from benchmarks.run.__main__ import main
+from benchmarks.run.loops import our_loop
+from benchmarks.run.pairs import inputs_of, unet_pair
+from benchmarks.run.sizes import SIZES
 
-sys.exit(main(['--size', 'tiny', '--parts', 'loading', 'unets', 'memory', *sys.argv[3:], '--json', sys.argv[2]]))
+size, cpu = SIZES['tiny'], torch.device('cpu')
+for stage, shape in size.shapes.items():
+    with torch.no_grad():
+        latents = our_loop(stage, unet_pair(stage, size, 'fp32', cpu), inputs_of(stage, size, shape, cpu), 'fast')
+    print(stage, tuple(latents.shape), bool(latents.isfinite().all()))
+sys.exit(main(['--size', 'tiny', '--parts', 'loading', 'unets', 'memory', '--json', sys.argv[2]]))
 """
 ABSENT = (
     'modelscope',
@@ -77,6 +86,8 @@ def test_networks_need_only_pytorch_einops_and_numpy(tmp_path):
     assert {row['reference'] for row in rows} == {None}
     reasons = {row['what'].partition(',')[0]: row['remark'] for row in rows if row['part'] == 'UNet'}
     assert reasons['image-to-video'] == reasons['video-to-video'] == 'not run: modelscope is not installed'
+    for stage in ('image-to-video', 'i2vgen-xl', 'video-to-video'):
+        assert f'{stage} (1, 4, 2, 8, 8) True' in done.stdout
     assert rows[0]['remark'] == 'not run: modelscope, safetensors, open_clip not installed'
     assert 'not run: modelscope is not installed' in done.stdout
 
