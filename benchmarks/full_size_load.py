@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -91,12 +92,11 @@ def load(folder: Path, generate: bool) -> None:
 
 
 def load_original(folder: Path) -> None:
-    import modelscope.models.multi_modal.image_to_video.utils.shedule as misspelt
-
+    utils = 'modelscope.models.multi_modal.image_to_video.utils'
     from benchmarks.run.reference import stand_in_for_xformers
 
-    # Its class cannot be imported as it is: it looks for this file under another name.
-    sys.modules[misspelt.__name__.replace('shedule', 'schedule')] = misspelt
+    # Its class cannot be imported as it is: it looks for this file under the name that it should have.
+    sys.modules[f'{utils}.schedule'] = import_module(f'{utils}.shedule')
     with stand_in_for_xformers():
         from modelscope.models.multi_modal.image_to_video.image_to_video_model import ImageToVideo
     start = time.perf_counter()
