@@ -20,7 +20,7 @@ from tests.golden import DATA, NET_BOUND, difference, golden, unet_i2vgen_tiny, 
 #: The golden file of a network, what builds it, and the names of its inputs.
 NETWORKS = {
     'unet_i2v_tiny': (unet_tiny, ('x', 't', 'y', 'fps')),
-    'unet_i2vgen_tiny': (unet_i2vgen_tiny, ('x', 't', 'text', 'image_embedding', 'image_latents', 'fps')),
+    'unet_i2vgen_tiny': (unet_i2vgen_tiny, ('x', 't', 'text_features', 'image_embedding', 'image_latents', 'fps')),
     'unet_v2v_tiny': (unet_v2v_tiny, ('x', 't', 'y')),
 }
 #: The folder of a golden model, the file of its case, and the case's names of the arguments of a call.
