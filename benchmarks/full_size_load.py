@@ -5,7 +5,8 @@
 takes those of stage 1; with --stage i2vgen-xl, those of the second generation. It writes about 5 GB (float16) into
 FOLDER (once), loads it through ModelScope's pipeline() in a fresh process and reports seconds and peak resident memory
 there. With --generate it also makes one tiny video with the full networks. With --as-on-the-hub the files are float32
-and have what no stage uses, 15 GB in all; with --convert they are then converted.
+and have what no stage uses, 15 GB in all; with --convert they are then converted. With --original, the original's class
+loads the files of stage 1.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -89,6 +91,21 @@ def load(folder: Path, generate: bool) -> None:
         print(f'peak resident {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')
 
 
+def load_original(folder: Path) -> None:
+    utils = 'modelscope.models.multi_modal.image_to_video.utils'
+    from benchmarks.run.reference import stand_in_for_xformers
+
+    # Its class cannot be imported as it is: it looks for this file under the name that it should have.
+    sys.modules[f'{utils}.schedule'] = import_module(f'{utils}.shedule')
+    with stand_in_for_xformers():
+        from modelscope.models.multi_modal.image_to_video.image_to_video_model import ImageToVideo
+    start = time.perf_counter()
+    ImageToVideo(str(folder.resolve()), device='cpu')
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f'loaded in {seconds:.1f} s, peak resident {peak:.2f} GiB')
+
+
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path)
@@ -96,10 +113,13 @@ if __name__ == '__main__':
     parser.add_argument('--generate', action='store_true')
     parser.add_argument('--as-on-the-hub', action='store_true')
     parser.add_argument('--convert', action='store_true')
+    parser.add_argument('--original', action='store_true')
     parser.add_argument('--in-process', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.in_process and arguments.convert:
         convert(arguments.folder, arguments.stage)
+    elif arguments.in_process and arguments.original:
+        load_original(arguments.folder)
     elif arguments.in_process:
         load(arguments.folder, arguments.generate)
     else:

@@ -11,8 +11,23 @@ from modelscope_i2v.stage import stages
 from tests.calls import build, build_2, latents_of, unet_calls
 
 KINDS = {stage.name: stage.arguments for stage in stages()}
-#: Passes of the network for each speed, with guidance everywhere: twice the steps.
-PASSES = {'image-to-video': {'balanced': 20, 'fast': 10}, 'video-to-video': {'balanced': 40, 'fast': 24}}
+#: Passes of the network for each speed, with guidance everywhere: twice the steps. Heun takes two more for every step
+#: but the last.
+PASSES = {
+    'image-to-video': {'exact': 100, 'balanced': 20, 'fast': 10},
+    'i2vgen-xl': {'exact': 100, 'balanced': 20, 'fast': 10},
+    'video-to-video': {'exact': 198, 'balanced': 40, 'fast': 24},
+}
+FOLDERS = {'image-to-video': 'stage_1_folder', 'i2vgen-xl': 'i2vgen_folder', 'video-to-video': 'stage_2_folder'}
+#: What changes nothing, if given with the value that it has anyway, or that is only about where and whether to run.
+EXACT = (
+    {'speed': 'exact'},
+    {'cache_interval': 1},
+    {'guidance_min_timestep': 0},
+    {'guidance_max_timestep': 999},
+    {'force': True},
+    {'show_progress': True},
+)
 
 
 def chosen(kind, *sources):
@@ -20,24 +35,27 @@ def chosen(kind, *sources):
     return arguments.speed, arguments.solver, arguments.steps, arguments.timestep_spacing
 
 
-@pytest.fixture(scope='module', params=['image-to-video', 'video-to-video'])
+@pytest.fixture(scope='module', params=FOLDERS)
 def pipeline(request):
     """With as many steps by default as the original."""
-    if request.param == 'image-to-video':
-        return build(request.getfixturevalue('stage_1_folder'), num_frames=1, steps=50)
-    return build_2(request.getfixturevalue('stage_2_folder'), num_frames=1, steps=50, height=32, width=32)
+    folder = request.getfixturevalue(FOLDERS[request.param])
+    if request.param == 'video-to-video':
+        return build_2(folder, num_frames=1, steps=50, height=32, width=32)
+    return build(folder, num_frames=1, steps=50, height=32, width=32)
 
 
-@pytest.mark.parametrize('speed', ['balanced', 'fast'])
+@pytest.mark.parametrize('speed', SPEEDS)
 def test_number_of_passes(pipeline, speed):
     with unet_calls(pipeline) as calls:
         latents_of(pipeline, seed=1, speed=speed)
     assert len(calls) == PASSES[pipeline.stage.name][speed]
 
 
-def test_exact_is_what_happens_without(pipeline):
+def test_no_option_changes_results_silently(pipeline):
     call = {'seed': 1, 'steps': 3}
-    assert torch.equal(latents_of(pipeline, **call, speed='exact'), latents_of(pipeline, **call))
+    expected = latents_of(pipeline, **call)
+    for option in EXACT:
+        assert torch.equal(latents_of(pipeline, **call, **option), expected), option
 
 
 def test_a_speed_is_its_arguments(pipeline):

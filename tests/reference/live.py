@@ -1,20 +1,12 @@
-"""The reference networks from the installed ``modelscope`` package, to be run side by side with ours.
+"""The reference networks from the installed ``modelscope`` package, to be run side by side with ours."""
 
-Only single files are loaded, by path: the reference packages import far more than they need. Their one attention path,
-xformers, has no CPU operators, so it is replaced by torch's SDPA for the duration of the import.
-"""
-
-import importlib
-import importlib.util
 import os
-import sys
-import types
-from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from benchmarks.run.reference import reference_module
+from benchmarks.run.rows import NotRunError
 from modelscope_i2v.weights import build_on_meta, load_weights
 from tests.golden import NET_BOUND, difference
 
@@ -31,29 +23,16 @@ MICRO = {
     'attn_scales': [1.0, 0.5],
     'use_checkpoint': False,
 }
-EXTRAS = ('fairscale', 'rotary_embedding_torch')
 
 
-def _memory_efficient_attention(query, key, value, attn_bias=None, op=None):
-    return F.scaled_dot_product_attention(query, key, value)
-
-
-def reference_file(monkeypatch, relative: str):
-    """Import ``modelscope/models/multi_modal/<relative>`` as a lone module, or skip if what it imports is absent."""
-    for name in EXTRAS:
-        # CI installs them, so there a skip would hide a broken installation.
-        importlib.import_module(name) if os.environ.get('CI') else pytest.importorskip(name)
-    xformers, ops = types.ModuleType('xformers'), types.ModuleType('xformers.ops')
-    xformers.ops = ops
-    ops.memory_efficient_attention = _memory_efficient_attention
-    monkeypatch.setitem(sys.modules, 'xformers', xformers)
-    monkeypatch.setitem(sys.modules, 'xformers.ops', ops)
-    root = Path(importlib.util.find_spec('modelscope').origin).parent
-    path = root / 'models' / 'multi_modal' / relative
-    spec = importlib.util.spec_from_file_location(f'reference_{path.stem}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def reference_file(place: str):
+    """The original's module at ``place``, or skip if what it imports is absent."""
+    try:
+        return reference_module(place)
+    except NotRunError as error:
+        if os.environ.get('CI'):
+            raise  # CI installs it all, so there a skip would hide a broken installation
+        pytest.skip(str(error))
 
 
 def build(factory):
@@ -62,11 +41,9 @@ def build(factory):
         return factory().eval()
 
 
-def build_pair(relative: str, name: str, arguments: dict, factory):
-    """The reference network ``name`` of the file ``relative`` with random weights, and ours with the same."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        module = reference_file(monkeypatch, relative)
-        reference = build(lambda: getattr(module, name)(**arguments))
+def build_pair(place: str, name: str, arguments: dict, factory):
+    """The reference network ``name`` of the file ``place`` with random weights, and ours with the same."""
+    reference = build(lambda: getattr(reference_file(place), name)(**arguments))
     generator = torch.Generator().manual_seed(11)
     for parameter in reference.parameters():  # the reference zeroes some layers; every tensor should count here
         fan_in = parameter[0].numel() if parameter.ndim > 1 else 100

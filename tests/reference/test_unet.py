@@ -12,7 +12,7 @@ ARGUMENTS = {**MICRO, 'y_dim': 64, 'input_dim': 64, 'num_tokens': 4}
 
 @pytest.fixture(scope='module')
 def networks():
-    file = 'image_to_video/modules/unet_i2v.py'
+    file = 'image_to_video/modules/unet_i2v'
     return build_pair(file, 'Img2VidSDUNet', ARGUMENTS, lambda: ImageToVideoUNet(**UNET_MICRO))
 
 

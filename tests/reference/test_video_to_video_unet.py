@@ -12,7 +12,7 @@ ARGUMENTS = {**MICRO, 'y_dim': 1024}
 
 @pytest.fixture(scope='module')
 def networks():
-    file = 'video_to_video/modules/unet_v2v.py'
+    file = 'video_to_video/modules/unet_v2v'
     return build_pair(file, 'Vid2VidSDUNet', ARGUMENTS, lambda: VideoToVideoUNet(**UNET_V2V_MICRO))
 
 
