@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.judging.amount_of_motion import mean_difference
 from benchmarks.judging.camera import DIRECTIONS, camera_move
 from benchmarks.judging.held_out_clips import (
     SPRITE_TEXTS,
@@ -74,11 +75,6 @@ def retrieval(frames: Sequence[np.ndarray], clips: Sequence[HeldOutClip], number
         return recognition_features(torch.from_numpy(np.stack(pictures)).movedim(-1, 1).float() / 255)
 
     return recognised(features([clip.frames[0] for clip in clips]), features([video[number - 1] for video in frames]))
-
-
-def mean_difference(frames: Sequence[np.ndarray]) -> float:
-    """Mean absolute difference of successive frames, in grey levels."""
-    return float(np.mean([np.abs(np.diff(video.astype(np.float32), axis=0)).mean() for video in frames]))
 
 
 def main() -> None:

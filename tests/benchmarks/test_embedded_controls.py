@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.embedded_controls import controls, frozen, mean_difference, obedience, shuffled
+from benchmarks.embedded_controls import controls, frozen, obedience, shuffled
+from benchmarks.judging.amount_of_motion import mean_difference
 from benchmarks.judging.camera import DIRECTIONS
 from benchmarks.judging.held_out_clips import default_clips, opposite, text_clips
 from tests.demo_training.emoji_and_photographs.conftest import tiny
