@@ -23,6 +23,8 @@ def checked_background(value: Any) -> Background:
     """
     if value is None or (isinstance(value, str) and value.lower() == 'none'):
         return None
+    if value == 'white':  # the default, so that arguments can be made without Pillow
+        return WHITE
     colour: Any = value
     if isinstance(value, str):
         from PIL import ImageColor  # describing the argument needs neither Pillow nor NumPy
