@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from demo_training.autoencoder import latent_scale
-from demo_training.emoji_and_photographs import autoencoder, first_frame, towers, unet
+from demo_training.emoji_and_photographs import autoencoder, first_frame, single_frames, towers, unet
 from demo_training.emoji_and_photographs.architecture import AUTOENCODER, CLIP, UNET
 from demo_training.emoji_and_photographs.data import Data, data_fingerprint, load_data
 from demo_training.emoji_and_photographs.finished import FINISHED, Phase, Shelf
@@ -38,6 +38,26 @@ from modelscope_i2v.weights.save import save_model
 Module = TypeVar('Module', bound=nn.Module)
 #: Trains the UNet: ``(unet, pool, folder, settings, made_from, stop)``.
 Train = Callable[[I2VGenXLUNet, Pool, Path, LoopSettings, str, Stop], I2VGenXLUNet]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the UNet's training.
+
+    Attributes:
+        settings: for a whole training.
+        pools: the seeds of the clips that it learns from.
+        train: trains the network.
+        identity: what the result depends on beside these.
+        num_frames: in a clip.
+    """
+
+    settings: LoopSettings
+    pools: list[range]
+    train: Train
+    identity: tuple[Any, ...] = ()
+    num_frames: int = NUM_FRAMES
+
 
 #: Pictures by which the scale of latents is measured.
 MEASURED = 256
@@ -173,42 +193,56 @@ class Recipe:
         clips = self._share(unet.CLIPS_IN_POOL, unet.CLIPS_AT_A_TIME)
         pools = [range(number * SEEDS_A_POOL, number * SEEDS_A_POOL + clips) for number in range(1, unet.POOLS + 1)]
 
-        # Single frames, then the first frame beside all others, then clips.
-        parts: list[tuple[LoopSettings, range, int, Train, tuple[Any, ...]]] = [
-            (unet.PICTURES, pictures, 1, partial(unet.train_unet, loss), ()),
-            (
+        # Pictures, then the first frame beside all others, then single frames of clips, then clips.
+        parts = [
+            Part(unet.PICTURES, [pictures], partial(unet.train_unet, loss), num_frames=1),
+            Part(
                 first_frame.SETTINGS,
-                pools[0],
-                NUM_FRAMES,
+                pools[:1],
                 partial(first_frame.train_first_frame, loss.scale_factor),
                 first_frame.first_frame_identity(),
             ),
+            Part(
+                single_frames.SETTINGS,
+                pools,
+                partial(single_frames.train_single_frames, loss),
+                single_frames.single_frames_identity(),
+            ),
         ]
         parts += [
-            (given, pools[number % unet.POOLS], NUM_FRAMES, partial(unet.train_unet, loss), ())
+            Part(given, [pools[number % unet.POOLS]], partial(unet.train_unet, loss))
             for number, given in enumerate(unet.CLIPS)
         ]
-        for index, (given, seeds, num_frames, fit, identity) in enumerate(parts):
-            settings = self._scaled(given)
-            train = partial(self._train_unet, encoders, fit, settings, seeds, num_frames)
-            phase = self._phase(f'unet-{index}', train, before, _identity(settings), seeds, num_frames, *identity)
+        for index, part in enumerate(parts):
+            settings = self._scaled(part.settings)
+            train = partial(self._train_unet, encoders, part, settings)
+            inputs = (_identity(settings), *part.pools, part.num_frames, *part.identity)
+            phase = self._phase(f'unet-{index}', train, before, *inputs)
             before = phase.made_from
             yield phase
 
     def _train_unet(
         self,
         encoders: Encoders,
-        fit: Train,
+        part: Part,
         settings: LoopSettings,
-        seeds: range,
-        num_frames: int,
         network: I2VGenXLUNet,
         folder: Path,
         made_from: str,
     ) -> I2VGenXLUNet:
-        pool = self.folder / f'clips-{seeds.start // SEEDS_A_POOL}'
-        clips = encoded_clips(pool, self.data, encoders, seeds, num_frames, self.stop)
-        return fit(network, clips, folder, settings, made_from, self.stop)
+        pools = [
+            encoded_clips(
+                self.folder / f'clips-{seeds.start // SEEDS_A_POOL}',
+                self.data,
+                encoders,
+                seeds,
+                part.num_frames,
+                self.stop,
+            )
+            for seeds in part.pools
+        ]
+        pool = {name: torch.cat([each[name] for each in pools]) for name in pools[0]}
+        return part.train(network, pool, folder, settings, made_from, self.stop)
 
     @cached_property
     def _judged(self) -> dict[str, torch.Tensor]:

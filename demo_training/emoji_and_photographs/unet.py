@@ -1,7 +1,8 @@
 """The UNet: first single frames, to learn to keep a picture, then clips, to learn how it moves.
 
-Between the two it learns to see the first frame beside every frame, see
-:mod:`~demo_training.emoji_and_photographs.first_frame`.
+Between the two it learns to see the first frame beside every frame
+(:mod:`~demo_training.emoji_and_photographs.first_frame`), and to draw single frames of clips
+(:mod:`~demo_training.emoji_and_photographs.single_frames`).
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ PICTURES = LoopSettings(
 )
 #: The phases of clips; each goes on from the averaged weights of the one before. The last one settles the network.
 CLIPS = (
-    *(dataclasses.replace(PICTURES, steps=500, learning_rate=4e-4, warmup_steps=50, seed=seed) for seed in range(1, 7)),
-    dataclasses.replace(PICTURES, steps=1000, learning_rate=4e-4, warmup_steps=50, seed=7, schedule='cosine'),
+    *(dataclasses.replace(PICTURES, steps=500, learning_rate=1e-4, warmup_steps=50, seed=seed) for seed in range(1, 7)),
+    dataclasses.replace(PICTURES, steps=1000, learning_rate=1e-4, warmup_steps=50, seed=7, schedule='cosine'),
 )
 #: Pools of clips, which the phases take in turn.
-POOLS = 5
+POOLS = 3
 
 
 def new_unet(seed: int = 0) -> I2VGenXLUNet:
