@@ -83,9 +83,7 @@ class LinearAutoencoder(nn.Module):
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents -> pictures."""
         x = self.to_halves(functional.interpolate(self.from_latents(z), scale_factor=2.0, mode='nearest'))
-        out: torch.Tensor = self.picture(
-            self.to_pixels(functional.interpolate(x, scale_factor=2.0, mode='nearest'))
-        )
+        out: torch.Tensor = self.picture(self.to_pixels(functional.interpolate(x, scale_factor=2.0, mode='nearest')))
         return out
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -165,9 +163,7 @@ def _places(count: int, norm: nn.GroupNorm) -> tuple[list[int], list[int]]:
     size = norm.num_channels // norm.num_groups
     pairs, constant = size // 2, size // 8
     values = [group * size + 2 * pair for group in range(norm.num_groups) for pair in range(pairs - constant)]
-    constants = [
-        group * size + 2 * pair for group in range(norm.num_groups) for pair in range(pairs - constant, pairs)
-    ]
+    constants = [group * size + 2 * pair for group in range(norm.num_groups) for pair in range(pairs - constant, pairs)]
     return values[:count], constants
 
 
