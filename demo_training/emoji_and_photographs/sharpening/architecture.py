@@ -6,15 +6,17 @@ from typing import Any
 
 from demo_training.emoji_and_photographs.architecture import CLIP
 
-#: Reduces by a factor of 4 to 32 channels. With 4 channels, reconstructions of photographs would be worse than what
-#: bicubic enlargement makes of their halves.
+#: Reduces by a factor of 2 only. A linear decoder that doubles sizes twice, by nearest neighbours and a convolution,
+#: loses more of photographs than bicubic enlargement does: 36.7 dB against 39.7 dB. One that does it once reaches
+#: 42.5 dB. On so fine a grid, attention would take minutes.
 AUTOENCODER: dict[str, Any] = {
-    'z_channels': 32,
-    'embed_dim': 32,
+    'z_channels': 12,
+    'embed_dim': 12,
     'channels': 16,
-    'channel_mult': [1, 2, 4],
+    'channel_mult': [1, 2],
     'num_res_blocks': 1,
     'norm_num_groups': 2,
+    'attention': False,
 }
 UNET: dict[str, Any] = {
     'in_channels': AUTOENCODER['embed_dim'],

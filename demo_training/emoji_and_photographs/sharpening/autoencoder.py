@@ -25,8 +25,8 @@ from modelscope_i2v.training.loop.seeding import seeded
 from modelscope_i2v.training.loop.settings import LoopSettings
 
 LINEAR = LoopSettings(
-    steps=1000,
-    learning_rate=1e-3,
+    steps=600,
+    learning_rate=2e-3,
     schedule='cosine',
     warmup_steps=30,
     weight_decay=0.0,
@@ -36,7 +36,7 @@ LINEAR = LoopSettings(
 )
 DECODER = LoopSettings(
     steps=700,
-    learning_rate=5e-4,
+    learning_rate=3e-4,
     schedule='cosine',
     warmup_steps=100,
     weight_decay=0.0,
@@ -47,7 +47,7 @@ DECODER = LoopSettings(
     log_every=25,
 )
 #: Windows that are drawn, windows in a batch of each phase, and pixels per side.
-POOL, LINEAR_BATCH, DECODER_BATCH, WINDOW = 1600, 16, 8, 64
+POOL, LINEAR_BATCH, DECODER_BATCH, WINDOW = 1000, 16, 8, 64
 #: The log-variances: the posteriors are points.
 LOGVAR = -20.0
 #: Held-out pictures of each kind by which the training is judged.
@@ -99,7 +99,7 @@ def train_linear(
     stop: Callable[[], bool] | None = None,
 ) -> AutoencoderKL:
     """The first phase: a new autoencoder that is linear. An interrupted training in ``folder`` is resumed."""
-    linear = seeded(lambda: LinearAutoencoder(AUTOENCODER['embed_dim']), settings.seed)
+    linear = seeded(LinearAutoencoder, settings.seed)
     batches = Windows(windows, LINEAR_BATCH, settings.seed)
     fit(linear, linear_loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
     autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)

@@ -34,9 +34,9 @@ from modelscope_i2v.weights.save import write_tensors
 Pool = dict[str, torch.Tensor]
 
 #: Windows in the pool and in a batch, and pixels per side.
-POOL, BATCH, WINDOW = 600, 8, 128
+POOL, BATCH, WINDOW = 600, 8, 64
 SETTINGS = LoopSettings(
-    steps=240,
+    steps=600,
     learning_rate=2e-3,
     schedule='cosine',
     warmup_steps=30,
@@ -139,7 +139,7 @@ def encoded_windows(
         scene = draw_scene(data, rng)
         frames = draw_frames(data, scene, 1)
         given = degraded(frames, rng, stage_1)
-        top, left = (4 * int(place) for place in rng.integers(0, (SIDE - WINDOW) // 4 + 1, size=2))
+        top, left = (2 * int(place) for place in rng.integers(0, (SIDE - WINDOW) // 2 + 1, size=2))
         both = torch.cat([frames, given])[:, :, top : top + WINDOW, left : left + WINDOW]
         mean, source = encoder.encode(both)[0].half().chunk(2)
         means.append(mean.transpose(0, 1))

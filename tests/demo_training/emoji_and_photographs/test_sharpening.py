@@ -83,7 +83,7 @@ def test_pictures_are_enlarged_as_in_the_preprocessor():
 
 @pytest.fixture(scope='module')
 def linear():
-    network = LinearAutoencoder(AUTOENCODER['embed_dim'])
+    network = LinearAutoencoder()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -94,7 +94,7 @@ def linear():
 def test_a_linear_autoencoder_starts_as_a_blur():
     picture = torch.zeros(1, 3, 32, 32)
     picture[:, :, 15, 15] = 16
-    network = LinearAutoencoder(AUTOENCODER['embed_dim'])
+    network = LinearAutoencoder()
     found = network.decode(network.encode(picture)).detach()
     assert torch.allclose(found.sum(dim=(2, 3)), torch.tensor(16.0), atol=1e-2)
     grey = torch.full((1, 3, 32, 32), 0.3)
