@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 import torch
 from torch import nn
@@ -82,7 +83,8 @@ def install(linear: LinearAutoencoder, autoencoder: AutoencoderKL) -> None:
     In front of each last normalisation a value has two channels, one of them with the opposite sign, because
     ``silu(x) - silu(-x) = x``.
     """
-    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    encoder: Any = autoencoder.encoder
+    decoder: Any = autoencoder.decoder
     for part in (encoder, decoder):
         for module in part.modules():
             if hasattr(module, 'shortcut'):

@@ -92,13 +92,17 @@ class Sharpening:
             judged = autoencoder.judged_pictures(load_large_data(self.shelf.folder, held_out=True))
             return autoencoder.train_decoder(network, self.windows, judged, folder, settings, made_from, self.stop)
 
-        phase = self._phase('sharpening-decoder', train, encoder, _identity(settings))
+        phase = self._phase('sharpening-decoder', train, encoder, self._windows, _identity(settings))
         return self.shelf.network_after([phase], lambda: copy.deepcopy(encoder), _autoencoder)
 
     @cached_property
     def windows(self) -> torch.Tensor:
         """What the autoencoder learns from."""
-        return autoencoder.draw_windows(self.data, self._share(autoencoder.POOL, autoencoder.LINEAR_BATCH))
+        return autoencoder.draw_windows(self.data, self._windows)
+
+    @property
+    def _windows(self) -> int:
+        return self._share(autoencoder.POOL, autoencoder.LINEAR_BATCH)
 
     @cached_property
     def scale_factor(self) -> float:
@@ -137,7 +141,7 @@ class Sharpening:
         def train(_: AutoencoderKL, folder: Path, made_from: str) -> AutoencoderKL:
             return autoencoder.train_linear(self.windows, folder, settings, made_from, self.stop)
 
-        return self._phase('sharpening-linear', train, _identity(settings))
+        return self._phase('sharpening-linear', train, self._windows, _identity(settings))
 
     def _phase(self, name: str, train: Callable[[Module, Path, str], Module], *inputs: object) -> Phase[Module]:
         """A phase of ``train(network, folder, made_from)``, made from the data, ``inputs`` and what all share."""

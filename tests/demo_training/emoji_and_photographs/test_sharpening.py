@@ -123,7 +123,7 @@ def test_the_loss_counts_what_is_gained_over_the_source():
     loss = Regression(torch.zeros(32, UNET['context_dim']), 1.0)
     untrained = loss(new_unet(), batch, torch.Generator().manual_seed(0))
     # It leaves the source as it is; at a quarter of the levels, a part of the difference is gone already.
-    assert 0 <= untrained['gain'] < 3
+    assert -0.01 < untrained['gain'] < 3
     assert torch.isfinite(untrained['loss'])
 
     def perfect(x, t, text):
