@@ -47,10 +47,16 @@ def default_clips(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS
     Args:
         data: what is held out.
     """
+    for scene in default_scenes(data, emoji, photographs):
+        yield _clip(data, scene, '')
+
+
+def default_scenes(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS) -> Iterator[Scene]:
+    """What :func:`default_clips` show."""
     for number in range(emoji + photographs):
         is_emoji = number < emoji
         move = ANIMATED if is_emoji else DEFAULT_MOVE
-        yield _clip(data, draw_scene(data, np.random.default_rng((7, number)), move, emoji=is_emoji), '')
+        yield draw_scene(data, np.random.default_rng((7, number)), move, emoji=is_emoji)
 
 
 def text_clips(data: Data, text: str, pictures: int = PICTURES) -> Iterator[HeldOutClip]:

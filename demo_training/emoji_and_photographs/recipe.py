@@ -22,6 +22,7 @@ from demo_training.emoji_and_photographs.latents import Encoders, Pool, encoded_
 from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES
 from demo_training.emoji_and_photographs.precision import fastest_precision
 from demo_training.emoji_and_photographs.rendering import SIDE
+from demo_training.emoji_and_photographs.sharpening.recipe import Sharpening
 from demo_training.emoji_and_photographs.stills import KINDS, still
 from demo_training.emoji_and_photographs.stopping import Stop
 from demo_training.emoji_and_photographs.unet import scale_factor
@@ -114,6 +115,12 @@ class Recipe:
         autoencoder_cfg = {**AUTOENCODER, 'scale_factor': scale_factor(self.latent_scale)}
         model_cfg = {**CALL, 'autoencoder': autoencoder_cfg, 'clip': CLIP, 'unet': UNET}
         save_model(self.folder / 'model', I2VGEN_XL, networks, model_cfg)
+        self.sharpening.run(self.folder / 'model-2')
+
+    @cached_property
+    def sharpening(self) -> Sharpening:
+        """The training of stage 2, which enlarges what stage 1 makes."""
+        return Sharpening(self._shelf, self.autoencoder, self.towers.text, self.scale, self.stop)
 
     @cached_property
     def data(self) -> Data:

@@ -48,12 +48,12 @@ class SpatialAttention(AttentionLayer):
 
 
 class Middle(nn.Module):
-    """Residual block, attention, residual block at the coarsest level."""
+    """Residual block, attention if wanted, residual block at the coarsest level."""
 
-    def __init__(self, channels: int, num_groups: int) -> None:
+    def __init__(self, channels: int, num_groups: int, *, attention: bool) -> None:
         super().__init__()
         self.residual_in = ResidualBlock(channels, channels, num_groups=num_groups, eps=EPS)
-        self.attention = SpatialAttention(channels, num_groups)
+        self.attention: nn.Module = SpatialAttention(channels, num_groups) if attention else nn.Identity()
         self.residual_out = ResidualBlock(channels, channels, num_groups=num_groups, eps=EPS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ class Encoder(nn.Module):
             EncoderLevel(previous, width, parameters.num_res_blocks, groups, resample=index < len(widths) - 1)
             for index, (previous, width) in enumerate(zip([parameters.channels, *widths[:-1]], widths, strict=True))
         )
-        self.middle = Middle(widths[-1], groups)
+        self.middle = Middle(widths[-1], groups, attention=parameters.attention)
         self.norm_out = nn.GroupNorm(groups, widths[-1], eps=EPS)
         self.conv_out = nn.Conv2d(widths[-1], 2 * parameters.z_channels, 3, padding=1)
 
@@ -153,7 +153,7 @@ class Decoder(nn.Module):
         groups = parameters.norm_num_groups
         widths = [parameters.channels * multiple for multiple in parameters.channel_mult]
         self.conv_in = nn.Conv2d(parameters.z_channels, widths[-1], 3, padding=1)
-        self.middle = Middle(widths[-1], groups)
+        self.middle = Middle(widths[-1], groups, attention=parameters.attention)
         self.levels = nn.ModuleList(
             DecoderLevel(coarser, width, parameters.num_res_blocks + 1, groups, resample=index > 0)
             for index, (coarser, width) in enumerate(zip([*widths[1:], widths[-1]], widths, strict=True))

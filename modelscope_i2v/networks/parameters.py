@@ -130,6 +130,8 @@ class AutoencoderParameters:
         channel_mult: width of each level as a multiple of ``channels``; each level but the last halves the size.
         num_res_blocks: residual blocks per level of the encoder (one more in the decoder).
         norm_num_groups: groups of every GroupNorm.
+        attention: whether the coarsest level has attention. Its time grows with the fourth power of a side, so that
+            autoencoders of a small factor do without.
         scale_factor: latents = ``scale_factor`` x the encoder's output; it decides how soon noise drowns them.
     """
 
@@ -139,6 +141,7 @@ class AutoencoderParameters:
     channel_mult: tuple[int, ...] = (1, 2, 4, 4)
     num_res_blocks: int = 2
     norm_num_groups: int = 32
+    attention: bool = True
     scale_factor: float = 0.18215
 
     def __post_init__(self) -> None:
@@ -146,6 +149,8 @@ class AutoencoderParameters:
         for key in ('z_channels', 'embed_dim', 'channels', 'num_res_blocks', 'norm_num_groups'):
             integer(key, getattr(self, key), 1, MAX_WIDTH)
         check_blocks(len(self.channel_mult) * (2 * self.num_res_blocks + 1), "'channel_mult' and 'num_res_blocks'")
+        if not isinstance(self.attention, bool):
+            raise ConfigurationError(f"'attention' must be true or false, found {self.attention!r}.")
         integer("width that 'channel_mult' gives", self.channels * max(self.channel_mult), 1, MAX_WIDTH)
         number('scale_factor', self.scale_factor, 0.0, float('inf'), open_low=True)
         if self.channels % self.norm_num_groups:

@@ -160,6 +160,12 @@ def test_one_command_makes_the_model_and_goes_on_where_it_was_stopped(tiny, tmp_
     np.save(tmp_path / 'emoji.npy', tiny.emoji.frames)
     (tmp_path / 'photographs.json').write_text(json.dumps(tiny.photographs.names))
     np.save(tmp_path / 'photographs.npy', tiny.photographs.crops)
+    for name, names_of, small in (
+        ('emoji-256', {'names': names, 'starts': [0, 3, 6, 9]}, tiny.emoji.frames),
+        ('photographs-512', tiny.photographs.names, tiny.photographs.crops),
+    ):
+        (tmp_path / f'{name}.json').write_text(json.dumps(names_of))
+        np.save(tmp_path / f'{name}.npy', small.repeat(2, axis=1).repeat(2, axis=2))
     held_out = load_data(tmp_path, held_out=True)
     assert (held_out.emoji_indices, held_out.crop_indices) == ((0,), (3,))
     first = subprocess.Popen(command(tmp_path), stderr=subprocess.PIPE, text=True)
@@ -172,16 +178,19 @@ def test_one_command_makes_the_model_and_goes_on_where_it_was_stopped(tiny, tmp_
     done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 'training autoencoder-1' not in done.stderr
-    assert 'training unet-8' in done.stderr
+    assert 'training unet-9' in done.stderr
     weights = {path: path.read_bytes() for path in (tmp_path / 'model').glob('*.safetensors')}
     assert sum(map(len, weights.values())) < 30_000_000
     video = load(tmp_path / 'model', device='cpu', show_progress=False)(
         {'image': np.zeros((40, 40, 3), np.uint8), 'text': 'zoom in'}, output_type='np', steps=1, num_frames=3
     )[VIDEO]
     assert video.shape == (3, 128, 128, 3)
+    weights |= {path: path.read_bytes() for path in (tmp_path / 'model-2').glob('*.safetensors')}
+    sharp = load(tmp_path / 'model-2', device='cpu', show_progress=False)(video, output_type='np', num_frames=2)[VIDEO]
+    assert sharp.shape == (2, 256, 256, 3)
     again = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
     assert 'training' not in again.stderr
-    assert {path: path.read_bytes() for path in (tmp_path / 'model').glob('*.safetensors')} == weights
-    Path(tmp_path / 'unet-8.safetensors').unlink()
+    assert {path: path.read_bytes() for path in tmp_path.glob('model*/*.safetensors')} == weights
+    Path(tmp_path / 'unet-9.safetensors').unlink()
     with pytest.raises(ConfigurationError):
         Recipe(tmp_path, 0.002).unet  # noqa: B018 - made when it is first asked for
