@@ -106,11 +106,13 @@ def _residual(before: int, after: int) -> int:
 
 
 def _middle(autoencoder: AutoencoderParameters, frames: int, pixels: int, itemsize: int) -> int:
-    """The attention between all pixels of the coarsest level: two matrices of scores, and seven tensors of its input.
+    """The attention of the coarsest level, if there is one: two matrices of scores, and seven tensors of its input.
 
     Channels are not the last dimension in memory there, so PyTorch's fused kernels do not take it, and no back end of
     ours avoids the matrices. They are made for a slice of the pixels at a time, in float32 even in half precision.
     """
+    if not autoencoder.attention:
+        return 0
     width, tokens = autoencoder.widths[-1], pixels // autoencoder.downsampling_factor**2
     at_a_time = slice_length(tokens, tokens**2)
     return FLOAT * frames * tokens * (2 * at_a_time + (7 if itemsize == FLOAT else 6) * width)

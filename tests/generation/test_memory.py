@@ -108,6 +108,7 @@ AUTOENCODERS = {
     'embedded': dataclasses.asdict(EMBEDDED['image-to-video'].autoencoder),
     'small': AUTOENCODER,
     'full': {},
+    'without attention': {**AUTOENCODER, 'channel_mult': [1, 2], 'attention': False},
 }
 
 
