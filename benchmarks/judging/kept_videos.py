@@ -1,4 +1,4 @@
-"""Generated videos in a folder, without loss, so that a measurement of an hour goes on where it was interrupted."""
+"""Generated videos in a folder, without loss, so that a measurement of an hour resumes after an interruption."""
 
 from __future__ import annotations
 
