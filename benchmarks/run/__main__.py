@@ -3,9 +3,9 @@
     python -m benchmarks.run [--device cuda] [--size small|full] [--json FILE]
 
 ``small`` has whole sampling loops of small networks; ``full`` has single passes of networks of the published sizes,
-with random weights, and loads a set of files of the real size. Times are medians, and their ratio is ours to the
-original's. Each pair of calls also compares its outputs; the exit code is 1 if they differ by more than rounding
-explains.
+with random weights, and loads a set of files of the real size. Times of passes are medians, and loops are timed once;
+ratios are ours to the original's. Each pair of calls also compares its outputs; the exit code is 1 if they differ by
+more than rounding explains.
 
 Activations are those of a pass without weights and inputs: measured on a GPU, and counted with tensors without values
 elsewhere. PyTorch, einops and numpy are enough. Rows that need more say 'not run' and why. The original comes from
