@@ -14,32 +14,12 @@ from benchmarks.run.pairs import Inputs, Pair, inputs_of, reference_keywords, un
 from benchmarks.run.reference import reference_module
 from benchmarks.run.rows import NotRunError, Row, guarded
 from benchmarks.run.sizes import Size
-from modelscope_i2v.diffusion import (
-    classifier_free_guidance,
-    logsnr_cosine_interp_schedule,
-    scaled_linear_schedule,
-    v_prediction_denoiser,
-    zero_snr_cosine_schedule,
-)
 from modelscope_i2v.diffusion.schedules import signal_scale
 from modelscope_i2v.generation.arguments import SPEEDS
-from modelscope_i2v.i2vgen_xl.arguments import I2VGenXLArguments
-from modelscope_i2v.image_to_video.arguments import ImageToVideoArguments
-from modelscope_i2v.image_to_video.sigmas import sigmas_of as image_to_video_sigmas
-from modelscope_i2v.video_to_video.arguments import VideoToVideoArguments
-from modelscope_i2v.video_to_video.sigmas import sigmas_of as video_to_video_sigmas
+from modelscope_i2v.generation.denoising import guided_denoiser
+from modelscope_i2v.stage import stages
 from modelscope_i2v.video_to_video.sigmas import start_scale
 
-SCHEDULES = {
-    'image-to-video': scaled_linear_schedule,
-    'i2vgen-xl': zero_snr_cosine_schedule,
-    'video-to-video': logsnr_cosine_interp_schedule,
-}
-ARGUMENTS: dict[str, type[Any]] = {
-    'image-to-video': ImageToVideoArguments,
-    'i2vgen-xl': I2VGenXLArguments,
-    'video-to-video': VideoToVideoArguments,
-}
 #: After that many passes, relative differences have added up.
 LOOP = 10
 
@@ -98,7 +78,8 @@ def _rows(
 
 def our_loop(stage: str, pair: Pair, inputs: Inputs, speed: str) -> torch.Tensor:
     """Our latents, with the defaults of a call."""
-    arguments, schedule = ARGUMENTS[stage](speed=speed), SCHEDULES[stage]()
+    own = next(each for each in stages() if each.name == stage)
+    arguments: Any = own.arguments(speed=speed)
     device = inputs.latents.device
 
     def network(conditions: tuple[torch.Tensor, ...]) -> Callable[[torch.Tensor, int], torch.Tensor]:
@@ -108,21 +89,16 @@ def our_loop(stage: str, pair: Pair, inputs: Inputs, speed: str) -> torch.Tensor
 
         return predict
 
-    guided = classifier_free_guidance(
-        network(inputs.conditions),
-        network(inputs.unconditional()),
-        guidance_scale=arguments.guidance_scale,
-        guidance_rescale=arguments.guidance_rescale,
-        guidance_min_timestep=arguments.guidance_min_timestep,
-        guidance_max_timestep=arguments.guidance_max_timestep,
-    )
-    denoiser = v_prediction_denoiser(guided, schedule)
+    def no_cache(_: Any) -> Any:
+        raise NotRunError('not run: features are reused, which this loop does not do')
+
+    sides = inputs.conditions, inputs.unconditional()
+    denoiser = guided_denoiser(sides, arguments, own.schedule, network=network, deep_network=no_cache)
+    sigmas = own.sigmas_of(own.schedule, arguments)
     generator = torch.Generator().manual_seed(0)
     if stage == 'video-to-video':
-        sigmas = video_to_video_sigmas(schedule, arguments)
         x = inputs.latents * start_scale(float(sigmas[0]), arguments.noise_level)
     else:
-        sigmas = image_to_video_sigmas(schedule, arguments)
         x = inputs.latents / signal_scale(sigmas[0]).float().to(device)
     x = arguments.sampler.run(denoiser, x, sigmas, arguments=arguments, generator=generator)
     return x if stage == 'video-to-video' else x * signal_scale(sigmas[-1]).float().to(device)
