@@ -57,14 +57,21 @@ def encoded_clips(
     seeds: range,
     num_frames: int,
     stop: Callable[[], bool] | None = None,
+    kept: int | None = None,
 ) -> Pool:
     """The clips of ``seeds`` as ``mean [N, 8, F, h, w]`` and ``condition [N, 1, L * C + E]``; kept in ``folder``.
+
+    Args:
+        num_frames: in a clip.
+        kept: how many frames of each clip are in the pool, as ``numbers [N, kept]`` says: the first one and others by
+            chance. None for all.
 
     Raises:
         ConfigurationError: if ``folder`` holds clips of another world or of other encoders.
         KeyboardInterrupt: once ``stop`` returns True, after a file.
     """
-    made_from = fingerprint(world_fingerprint(), encoders.autoencoder, encoders.towers, seeds, num_frames)
+    frames = (num_frames,) if kept is None else (num_frames, kept)
+    made_from = fingerprint(world_fingerprint(), encoders.autoencoder, encoders.towers, seeds, *frames)
     parts = []
     for first in seeds[::CLIPS_A_FILE]:
         path = folder / f'{first}.safetensors'
@@ -74,20 +81,33 @@ def encoded_clips(
             continue
         if stop is not None and stop():
             raise KeyboardInterrupt('stopped while encoding clips')
-        part = _encode(data, encoders, seeds[first - seeds.start :][:CLIPS_A_FILE], num_frames)
+        part = _encode(data, encoders, seeds[first - seeds.start :][:CLIPS_A_FILE], num_frames, kept)
         write_tensors(part, path, {MADE_FROM: made_from})
         parts.append(part)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _encode(data: Data, encoders: Encoders, seeds: range, num_frames: int) -> Pool:
+def _encode(data: Data, encoders: Encoders, seeds: range, num_frames: int, kept: int | None) -> Pool:
     clips = [make_clip(data, seed, num_frames=num_frames) for seed in seeds]
-    mean = [_latents(encoders.autoencoder, to_pixels(clip.frames)) for clip in clips]
+    numbers = [_numbers(seed, num_frames, kept) for seed in seeds]
+    mean = [
+        _latents(encoders.autoencoder, to_pixels(clip.frames[chosen]))
+        for clip, chosen in zip(clips, numbers, strict=True)
+    ]
     seen = torch.stack([seen_by_tower(clip.frames[0]) for clip in clips])
     condition = torch.cat(
         [encoders.text_features([clip.text for clip in clips]), embed_images(encoders.towers, seen)], dim=1
     )
-    return {'mean': torch.stack(mean).half(), 'condition': condition.unsqueeze(1).half()}
+    pool = {'mean': torch.stack(mean).half(), 'condition': condition.unsqueeze(1).half()}
+    return pool if kept is None else {**pool, 'numbers': torch.from_numpy(np.stack(numbers))}
+
+
+def _numbers(seed: int, num_frames: int, kept: int | None) -> np.ndarray:
+    """The numbers of the frames of a clip that are kept, in order."""
+    if kept is None:
+        return np.arange(num_frames)
+    others = np.random.default_rng((8, seed)).choice(np.arange(1, num_frames), size=kept - 1, replace=False)
+    return np.concatenate([[0], np.sort(others)])
 
 
 def _latents(autoencoder: AutoencoderKL, frames: torch.Tensor) -> torch.Tensor:
@@ -112,6 +132,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         chosen = torch.from_numpy(order)
         mean = self.pool['mean'][chosen].float()
         return {
+            **{name: values[chosen] for name, values in self.pool.items()},
             'mean': mean,
             'logvar': torch.full_like(mean, -30.0),
             'condition': self.pool['condition'][chosen].float(),

@@ -51,6 +51,7 @@ class Part:
         train: trains the network.
         identity: what the result depends on beside these.
         num_frames: in a clip.
+        kept: frames of each clip that are learnt from; None for all.
     """
 
     settings: LoopSettings
@@ -58,6 +59,7 @@ class Part:
     train: Train
     identity: tuple[Any, ...] = ()
     num_frames: int = NUM_FRAMES
+    kept: int | None = None
 
 
 #: Pictures by which the scale of latents is measured.
@@ -209,12 +211,17 @@ class Recipe:
                 partial(first_frame.train_first_frame, loss.scale_factor),
                 first_frame.first_frame_identity(),
             ),
+        ]
+        frames = self._share(single_frames.CLIPS_IN_POOL, single_frames.CLIPS_AT_A_TIME)
+        parts += [
             Part(
-                single_frames.SETTINGS,
-                pools,
+                given,
+                [range((10 + given.seed) * SEEDS_A_POOL, (10 + given.seed) * SEEDS_A_POOL + frames)],
                 partial(single_frames.train_single_frames, loss),
                 single_frames.single_frames_identity(),
-            ),
+                kept=single_frames.FRAMES_OF_CLIP,
+            )
+            for given in single_frames.PHASES
         ]
         parts += [
             Part(given, [pools[number % unet.POOLS]], partial(unet.train_unet, loss))
@@ -245,6 +252,7 @@ class Recipe:
                 seeds,
                 part.num_frames,
                 self.stop,
+                part.kept,
             )
             for seeds in part.pools
         ]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import Dataset
@@ -26,22 +25,29 @@ from modelscope_i2v.training.loop.fit import fit
 from modelscope_i2v.training.loop.settings import LoopSettings
 from modelscope_i2v.training.objective import Objective
 
-#: Clips in a batch; of each, two frames are drawn.
-CLIPS_AT_A_TIME = 16
-SETTINGS = LoopSettings(
-    steps=1600,
-    learning_rate=6e-4,
-    schedule='cosine',
-    warmup_steps=50,
+#: Clips in the pool of a phase and in a batch; frames of each clip, of which one is the first.
+CLIPS_IN_POOL, CLIPS_AT_A_TIME, FRAMES_OF_CLIP = 8000, 8, 4
+#: Where the picture and the text say it all, the first step from pure noise decides what moves where. So nearly all
+#: that a call of few steps needs is learnt at high noise.
+TIMESTEP_POWER = 2.5
+LONG = LoopSettings(
+    steps=5000,
+    learning_rate=8e-4,
+    warmup_steps=100,
     weight_decay=0.0,
-    ema_decay=0.995,
+    ema_decay=0.998,
     checkpoint_seconds=120,
     log_every=50,
 )
+#: The phases, each with clips of its own. The last one settles the network.
+PHASES = (
+    *(dataclasses.replace(LONG, seed=seed) for seed in range(1, 4)),
+    dataclasses.replace(LONG, seed=4, steps=6000, schedule='cosine'),
+)
 
 
-class FirstAndAnother(nn.Module):
-    """A UNet for two frames of a clip that do not see each other: the first, and any other."""
+class FramesApart(nn.Module):
+    """A UNet for some frames of a clip that do not see each other."""
 
     def __init__(self, unet: I2VGenXLUNet) -> None:
         super().__init__()
@@ -54,24 +60,24 @@ class FirstAndAnother(nn.Module):
         text_features: torch.Tensor,
         image_embedding: torch.Tensor,
         image_latents: torch.Tensor,
-        rate_and_number: torch.Tensor,
+        rate_and_numbers: torch.Tensor,
     ) -> torch.Tensor:
-        """Predict v of ``x`` ``[B, C, 2, h, w]``.
+        """Predict v of ``x`` ``[B, C, N, h, w]``.
 
         Args:
             t, text_features, image_embedding, image_latents: as for the UNet.
-            rate_and_number: ``[B, 2]``, frames per second and the number of the second frame, 1..15.
+            rate_and_numbers: ``[B, 1 + N]``, frames per second and the numbers of the frames, 0..15.
         """
-        fps, number = rate_and_number.unbind(1)
+        fps, numbers = rate_and_numbers[:, 0], rate_and_numbers[:, 1:].long()
         tokens = [text_features, self.unet.local_tokens(image_latents), self.unet.global_tokens(image_embedding)]
-        beside = self.unet.concat(image_latents, NUM_FRAMES)
-        pair = torch.stack([beside[:, :, 0], beside[torch.arange(len(x)), :, number.long()]], dim=2)
-        return self.unet.trunk(x, self.unet.time_and_fps(t, fps), torch.cat(tokens, dim=1), pair)
+        whole = self.unet.concat(image_latents, NUM_FRAMES)
+        beside = torch.stack([clip[:, chosen] for clip, chosen in zip(whole, numbers, strict=True)])
+        return self.unet.trunk(x, self.unet.time_and_fps(t, fps), torch.cat(tokens, dim=1), beside)
 
 
 @dataclass(frozen=True)
-class PairsOfFrames(Dataset[dict[str, torch.Tensor]]):
-    """Batches of the first and another frame of clips of a pool, in an order that depends on ``seed`` only."""
+class BatchesOfFrames(Dataset[dict[str, torch.Tensor]]):
+    """Batches of the frames of a pool, with their numbers, in an order that depends on ``seed`` only."""
 
     pool: Pool
     size: int
@@ -79,11 +85,7 @@ class PairsOfFrames(Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         batch = Batches(self.pool, self.size, self.seed)[number]
-        mean, rng = batch['mean'], np.random.default_rng((7, self.seed, number))
-        another = torch.from_numpy(rng.integers(1, mean.shape[2], size=len(mean)))
-        pair = torch.stack([mean[:, :, 0], mean[torch.arange(len(mean)), :, another]], dim=2)
-        rate_and_number = torch.stack([batch['fps'], another.float()], dim=1)
-        return {**batch, 'mean': pair, 'logvar': torch.full_like(pair, -30.0), 'fps': rate_and_number}
+        return {**batch, 'fps': torch.cat([batch['fps'].unsqueeze(1), batch['numbers'].float()], dim=1)}
 
 
 def train_single_frames(
@@ -103,13 +105,13 @@ def train_single_frames(
     unet.concat_encoder.requires_grad_(False)
     set_attention_backend(unet, 'math')
     set_temporal_layers(unet, False)
-    apart = dataclasses.replace(loss, motion_weight=0.0)
-    batches = PairsOfFrames(pool, CLIPS_AT_A_TIME, settings.seed)
-    fit(FirstAndAnother(unet), apart, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
+    apart = dataclasses.replace(loss, motion_weight=0.0, timestep_power=TIMESTEP_POWER)
+    batches = BatchesOfFrames(pool, CLIPS_AT_A_TIME, settings.seed)
+    fit(FramesApart(unet), apart, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
     set_temporal_layers(unet, True)
     return unet
 
 
 def single_frames_identity() -> tuple[Any, ...]:
     """What the UNet depends on, beside its data and the settings of the loop."""
-    return (CLIPS_AT_A_TIME,)
+    return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, TIMESTEP_POWER

@@ -60,6 +60,7 @@ def test_hub_minimal_file_means_the_full_size_networks(section):
         'channel_mult': (1, 2, 4, 4),
         'num_res_blocks': 2,
         'norm_num_groups': 32,
+        'attention': True,
         'scale_factor': 0.18215,
     }
 

@@ -153,7 +153,7 @@ def _cut(unpacked: Path, index: Path, crops: Path) -> None:
     names, found = [], []
     for path, name in chosen_files(unpacked).items():
         with Image.open(path) as image:
-            if image.has_transparency_data and image.convert('RGBA').getextrema()[3][0] < 255:
+            if image.has_transparency_data and image.convert('RGBA').getextrema()[3][0] < 255:  # type: ignore[misc, unused-ignore]  # the type of a band alone
                 continue  # what is behind it is not known
             for crop in large_crops_of(image.convert('RGB')):
                 names.append(name)

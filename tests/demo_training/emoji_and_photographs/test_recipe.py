@@ -134,6 +134,18 @@ def test_clips_are_encoded_once_and_go_on_where_they_stopped(tiny, encoders, tmp
         encoded_clips(tmp_path, tiny, encoders, range(5, 9), 3)
 
 
+def test_some_frames_of_a_clip_are_those_of_the_whole_one(tiny, encoders, tmp_path):
+    whole = encoded_clips(tmp_path / 'whole', tiny, encoders, range(2), 8)
+    some = encoded_clips(tmp_path / 'some', tiny, encoders, range(2), 8, kept=3)
+    assert some['mean'].shape == (2, 8, 3, 16, 16)
+    for clip, mean, numbers in zip(whole['mean'], some['mean'], some['numbers'], strict=True):
+        first, second, third = numbers.tolist()
+        assert 0 == first < second < third < 8
+        assert torch.allclose(clip[:, numbers].float(), mean.float(), atol=2e-3)
+    with pytest.raises(ConfigurationError, match='made from other weights'):
+        encoded_clips(tmp_path / 'some', tiny, encoders, range(2), 8, kept=4)
+
+
 def test_the_unet_is_given_text_embedding_and_first_frame(tiny, encoders, tmp_path):
     pool = encoded_clips(tmp_path, tiny, encoders, range(3), 2)
     batch = Batches(pool, 2)[0]
