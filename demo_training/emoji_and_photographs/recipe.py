@@ -47,7 +47,7 @@ class Part:
 
     Attributes:
         settings: for a whole training.
-        pools: the seeds of the clips that it learns from.
+        seeds: of the clips that it learns from.
         train: trains the network.
         identity: what the result depends on beside these.
         num_frames: in a clip.
@@ -55,7 +55,7 @@ class Part:
     """
 
     settings: LoopSettings
-    pools: list[range]
+    seeds: range
     train: Train
     identity: tuple[Any, ...] = ()
     num_frames: int = NUM_FRAMES
@@ -200,40 +200,34 @@ class Recipe:
         before = fingerprint(world_fingerprint(), encoders.autoencoder, encoders.towers, *unet.unet_identity(loss))
         pictures = range(self._share(unet.PICTURES_IN_POOL, unet.PICTURES_AT_A_TIME))
         clips = self._share(unet.CLIPS_IN_POOL, unet.CLIPS_AT_A_TIME)
-        pools = [range(number * SEEDS_A_POOL, number * SEEDS_A_POOL + clips) for number in range(1, unet.POOLS + 1)]
+        pool = range(SEEDS_A_POOL, SEEDS_A_POOL + clips)
 
         # Pictures, then the first frame beside all others, then single frames of clips, then clips.
         parts = [
-            Part(unet.PICTURES, [pictures], partial(unet.train_unet, loss), num_frames=1),
+            Part(unet.PICTURES, pictures, partial(unet.train_unet, loss), num_frames=1),
             Part(
                 first_frame.SETTINGS,
-                pools[:1],
+                pool,
                 partial(first_frame.train_first_frame, loss.scale_factor),
                 first_frame.first_frame_identity(),
             ),
         ]
         frames = self._share(single_frames.CLIPS_IN_POOL, single_frames.CLIPS_AT_A_TIME)
-        parts += [
-            Part(
-                given,
-                [range((10 + given.seed) * SEEDS_A_POOL, (10 + given.seed) * SEEDS_A_POOL + frames)],
-                partial(single_frames.train_single_frames, loss),
-                single_frames.single_frames_identity(),
-                kept=single_frames.FRAMES_OF_CLIP,
-            )
-            for given in single_frames.PHASES
-        ]
-        parts += [
-            Part(given, [pools[number % unet.POOLS]], partial(unet.train_unet, loss))
-            for number, given in enumerate(unet.CLIPS)
-        ]
+        for phase in single_frames.PHASES:
+            first = (10 + phase.settings.seed) * SEEDS_A_POOL
+            train = partial(single_frames.train_single_frames, loss, phase.timestep_power)
+            seeds = range(first, first + frames)
+            parts.append(Part(phase.settings, seeds, train, phase.identity, kept=single_frames.FRAMES_OF_CLIP))
+        parts.append(
+            Part(unet.CLIPS, pool, partial(unet.train_unet, unet.for_clips(loss)), (unet.CLIPS_TIMESTEP_POWER,))
+        )
         for index, part in enumerate(parts):
             settings = self._scaled(part.settings)
-            train = partial(self._train_unet, encoders, part, settings)
-            inputs = (_identity(settings), *part.pools, part.num_frames, *part.identity)
-            phase = self._phase(f'unet-{index}', train, before, *inputs)
-            before = phase.made_from
-            yield phase
+            trained = partial(self._train_unet, encoders, part, settings)
+            inputs = (_identity(settings), part.seeds, part.num_frames, *part.identity)
+            done = self._phase(f'unet-{index}', trained, before, *inputs)
+            before = done.made_from
+            yield done
 
     def _train_unet(
         self,
@@ -244,19 +238,15 @@ class Recipe:
         folder: Path,
         made_from: str,
     ) -> I2VGenXLUNet:
-        pools = [
-            encoded_clips(
-                self.folder / f'clips-{seeds.start // SEEDS_A_POOL}',
-                self.data,
-                encoders,
-                seeds,
-                part.num_frames,
-                self.stop,
-                part.kept,
-            )
-            for seeds in part.pools
-        ]
-        pool = {name: torch.cat([each[name] for each in pools]) for name in pools[0]}
+        pool = encoded_clips(
+            self.folder / f'clips-{part.seeds.start // SEEDS_A_POOL}',
+            self.data,
+            encoders,
+            part.seeds,
+            part.num_frames,
+            self.stop,
+            part.kept,
+        )
         return part.train(network, pool, folder, settings, made_from, self.stop)
 
     @cached_property

@@ -27,9 +27,6 @@ from modelscope_i2v.training.objective import Objective
 
 #: Clips in the pool of a phase and in a batch; frames of each clip, of which one is the first.
 CLIPS_IN_POOL, CLIPS_AT_A_TIME, FRAMES_OF_CLIP = 8000, 8, 4
-#: Where the picture and the text say it all, the first step from pure noise decides what moves where. So nearly all
-#: that a call of few steps needs is learnt at high noise.
-TIMESTEP_POWER = 2.5
 LONG = LoopSettings(
     steps=5000,
     learning_rate=8e-4,
@@ -39,10 +36,32 @@ LONG = LoopSettings(
     checkpoint_seconds=120,
     log_every=50,
 )
-#: The phases, each with clips of its own. The last one settles the network.
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A phase of training on single frames, with clips of its own.
+
+    Attributes:
+        settings: of the loop. Their seed is the phase's.
+        timestep_power: how much more high noise counts. Where a picture and a text say it all, the first step from pure
+            noise decides what moves where. At 10, a quarter of the steps at 2.5 teach as much about that.
+    """
+
+    settings: LoopSettings
+    timestep_power: float
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What the UNet depends on, beside its data and the settings of the loop."""
+        return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, self.timestep_power
+
+
+#: The last one settles the network.
 PHASES = (
-    *(dataclasses.replace(LONG, seed=seed) for seed in range(1, 4)),
-    dataclasses.replace(LONG, seed=4, steps=6000, schedule='cosine'),
+    Apart(dataclasses.replace(LONG, seed=1), 2.5),
+    Apart(dataclasses.replace(LONG, seed=2), 10.0),
+    Apart(dataclasses.replace(LONG, seed=3, schedule='cosine'), 10.0),
 )
 
 
@@ -90,6 +109,7 @@ class BatchesOfFrames(Dataset[dict[str, torch.Tensor]]):
 
 def train_single_frames(
     loss: Objective,
+    timestep_power: float,
     unet: I2VGenXLUNet,
     pool: Pool,
     folder: Path,
@@ -105,13 +125,8 @@ def train_single_frames(
     unet.concat_encoder.requires_grad_(False)
     set_attention_backend(unet, 'math')
     set_temporal_layers(unet, False)
-    apart = dataclasses.replace(loss, motion_weight=0.0, timestep_power=TIMESTEP_POWER)
+    apart = dataclasses.replace(loss, motion_weight=0.0, timestep_power=timestep_power)
     batches = BatchesOfFrames(pool, CLIPS_AT_A_TIME, settings.seed)
     fit(FramesApart(unet), apart, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
     set_temporal_layers(unet, True)
     return unet
-
-
-def single_frames_identity() -> tuple[Any, ...]:
-    """What the UNet depends on, beside its data and the settings of the loop."""
-    return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, TIMESTEP_POWER

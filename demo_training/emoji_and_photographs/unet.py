@@ -40,13 +40,10 @@ PICTURES = LoopSettings(
     checkpoint_seconds=120,
     log_every=50,
 )
-#: The phases of clips; each goes on from the averaged weights of the one before. The last one settles the network.
-CLIPS = (
-    *(dataclasses.replace(PICTURES, steps=500, learning_rate=1e-4, warmup_steps=50, seed=seed) for seed in range(1, 7)),
-    dataclasses.replace(PICTURES, steps=1000, learning_rate=1e-4, warmup_steps=50, seed=7, schedule='cosine'),
-)
-#: Pools of clips, which the phases take in turn.
-POOLS = 3
+#: The last phase. Its rate is low, since a few clips at a time undo what many single frames have taught.
+CLIPS = dataclasses.replace(PICTURES, steps=1500, learning_rate=2e-4, warmup_steps=50, seed=1, schedule='cosine')
+#: How much more high noise counts there, see :class:`~modelscope_i2v.training.objective.Objective`.
+CLIPS_TIMESTEP_POWER = 4.0
 
 
 def new_unet(seed: int = 0) -> I2VGenXLUNet:
@@ -80,6 +77,11 @@ def objective(unconditional: torch.Tensor, latent_scale: float) -> Objective:
         motion_weight=2.0,
         pooling=(2, 4),
     )
+
+
+def for_clips(loss: Objective) -> Objective:
+    """The loss for clips, whose frames have been learnt one by one before."""
+    return dataclasses.replace(loss, timestep_power=CLIPS_TIMESTEP_POWER)
 
 
 def scale_factor(latent_scale: float) -> float:

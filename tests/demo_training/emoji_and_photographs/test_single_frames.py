@@ -62,7 +62,7 @@ def test_frames_stay_apart_while_single_ones_are_learnt(frames, tmp_path):
     unet = new_unet()
     before = {name: value.clone() for name, value in unet.state_dict().items()}
     loss = objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0)
-    train_single_frames(loss, unet, frames, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0))
+    train_single_frames(loss, 2.5, unet, frames, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0))
     changed = {name for name, value in unet.state_dict().items() if not torch.equal(value, before[name])}
     assert any('spatial' in name for name in changed)
     assert not any('temporal' in name or name.startswith('concat_encoder') for name in changed)
