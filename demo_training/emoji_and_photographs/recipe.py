@@ -214,8 +214,8 @@ class Recipe:
         ]
         frames = self._share(single_frames.CLIPS_IN_POOL, single_frames.CLIPS_AT_A_TIME)
         for phase in single_frames.PHASES:
-            first = (10 + phase.settings.seed) * SEEDS_A_POOL
-            train = partial(single_frames.train_single_frames, loss, phase.timestep_power)
+            first = (11 + (phase.settings.seed - 1) % single_frames.POOLS) * SEEDS_A_POOL
+            train = partial(single_frames.train_single_frames, phase.loss(loss))
             seeds = range(first, first + frames)
             parts.append(Part(phase.settings, seeds, train, phase.identity, kept=single_frames.FRAMES_OF_CLIP))
         parts.append(

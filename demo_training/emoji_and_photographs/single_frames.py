@@ -40,21 +40,29 @@ LONG = LoopSettings(
 
 @dataclass(frozen=True)
 class Apart:
-    """A phase of training on single frames, with clips of its own.
+    """A phase of training on single frames.
 
     Attributes:
         settings: of the loop. Their seed is the phase's.
         timestep_power: how much more high noise counts. Where a picture and a text say it all, the first step from pure
             noise decides what moves where. At 10, a quarter of the steps at 2.5 teach as much about that.
+        pooling: as in the objective; None leaves it as it is. Without it, details count as much as colours do.
     """
 
     settings: LoopSettings
     timestep_power: float
+    pooling: tuple[int, ...] | None = None
+
+    def loss(self, loss: Objective) -> Objective:
+        """The loss of the phase, from that for clips."""
+        pooling = loss.pooling if self.pooling is None else self.pooling
+        return dataclasses.replace(loss, motion_weight=0.0, timestep_power=self.timestep_power, pooling=pooling)
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """What the UNet depends on, beside its data and the settings of the loop."""
-        return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, self.timestep_power
+        own = () if self.pooling is None else (self.pooling,)
+        return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, self.timestep_power, *own
 
 
 #: The last one settles the network.
@@ -62,7 +70,13 @@ PHASES = (
     Apart(dataclasses.replace(LONG, seed=1), 2.5),
     Apart(dataclasses.replace(LONG, seed=2), 10.0),
     Apart(dataclasses.replace(LONG, seed=3, schedule='cosine'), 10.0),
+    Apart(dataclasses.replace(LONG, seed=4), 10.0, pooling=()),
+    Apart(dataclasses.replace(LONG, seed=5), 10.0, pooling=()),
+    Apart(dataclasses.replace(LONG, seed=6), 10.0, pooling=()),
+    Apart(dataclasses.replace(LONG, seed=7, schedule='cosine'), 10.0, pooling=()),
 )
+#: Pools of clips, which the phases take in turn.
+POOLS = 3
 
 
 class FramesApart(nn.Module):
@@ -109,7 +123,6 @@ class BatchesOfFrames(Dataset[dict[str, torch.Tensor]]):
 
 def train_single_frames(
     loss: Objective,
-    timestep_power: float,
     unet: I2VGenXLUNet,
     pool: Pool,
     folder: Path,
@@ -119,14 +132,13 @@ def train_single_frames(
 ) -> I2VGenXLUNet:
     """Train everything but the layers that connect frames and the encoder of the first frame.
 
-    An interrupted training in ``folder`` is resumed.
+    ``loss`` is that of the phase, see :meth:`Apart.loss`. An interrupted training in ``folder`` is resumed.
     """
     unet.requires_grad_(True)
     unet.concat_encoder.requires_grad_(False)
     set_attention_backend(unet, 'math')
     set_temporal_layers(unet, False)
-    apart = dataclasses.replace(loss, motion_weight=0.0, timestep_power=timestep_power)
     batches = BatchesOfFrames(pool, CLIPS_AT_A_TIME, settings.seed)
-    fit(FramesApart(unet), apart, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
+    fit(FramesApart(unet), loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
     set_temporal_layers(unet, True)
     return unet

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from demo_training.emoji_and_photographs.architecture import CLIP, UNET
-from demo_training.emoji_and_photographs.single_frames import BatchesOfFrames, FramesApart, train_single_frames
+from demo_training.emoji_and_photographs.single_frames import PHASES, BatchesOfFrames, FramesApart, train_single_frames
 from demo_training.emoji_and_photographs.unet import new_unet, objective
 from demo_training.temporal import set_temporal_layers
 from modelscope_i2v.training.loop.settings import LoopSettings
@@ -61,8 +61,9 @@ def test_a_batch_says_which_frames_of_a_clip_it_holds(pool, frames):
 def test_frames_stay_apart_while_single_ones_are_learnt(frames, tmp_path):
     unet = new_unet()
     before = {name: value.clone() for name, value in unet.state_dict().items()}
-    loss = objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0)
-    train_single_frames(loss, 2.5, unet, frames, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0))
+    loss = PHASES[-1].loss(objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0))
+    assert (loss.motion_weight, loss.pooling) == (0, ())
+    train_single_frames(loss, unet, frames, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0))
     changed = {name for name, value in unet.state_dict().items() if not torch.equal(value, before[name])}
     assert any('spatial' in name for name in changed)
     assert not any('temporal' in name or name.startswith('concat_encoder') for name in changed)
