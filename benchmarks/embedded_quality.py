@@ -1,195 +1,197 @@
-"""How good are the embedded models? Measures them on held-out clips; writes a table, JSON and contact sheets.
+"""How good are the embedded models? Measured on clips that they have never seen, and on controls.
 
-    python -m benchmarks.embedded_quality --json quality.json --sheets model_card/sheets
+    python -m benchmarks.embedded_quality FOLDER [--keep VIDEOS] [--json FILE]
 
-Everything: about an hour on two cores; --fast samples with 20 steps of DDIM only. The sprites are those of
-``tests/data/embedded_world.py``, which specifies the world; landscapes, colour layouts and clips of 128x128 pixels come
-from the project's own generator (tests/data/embedded_world.py counts in pixels of 64x64). All seeds are held out.
+FOLDER is that of ``python -m demo_training.emoji_and_photographs FOLDER``, which holds the data; they are fetched if
+they are not there. The controls, which a good measure tells apart:
+
+- real: held-out clips that do what the text says;
+- frozen: their first frames only;
+- shuffled: their frames in another order;
+- wrong: clips of other pictures or, where a text is obeyed, of the opposite text.
+
+With all clips it takes about an hour of one CPU core. With --keep it resumes after an interruption.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from benchmarks.quality.cold_start import cold_start_seconds
-from benchmarks.quality.held_out import SHAPE_NAMES, judge_clips, large_clip, world_clips
-from benchmarks.quality.judging import judge_world_motion
-from benchmarks.quality.photographs import (
-    judge_photographs,
-    layout_distances,
-    nearest_pictures,
-    photographs,
-    seen_by_model,
-)
-from benchmarks.quality.report import misses, table, write_json
-from benchmarks.quality.shape_classifier import FIRST_SEED, train_shape_classifier
-from benchmarks.quality.sheets import Row, contact_sheet, picked, save_sheet
-from benchmarks.quality.stage1 import SAMPLINGS, generate, judge_scenes, judge_stage1, note, psnr, reconstruct
-from benchmarks.quality.stage2 import judge_stage2
-from demo_training.world import FIRST_HELD_OUT_SEED, SHARES
+from benchmarks.judging.camera import DIRECTIONS
+from benchmarks.judging.cold_start import cold_start_seconds
+from benchmarks.judging.controls import CONTROLS, controls
+from benchmarks.judging.held_out_clips import SPRITE_TEXTS, HeldOutClip, default_clips, opposite, text_clips
+from benchmarks.judging.kept_videos import KeptVideos
+from benchmarks.judging.sharpening import sharpening_gains
+from benchmarks.judging.stage1 import first_frame_psnr, flicker, obedience, recognised_frame, relative_motion
+from benchmarks.judging.table import Row, header
+from demo_training.emoji_and_photographs.data import load_data
+from demo_training.emoji_and_photographs.sharpening.large_data import load_large_data
+from modelscope_i2v import embedded_model, load
+from modelscope_i2v.files import replacing
+from modelscope_i2v.metrics import psnr
+from modelscope_i2v.training.fingerprint import fingerprint
 
-PARTS = ('autoencoder', 'sprites', 'scenes', 'photographs', 'stage2', 'cold-start')
-STAGE1_HEADER = ('input', 'first frame', '', '', '', '', 'last frame')
+#: The frames, counted from 1, that must still show the picture.
+RECOGNISED_FRAMES = (1, 8, 16)
+PARTS = ('autoencoder', 'default', 'texts', 'sharpening', 'cold-start')
 
 
 class Benchmark:
-    """One run: the arguments, the pipelines (loaded when needed) and the measurements so far."""
+    """One run. Its parts are iterators over rows of the table."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        self.samplings = {'ddim 20': SAMPLINGS['ddim 20']} if arguments.fast else SAMPLINGS
-        self.sections: dict[str, dict[str, dict[str, float]]] = {}
-        self.others: dict[str, Any] = {}
-        self._pipelines: dict[str, Any] = {}
+        self.folder = arguments.model or embedded_model('image-to-video')
+        self.pipeline: Any = load(self.folder, device='cpu', dtype='fp32', show_progress=False)
+        self.data = load_data(arguments.folder, held_out=True)
+        parameters = [value.detach() for value in self.pipeline.model.parameters()]
+        call = self.pipeline.stage.arguments, json.loads((Path(self.folder) / 'configuration.json').read_text())
+        self.kept = KeptVideos(arguments.keep, fingerprint(str(call), *parameters)) if arguments.keep else None
 
-    def pipeline(self, task: str) -> Any:
-        from modelscope_i2v import embedded_model, load
+    def videos(self, clips: Sequence[HeldOutClip]) -> list[np.ndarray]:
+        """The model's video of the first frame and the text of each clip, each with a seed of its own."""
+        return [self._video(clip, seed) for seed, clip in enumerate(clips)]
 
-        if task not in self._pipelines:
-            given = self.arguments.model if task == 'image-to-video' else self.arguments.stage2_model
-            self._pipelines[task] = load(
-                given or embedded_model(task), device=self.arguments.device, dtype='fp32', show_progress=False
-            )
-        return self._pipelines[task]
+    def _video(self, clip: HeldOutClip, seed: int) -> np.ndarray:
+        picture = clip.frames[0]
 
-    def finish(self, section: str, columns: dict[str, dict[str, float]]) -> None:
-        self.sections[section] = columns
-        print(table(section, columns), '\n', sep='', flush=True)
-        if self.arguments.json:
-            settings = {name: str(value) for name, value in vars(self.arguments).items()}
-            write_json(self.arguments.json, settings, self.sections, **self.others)
+        def generate() -> np.ndarray:
+            # ModelScope's arrays are BGR.
+            made = self.pipeline(picture[..., ::-1].copy(), text=clip.text, seed=seed, output_type='np')
+            video: np.ndarray = made['output_video']
+            return video
 
-    def sheet(self, name: str, header: tuple[str, ...], rows: list[Row], scale: int) -> None:
-        if self.arguments.sheets and rows:
-            save_sheet(contact_sheet(header, rows, scale), self.arguments.sheets / f'{name}.jpg')
+        return generate() if self.kept is None else self.kept.video(picture, clip.text, seed, generate)
 
-    def autoencoder(self) -> None:
-        count, seed = self.arguments.count, self.arguments.seed
-        stages = [self.pipeline(task).model.autoencoder for task in ('image-to-video', 'video-to-video')]
-        sets = {
-            'stage 1, 64x64 sprites': (stages[0], judge_clips(count, seed, 1).clips[:, 0]),
-            'stage 2, 128x128 sprites': (stages[1], world_clips('sprite', range(seed, seed + count), 1, 128)[:, 0]),
-        }
-        for stage, size in enumerate((64, 128)):
-            for kind in ('landscape', 'layout'):
-                frames = world_clips(kind, range(seed, seed + count), 1, size)[:, 0]
-                sets[f'stage {stage + 1}, {size}x{size} {kind}s'] = (stages[stage], frames)
-        values = {name: psnr(reconstruct(model, frames), frames) for name, (model, frames) in sets.items()}
-        self.finish('Autoencoder', {name: {'PSNR (dB)': float(value.mean())} for name, value in values.items()})
+    def autoencoder(self) -> Iterator[Row]:
+        """How much the autoencoder alone loses."""
+        clips = list(default_clips(self.data, self.arguments.emoji, self.arguments.photographs))
+        for kind, chosen in _kinds(clips):
+            of_kind = [clips[index] for index in chosen]
+            found = [self._through_autoencoder(clip.frames[::5]) for clip in of_kind]
+            yield Row(f'autoencoder alone, PSNR, {kind} (dB)', float(np.mean(found)), low=26)
 
-    def sprites(self) -> None:
-        pipeline = self.pipeline('image-to-video')
-        truth = judge_clips(self.arguments.count, self.arguments.seed, pipeline.model.configuration.max_frames)
-        note('Training the shape classifier')
-        classifier = train_shape_classifier()
-        self.others['shape classifier accuracy'] = classifier.accuracy
-        print(f'Shape classifier: {classifier.accuracy:.4f} on held-out real frames.\n')
-        frames = reconstruct(pipeline.model.autoencoder, truth.clips.flatten(0, 1)).view_as(truth.clips)
-        columns = {
-            'real clips': judge_stage1(truth.clips, truth, classifier),
-            'autoencoder alone': judge_stage1(frames, truth, classifier),
-        }
-        for name, sampling in self.samplings.items():
-            note(f'Sprites, {name}')
-            videos = generate(pipeline, truth.clips[:, 0], sampling, self.arguments.seed)
-            columns[name] = judge_stage1(videos, truth, classifier)
-            self.finish('Stage 1, sprites', columns)
-            if len(columns) == 3:  # the first sampling
-                chosen = [int((truth.shape == shape).nonzero()[0]) for shape in truth.shape.unique()]
-                rows = [(SHAPE_NAMES[truth.shape[n]], [truth.clips[n, 0], *picked(videos[n])]) for n in chosen]
-                self.sheet('stage1-sprites', STAGE1_HEADER, rows, 2)
+    @torch.no_grad()
+    def _through_autoencoder(self, frames: np.ndarray) -> float:
+        network = self.pipeline.model.autoencoder
+        x = torch.from_numpy(frames).movedim(-1, 1).float() / 127.5 - 1
+        decoded = network.decode(network.encode(x)[0])
+        return psnr(frames, (127.5 * (decoded.clamp(-1, 1) + 1)).round().to(torch.uint8).movedim(1, -1).numpy())
 
-    def scenes(self) -> None:
-        columns, rows = {}, []
-        for name, sampling in self.samplings.items():
-            clips = {}
-            for kind in SHARES:
-                note(f'Scenes, {kind}, {name}')
-                real, videos, columns[f'{kind}, {name}'] = judge_scenes(
-                    self.pipeline('image-to-video'), kind, self.arguments.scenes, self.arguments.seed, sampling
-                )
-                clips[kind] = (videos, real)
-                if name == next(iter(self.samplings)) and kind != 'sprite':
-                    rows += [(kind, [real[n, 0], *picked(videos[n])]) for n in range(min(4, len(real)))]
-            columns[f'world, {name}'] = judge_world_motion(clips, SHARES)
-        self.finish('Stage 1, scenes', columns)
-        self.sheet('stage1-scenes', STAGE1_HEADER, rows, 2)
+    def default(self) -> Iterator[Row]:
+        """Without a text: an emoji plays its own animation, and a photograph comes nearer."""
+        clips = list(default_clips(self.data, self.arguments.emoji, self.arguments.photographs))
+        videos = self.videos(clips)
+        for kind, chosen in _kinds(clips):
+            own, of_kind = [videos[index] for index in chosen], [clips[index] for index in chosen]
+            yield Row(f'first frame, PSNR, {kind} (dB)', first_frame_psnr(own, of_kind), low=22)
+        of = controls(clips, [clip.frames for clip in clips[1:] + clips[:1]])
+        for number in RECOGNISED_FRAMES:
+            measure = partial(recognised_frame, clips=clips, number=number)
+            yield _row(f'frame {number} is recognised among 32', measure, of, videos, low=0.95)
+        for kind, chosen in _kinds(clips):
+            own, of_kind = [videos[index] for index in chosen], [clips[index] for index in chosen]
+            real = [clip.frames for clip in of_kind]
+            others = controls(of_kind, real[1:] + real[:1])
+            yield _row(f'motion, {kind}', partial(relative_motion, others=real), others, own, low=0.6, high=1.5)
 
-    def photographs(self) -> None:
-        pipeline, pictures = self.pipeline('image-to-video'), photographs()
-        squares = torch.stack([seen_by_model(pipeline, image) for image in pictures.values()])
-        columns, self.others['photographs, nearest picture'] = {}, {}
-        for name, sampling in self.samplings.items():
-            note(f'Photographs, {name}')
-            videos = generate(pipeline, pictures.values(), sampling, self.arguments.seed)
-            matrix = layout_distances(squares, videos)
-            columns[name] = judge_photographs(matrix)
-            self.others['photographs, nearest picture'][name] = nearest_pictures(matrix, list(pictures))
-            if len(columns) == 1:
-                rows = [(own, [squares[n], *picked(videos[n])]) for n, own in enumerate(pictures)]
-                self.sheet('stage1-photographs', STAGE1_HEADER, rows, 2)
-        self.finish('Photographs', columns)
-        for name, nearest in self.others['photographs, nearest picture'].items():
-            wrong = ', '.join(f'{own} is nearest to {other}' for own, other in nearest.items() if own != other)
-            print(f'{name}: {wrong or "every video is nearest to its own picture"}.')
+    def texts(self) -> Iterator[Row]:
+        """Whether texts are obeyed, and whether 'still' holds still."""
+        count, found = self.arguments.pictures, []
+        for text in (*DIRECTIONS, *SPRITE_TEXTS):
+            clips = list(text_clips(self.data, text, count))
+            other = opposite(text) if text in DIRECTIONS else SPRITE_TEXTS[text == 'spin']
+            wrong = [clip.frames for clip in text_clips(self.data, other, count)]
+            videos = self.videos(clips)
+            measure = partial(obedience, clips=clips, text=text)
+            row = _row(f"obeys '{text}'", measure, controls(clips, wrong), videos, low=0.9)
+            yield row
+            if text in DIRECTIONS:
+                found.append(row.video)
+            if text == 'spin':
+                real = {'real': flicker([clip.frames for clip in clips], clips)}
+                yield Row('flicker of still backgrounds', flicker(videos, clips), high=0.008, controls=real)
+        yield Row('obeys, mean over the moves of the camera', float(np.mean(found)), low=0.9)
+        still = list(text_clips(self.data, 'still', count))
+        silent = [HeldOutClip(clip.frames, '', clip.is_emoji, clip.mask) for clip in still]
+        motion = relative_motion(self.videos(still), self.videos(silent))
+        yield Row("motion with 'still', against that without a text", motion, high=0.25)
 
-    def stage2(self) -> None:
-        pipeline = self.pipeline('video-to-video')
-        num_frames, seed = pipeline.model.configuration.max_frames, self.arguments.seed
-        note('Stage 2')
-        clips = [large_clip(seed, index, num_frames) for index in range(self.arguments.stage2_count)]
-        columns, videos = judge_stage2(pipeline, clips, self.arguments.stage2_factor, seed)
-        self.finish('Stage 2', columns)
-        rows: list[Row] = []
-        for clip, (source, own) in list(zip(clips, videos, strict=True))[:5]:
-            middle = num_frames // 2
-            pairs = [(own_frames[0], own_frames[middle]) for own_frames in (source, own, clip.video)]
-            rows.append((clip.kind, [frame for pair in zip(*pairs, strict=True) for frame in pair]))
-        self.sheet('stage2', ('input', 'output', 'truth', 'input, later', 'output', 'truth'), rows, 1)
+    def sharpening(self) -> Iterator[Row]:
+        """Stage 2 against bicubic enlargement."""
+        folder = self.arguments.stage2_model or embedded_model('video-to-video')
+        pipeline = load(folder, device='cpu', dtype='fp32', show_progress=False)
+        gains = sharpening_gains(pipeline, load_large_data(self.arguments.folder, held_out=True))
+        for (kind, found), least in zip(gains.items(), (0.7, 0.3), strict=True):
+            bicubic = {'bicubic': found['bicubic']}
+            yield Row(f'stage 2, PSNR, {kind} (dB)', found['PSNR'], low=found['bicubic'] + least, controls=bicubic)
 
-    def cold_start(self) -> None:
-        note('Cold start')
-        self.finish(
-            'Cold start', {'this machine': cold_start_seconds(self.arguments.model, self.arguments.stage2_model)}
-        )
+    def cold_start(self) -> Iterator[Row]:
+        """The first command, from a cold start to the file."""
+        options = ['--model', self.arguments.model] if self.arguments.model else []
+        yield Row('the first command (s)', cold_start_seconds('image-to-video', options), high=25)
+
+
+def _kinds(clips: Sequence[HeldOutClip]) -> Iterator[tuple[str, list[int]]]:
+    """What clips show, and which of them show it."""
+    for kind, is_emoji in (('emoji', True), ('photographs', False)):
+        chosen = [index for index, clip in enumerate(clips) if clip.is_emoji is is_emoji]
+        if chosen:
+            yield kind, chosen
+
+
+def _row(
+    name: str,
+    measure: Callable[[Sequence[np.ndarray]], float],
+    of: dict[str, list[np.ndarray]],
+    videos: Sequence[np.ndarray],
+    **reach: float,
+) -> Row:
+    """A measure of the model's videos and of the controls."""
+    return Row(name, measure(videos), controls={kind: measure(frames) for kind, frames in of.items()}, **reach)
 
 
 def parse(command: list[str] | None = None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path, help="the recipe's folder, which holds the data")
     parser.add_argument('--model', help="stage 1's folder (default: the embedded model)")
     parser.add_argument('--stage2-model', help="stage 2's folder (default: the embedded model)")
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--count', type=int, default=64, help='sprites (default: 64)')
-    parser.add_argument('--scenes', type=int, default=32, help='clips per kind of scene (default: 32)')
-    parser.add_argument('--stage2-count', type=int, help='clips for stage 2 (default: same as --count)')
-    parser.add_argument('--stage2-factor', type=int, default=4, help='how much its input is reduced (default: 4)')
-    parser.add_argument('--seed', type=int, default=FIRST_HELD_OUT_SEED, help=f'>= {FIRST_HELD_OUT_SEED}')
-    parser.add_argument('--fast', action='store_true', help='20 steps of DDIM only')
+    parser.add_argument('--emoji', type=int, default=40, help='clips of emoji (default: 40)')
+    parser.add_argument('--photographs', type=int, default=24, help='clips of photographs (default: 24)')
+    parser.add_argument('--pictures', type=int, default=16, help='pictures for each text (default: 16)')
     parser.add_argument('--only', nargs='+', choices=PARTS, default=PARTS, metavar='PART', help=', '.join(PARTS))
-    parser.add_argument('--json', type=Path, metavar='FILE')
-    parser.add_argument('--sheets', type=Path, metavar='DIR')
-    arguments = parser.parse_args(command)
-    if not FIRST_HELD_OUT_SEED <= arguments.seed < FIRST_SEED - arguments.count:
-        parser.error(f"--seed must be at least {FIRST_HELD_OUT_SEED} and below the classifier's seeds, {FIRST_SEED}")
-    if arguments.stage2_count is None:
-        arguments.stage2_count = arguments.count
-    return arguments
+    parser.add_argument('--keep', type=Path, metavar='VIDEOS', help='folder for the videos, to resume')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows there, too')
+    return parser.parse_args(command)
 
 
 def main() -> None:
+    """Print the table, row by row, then what was missed."""
     arguments = parse()
-    benchmark = Benchmark(arguments)
+    benchmark, rows = Benchmark(arguments), []
+    print(header(CONTROLS))
     for part in PARTS:
-        if part in arguments.only:
-            getattr(benchmark, part.replace('-', '_'))()
-    missed = [
-        f'- {section}, {line}' for section, columns in benchmark.sections.items() for line in misses(section, columns)
-    ]
-    print('Missed:' if missed else 'Everything reached.', *missed, sep='\n')
+        if part not in arguments.only:
+            continue
+        for row in getattr(benchmark, part.replace('-', '_'))():
+            print(row.line(CONTROLS), flush=True)
+            rows.append(row)
+    missed = [row.name for row in rows if not row.reached]
+    print('', f'Missed: {"; ".join(missed)}.' if missed else 'Everything is reached.', sep='\n')
+    if arguments.json:
+        content = [{**vars(row), 'reached': row.reached} for row in rows]
+        with replacing(arguments.json) as draft:
+            draft.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
     python -m benchmarks.image_strength
 
-About eight minutes on one core. It measures the embedded model of the first generation on pictures that it has never
+About eight minutes on one core. It measures the small model of the first generation on pictures that it has never
 seen, and compares three ways in which the latents of a picture can take part in the initial noise:
 
 * SDEdit (arXiv 2108.01073): sampling starts from the noised picture, at a lower noise level. This is image_strength.
@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 
 import modelscope_i2v
+from benchmarks.first_generation import FIRST_GENERATION
 from benchmarks.quality.held_out import as_uint8, world_clips
 from demo_training.world import FIRST_HELD_OUT_SEED
 from modelscope_i2v.diffusion import add_noise
@@ -162,10 +163,8 @@ def with_table(text: str, name: str, content: str) -> str:
 def main() -> None:
     """Measure, and write both tables."""
     torch.set_num_threads(1)
-    bench = Bench(
-        modelscope_i2v.load(modelscope_i2v.embedded_model('image-to-video'), device='cpu', show_progress=False)
-    )
-    pictures, encoder = held_out_pictures(), load_image_encoder()
+    bench = Bench(modelscope_i2v.load(FIRST_GENERATION, device='cpu', show_progress=False))
+    pictures, encoder = held_out_pictures(), load_image_encoder(FIRST_GENERATION)
 
     def measured(methods: Mapping[str, Method]) -> dict[str, list[float]]:
         rows = {}

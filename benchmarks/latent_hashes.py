@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import modelscope_i2v
+from benchmarks.first_generation import MODELS
 
 SEEDS = (0, 1, 8888)
 #: Short calls that cover every sampler, guidance, windows, and the processing of the input.
@@ -40,7 +41,7 @@ def main() -> None:
     picture = Path(__file__).parents[1] / 'examples' / 'cat.jpg'
     video = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), dtype=np.uint8)
     for task, calls in CALLS.items():
-        pipeline = modelscope_i2v.load(modelscope_i2v.embedded_model(task), device='cpu', show_progress=False)
+        pipeline = modelscope_i2v.load(MODELS[task], device='cpu', show_progress=False)
         source = str(picture) if task == 'image-to-video' else video
         for call in calls:
             for seed in SEEDS:

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.first_generation import FIRST_GENERATION
 from benchmarks.quality.held_out import as_video
 from benchmarks.quality.shape_classifier import ShapeClassifier, fit_classifier
 from benchmarks.quality.stage1 import SAMPLINGS, generate, reconstruct
 from demo_training.scenes.shapes import SHAPES, UNSEEN_SHAPES
 from demo_training.world import FIRST_HELD_OUT_SEED, make_sprite
-from modelscope_i2v import embedded_model, load
+from modelscope_i2v import load
 from modelscope_i2v.media.writing.write import write_video
 from modelscope_i2v.training.configuration import TrainingConfiguration, ValidationSettings
 from modelscope_i2v.training.data.datasets import ClipSettings
@@ -57,7 +58,7 @@ def lora_of(folder: Path, steps: int, layers: tuple[str, ...]) -> Path:
         write_video(clip_of(600_000 + seed, NEW), folder / 'clips' / f'{seed:02}.mp4', fps=8.0)
     return train(
         TrainingConfiguration(
-            model=embedded_model('image-to-video'),
+            model=FIRST_GENERATION,
             data=str(folder / 'clips'),
             output=str(folder / 'training'),
             clips=ClipSettings(num_frames=FRAMES, height=64, width=64, fps=8.0, crop='center'),
@@ -99,7 +100,7 @@ def main() -> None:
         lora = lora_of(Path(folder), arguments.steps, tuple(arguments.layers))
         values['size of the LoRA in bytes'] = lora.stat().st_size
         for name, options in (('without LoRA', {}), ('with LoRA', {'lora': str(lora)})):
-            pipeline = load(embedded_model('image-to-video'), device='cpu', show_progress=False, **options)
+            pipeline = load(FIRST_GENERATION, device='cpu', show_progress=False, **options)
             if not options:
                 frames = reconstruct(pipeline.model.autoencoder, crescents.flatten(0, 1)).view_as(crescents)
                 values['crescents through the autoencoder alone'] = recognised(classifier, frames, NEW)

@@ -29,6 +29,7 @@ from PIL import Image
 
 import modelscope_i2v
 from benchmarks import estimates
+from benchmarks.first_generation import MODELS
 from modelscope_i2v.networks import ImageToVideoUNet
 from modelscope_i2v.networks.layers import FrameConvolution
 from modelscope_i2v.runtime.device import has_native_bf16
@@ -105,9 +106,7 @@ def clip() -> np.ndarray:
 def speeds(part: str) -> list[str]:
     """The rows of a table: arguments, passes of the network, CPU seconds and distance, means over seeds."""
     task, original = TASKS[part], ORIGINAL[part]
-    pipeline = modelscope_i2v.load(
-        modelscope_i2v.embedded_model(task), device='cpu', show_progress=False, output_type='latent', **original
-    )
+    pipeline = modelscope_i2v.load(MODELS[task], device='cpu', show_progress=False, output_type='latent', **original)
     source = str(PICTURE) if task == 'image-to-video' else clip()
     passes: list[int] = []
     pipeline.model.unet.register_forward_pre_hook(lambda *_: passes.append(1))

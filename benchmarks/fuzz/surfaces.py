@@ -24,6 +24,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import modelscope_i2v
+from benchmarks.first_generation import FIRST_GENERATION, MODELS
 from benchmarks.fuzz.mutations import damaged, odd_json, odd_value
 from benchmarks.fuzz.running import Case, ExitError
 from modelscope_i2v.errors import Interrupted
@@ -103,8 +104,8 @@ def configuration(folder: Path) -> Case:
     from modelscope_i2v.model_folder import ModelFolder
 
     contents = [
-        json.loads((Path(modelscope_i2v.embedded_model(task)) / 'configuration.json').read_text())
-        for task in ('image-to-video', 'video-to-video')
+        json.loads((Path(folder) / 'configuration.json').read_text())
+        for folder in (*MODELS.values(), modelscope_i2v.embedded_model('image-to-video'))
     ]
 
     def case(draw: random.Random) -> object:
@@ -188,7 +189,7 @@ def lora(folder: Path) -> Case:
     from modelscope_i2v.weights.lora.file import LoraDescription, unet_parameters
     from modelscope_i2v.weights.lora.layers import lora_shapes
 
-    model = ModelFolder.read(modelscope_i2v.embedded_model())
+    model = ModelFolder.read(FIRST_GENERATION)
     unet = model.build_networks()['ckpt_unet']
     groups = ('attention', 'temporal')
     made = LoraDescription(
@@ -284,18 +285,19 @@ def training_files(folder: Path) -> Case:
 def call_arguments(folder: Path) -> Case:
     """Calls of both pipelines with odd arguments; those that are accepted run for one step."""
     pipelines = [
-        modelscope_i2v.load(modelscope_i2v.embedded_model(task), device='cpu', show_progress=False, steps=1)
-        for task in ('image-to-video', 'video-to-video')
+        modelscope_i2v.load(given, device='cpu', show_progress=False, steps=1)
+        for given in (*MODELS.values(), modelscope_i2v.embedded_model('image-to-video'))
     ]
     grey = np.zeros((8, 8, 3), np.uint8)
-    inputs: list[list[Any]] = [[grey, {'image': grey}], [grey[None], {'video_path': grey[None], 'text': 'a'}]]
+    picture, video = [grey, {'image': grey}], [grey[None], {'video_path': grey[None], 'text': 'a'}]
+    inputs: list[list[Any]] = [picture, video, picture]
     fine = {'num_frames': 1, 'height': 64, 'width': 64, 'steps': 1, 'seed': 3}
 
     def stop(*_: Any) -> None:
         raise Interrupted('one step is enough')
 
     def case(draw: random.Random) -> object:
-        stage = draw.randrange(2)
+        stage = draw.randrange(3)
         pipe: Any = pipelines[stage]
         names = [*pipe.stage.arguments.__dataclass_fields__, 'stpes', 'lora']
         chosen = {name: _odd_argument(draw) for name in draw.sample(names, draw.choice((0, 1, 1, 1, 2)))}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -62,11 +63,13 @@ def default_scenes(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPH
 def text_clips(data: Data, text: str, pictures: int = PICTURES) -> Iterator[HeldOutClip]:
     """Clips that obey ``text``: half of photographs and half of emoji, or all of emoji if the text moves those.
 
-    The pictures are the same for all texts that move the camera, as far as the moves leave room.
+    The pictures are the same for all texts that move the camera, as far as the moves leave room. Behind an emoji there
+    is a photograph then, since nothing can be seen of a move along smooth colours.
     """
     for number in range(pictures):
         is_emoji = text in SPRITE_TEXTS or number % 2 == 0
-        yield _clip(data, draw_scene(data, np.random.default_rng((8, number)), text, emoji=is_emoji), text)
+        drawn = (draw_scene(data, np.random.default_rng((8, number, again)), text, emoji=is_emoji) for again in count())
+        yield _clip(data, next(scene for scene in drawn if text in SPRITE_TEXTS or scene.crop is not None), text)
 
 
 def opposite(text: str) -> str:

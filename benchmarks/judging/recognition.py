@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from benchmarks.quality.retrieval import GROUP, retrieval
+from benchmarks.judging.retrieval import GROUP, retrieval
 
 #: The side of the pictures that it was trained on, and how its authors scale 0..255.
 SIDE, MEAN, SCALE = 224, 127.0, 128.0
@@ -30,9 +30,9 @@ def recognition_features(pictures: torch.Tensor) -> torch.Tensor:
 def recognised(pictures: torch.Tensor, frames: torch.Tensor, group: int = GROUP) -> float:
     """Share of ``frames`` that are nearer to their own picture than to the others of a group.
 
-    Both are features ``[N, D]``. Here each frame looks for its picture among the others; see :func:`retrieval`.
+    Both are features ``[N, D]``. See :func:`~benchmarks.judging.retrieval.retrieval`.
     """
-    return retrieval(frames, pictures, group, lambda some, others: 1 - some @ others.T)
+    return retrieval(1 - frames @ pictures.T, group)
 
 
 @cache

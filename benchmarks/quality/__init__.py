@@ -1,1 +1,1 @@
-"""The measurements of ``benchmarks.embedded_quality``, one module per question. Videos are float32 RGB in 0..1."""
+"""What ``benchmarks.first_generation.quality`` measures, one module per question. Videos are float32 RGB in 0..1."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 import torch
 from torch.nn import functional
 
-GROUP = 32
+from benchmarks.judging.retrieval import retrieval
+
 #: Levels of each channel in the colour histogram.
 LEVELS = 4
 
@@ -30,34 +28,12 @@ def distances(pictures: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
     return (pictures[:, None] - videos[None]).abs().mean(dim=2)
 
 
-def retrieval(
-    pictures: torch.Tensor,
-    videos: torch.Tensor,
-    group: int = GROUP,
-    distance: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = distances,
-) -> float:
-    """Share of pictures whose own video is the nearest of ``group`` (features ``[N, D]`` each, ties lose).
-
-    Mean over consecutive whole groups, or one smaller group if there are fewer.
-    """
-    group = min(group, len(pictures))
-    if group < 2:
-        return math.nan  # no other picture to confuse it with
-    hits = []
-    for start in range(0, len(pictures) - group + 1, group):
-        own = slice(start, start + group)
-        matrix = distance(pictures[own], videos[own])
-        others = matrix.clone().fill_diagonal_(torch.inf).amin(dim=1)
-        hits.append((matrix.diagonal() < others).float())
-    return float(torch.cat(hits).mean())
-
-
 def judge_retrieval(pictures: torch.Tensor, videos: torch.Tensor) -> dict[str, float]:
     """Retrieval of the videos ``[N, F, 3, H, W]`` of ``pictures`` ``[N, 3, H, W]``, by all frames and by the first."""
     stills, first = pictures[:, None], videos[:, :1]
     histogram, layout = colour_histogram(stills), colour_layout(stills, 4)
     return {
-        'retrieval, colour histogram': retrieval(histogram, colour_histogram(videos)),
-        'retrieval, 4x4 layout': retrieval(layout, colour_layout(videos, 4)),
-        'retrieval, first frame, 4x4 layout': retrieval(layout, colour_layout(first, 4)),
+        'retrieval, colour histogram': retrieval(distances(histogram, colour_histogram(videos))),
+        'retrieval, 4x4 layout': retrieval(distances(layout, colour_layout(videos, 4))),
+        'retrieval, first frame, 4x4 layout': retrieval(distances(layout, colour_layout(first, 4))),
     }

@@ -48,14 +48,14 @@ def test_the_documentation_has_the_tables():
 @pytest.mark.slow
 def test_likeness_rises_with_strength_and_motion_falls():
     import modelscope_i2v
+    from benchmarks.first_generation import FIRST_GENERATION
     from benchmarks.image_strength import Bench, held_out_pictures
     from modelscope_i2v.metrics import load_image_encoder
 
-    folder = modelscope_i2v.embedded_model('image-to-video')
-    bench = Bench(modelscope_i2v.load(folder, device='cpu', show_progress=False, num_frames=8))
+    bench = Bench(modelscope_i2v.load(FIRST_GENERATION, device='cpu', show_progress=False, num_frames=8))
     # Layouts and the photograph hardly move at any strength.
     pictures = {name: picture for name, picture in held_out_pictures().items() if name in ('sprite 0', 'landscape 1')}
-    encoder = load_image_encoder()
+    encoder = load_image_encoder(FIRST_GENERATION)
     rows = [bench.measure(bench.sdedit(strength), pictures, encoder) for strength in (0.0, 0.3, 0.6, 0.9)]
     first, every, _, flow, _ = zip(*rows, strict=True)
     assert list(first) == sorted(first)

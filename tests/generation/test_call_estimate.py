@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import modelscope_i2v
+from benchmarks.first_generation import FIRST_GENERATION
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.call_estimate import fitting_call, model_of
@@ -26,7 +27,7 @@ from tests.calls import latents_of, unet_calls
 from tests.generation.test_memory import GIB, GPU, Room, refusal
 from tests.small_models import AUTOENCODER, UNET
 
-FOLDER = ModelFolder.read(modelscope_i2v.embedded_model('image-to-video'))
+FOLDER = ModelFolder.read(FIRST_GENERATION)
 NETWORKS = FOLDER.build_networks()
 CALLS = [
     ('stage_1', {'solver': 'ddim', 'steps': 4}),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import modelscope_i2v
+from benchmarks.first_generation import MODELS
 from modelscope_i2v.errors import DeviceError, InputError
 from modelscope_i2v.generation.arguments import merge_arguments
 from modelscope_i2v.generation.autoencoder_memory import (
@@ -40,7 +41,7 @@ from tests.small_models import AUTOENCODER, UNET
 MIB, GIB = 2**20, 2**30
 CPU = Execution(torch.device('cpu'), torch.float32, 'sdpa')
 GPU = Execution(torch.device('cuda:0'), torch.float16, 'sdpa')
-FOLDER = {task: ModelFolder.read(modelscope_i2v.embedded_model(task)) for task in ('image-to-video', 'video-to-video')}
+FOLDER = {task: ModelFolder.read(folder) for task, folder in MODELS.items()}
 EMBEDDED = {task: folder.configuration for task, folder in FOLDER.items()}
 
 

@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 import modelscope_i2v
+from benchmarks.first_generation import FIRST_GENERATION
 from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import CheckpointError, ConfigurationError, DeviceError, InputError
 from modelscope_i2v.image_to_video.preprocessor import ImageToVideoPreprocessor
@@ -15,12 +16,11 @@ from tests.metrics.clips import moving_texture
 @pytest.mark.parametrize('fit', ['crop', 'contain'])
 def test_embeds_as_stage_1_embeds_its_picture(fit):
     frames = moving_texture(5, count=2, height=50, width=81)
-    folder = embedded_model('image-to-video')
-    model = modelscope_i2v.load(folder, device='cpu', dtype='fp32', show_progress=False).model
-    prepare = ImageToVideoPreprocessor(folder)
+    model = modelscope_i2v.load(FIRST_GENERATION, device='cpu', dtype='fp32', show_progress=False).model
+    prepare = ImageToVideoPreprocessor(FIRST_GENERATION)
     squares = [prepare(Image.fromarray(frame), fit=fit)['pixel_values'] for frame in frames]
     expected = torch.cat([model.encode_image(square)[:, 0] for square in squares])
-    found = load_image_encoder(fit=fit, device='cpu')(as_frames(frames))
+    found = load_image_encoder(FIRST_GENERATION, fit=fit, device='cpu')(as_frames(frames))
     assert torch.allclose(found, expected, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(found[0], found[1], atol=1e-3), 'the encoder must tell frames apart'
 

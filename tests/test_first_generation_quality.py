@@ -1,11 +1,12 @@
-"""The weights that come with the package do what they were trained for, on a few held-out clips.
+"""The small models of the first generation do what they were trained for, on a few held-out clips.
 
-``python -m benchmarks.embedded_quality`` measures all of this on more clips. This test notices broken weights.
+``python -m benchmarks.first_generation.quality`` measures all of this on more clips. This test notices broken weights.
 """
 
 import pytest
 import torch
 
+from benchmarks.first_generation import MODELS
 from benchmarks.quality.held_out import judge_clips, large_clip, world_clips
 from benchmarks.quality.judging import judge_world_motion
 from benchmarks.quality.photographs import judge_photographs, layout_distances, photographs, seen_by_model
@@ -14,19 +15,19 @@ from benchmarks.quality.stage1 import SAMPLINGS, generate, judge_scenes, judge_s
 from benchmarks.quality.stage2 import judge_stage2
 from demo_training.world import FIRST_HELD_OUT_SEED as SEED
 from demo_training.world import SHARES
-from modelscope_i2v import embedded_model, load
+from modelscope_i2v import load
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
 def stage_1():
-    return load(embedded_model('image-to-video'), device='cpu', show_progress=False)
+    return load(MODELS['image-to-video'], device='cpu', show_progress=False)
 
 
 @pytest.fixture(scope='module')
 def stage_2():
-    return load(embedded_model('video-to-video'), device='cpu', show_progress=False)
+    return load(MODELS['video-to-video'], device='cpu', show_progress=False)
 
 
 def test_sprites_keep_place_and_colour_and_move(stage_1):
