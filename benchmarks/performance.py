@@ -3,10 +3,10 @@
     python -m benchmarks.performance [--write] [PART ...]
 
 PART is ``cards``, ``cards-in-short``, ``levels``, ``fp8-levels`` or ``operations``, which are estimated, within a
-minute, or ``equal``, ``fp8``, ``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured; by default
-all, which takes about ten minutes of one CPU core. Times are CPU seconds of one thread, the least of several runs in
-turn in ``equal`` and ``fp8``, and of single runs in the others. Distances are between latents, relative to their own
-size (root mean square).
+minute, or ``equal``, ``fp8``, ``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured. Without
+any, it is all of them, which takes about ten minutes of one CPU core. Times are CPU seconds of one thread, the least of
+several runs in turn in ``equal`` and ``fp8``, and of single runs in the others. Distances are between latents, relative
+to their own size (root mean square).
 ``--write`` puts the tables between their markers in docs/performance.md, that of ``cards-in-short`` in README.md.
 
 Distances are to the converged solution: 'dpmpp_2m' with 200 steps (or as many as there are noise levels) and 'trailing'

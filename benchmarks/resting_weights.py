@@ -46,7 +46,7 @@ def rows(sources: tuple[Source, ...]) -> list[str]:
     """The rows of the table: weights, single passes, and videos."""
     found = [f'| what | {" | ".join(KINDS)} | CPU time |', f'|---|{"---|" * (len(KINDS) + 1)}']
 
-    def add(what: str, distances: list[float], time: str = '') -> None:
+    def add(what: str, distances: list[float], time: str = '-') -> None:
         found.append(f'| {what} | {" | ".join(f"{each:.4f}" for each in distances)} | {time} |')
         print(found[-1], flush=True)
 
