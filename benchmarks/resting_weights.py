@@ -59,7 +59,8 @@ def rows(sources: tuple[Source, ...]) -> list[str]:
         pipeline = modelscope_i2v.load(
             modelscope_i2v.embedded_model(task), device='cpu', show_progress=False, output_type='latent', **call
         )
-        model, inputs = pipeline.model, []
+        model: Any = pipeline.model
+        inputs: list[Any] = []
         hook = model.unet.register_forward_pre_hook(lambda _, given, inputs=inputs: inputs.append(given))
         exact = [pipeline(given, seed=seed)['output_video'] for seed in SEEDS]
         hook.remove()

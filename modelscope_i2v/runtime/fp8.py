@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import nn
@@ -85,8 +85,7 @@ def rest_in_fp8(network: nn.Module) -> None:
         delattr(layer, name)
         layer.register_buffer('resting', resting.view(torch.uint8))
         layer.register_buffer('scale', scale.to(weight.dtype))
-        kind: Hashable = type(layer)
-        layer.__class__ = _resting_kind(kind, name)
+        layer.__class__ = _resting_kind(cast('Hashable', type(layer)), name)
 
 
 def to_fp8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
