@@ -74,7 +74,10 @@ def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     """
     name = _dtype_name(name)
     if isinstance(name, str) and name in (*RESTING_DTYPES, *map(str, RESTING_DTYPES.values())):
-        raise InputError(f"'dtype' cannot be {name!r}, only weights may rest in it: that is weights_dtype='fp8'.")
+        names = ', '.join(map(repr, ('auto', *DTYPES)))
+        raise InputError(
+            f"'dtype' must be one of {names}, found {name!r}. Only weights may rest in it: that is weights_dtype='fp8'."
+        )
     choice('dtype', name, ('auto', *DTYPES), error=InputError)
     if name != 'auto':
         return DTYPES[name]

@@ -205,7 +205,7 @@ def test_a_model_is_not_saved_by_accident(stage_1_folder, tmp_path):
 def test_where_it_can_be_given(stage_1_folder):
     with pytest.raises(InputError, match="'weights_dtype' must be 'fp8'"):
         build(stage_1_folder, weights_dtype='int8')
-    with pytest.raises(InputError, match="'dtype' cannot be 'fp8', only weights may rest in it"):
+    with pytest.raises(InputError, match="found 'fp8'. Only weights may rest in it: that is weights_dtype='fp8'"):
         build(stage_1_folder, dtype='fp8')
     with pytest.raises(TypeError, match="'weights_dtype' is for building a model"):
         ImageToVideoPipeline(build(stage_1_folder).model, weights_dtype='fp8')
