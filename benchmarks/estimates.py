@@ -1,8 +1,10 @@
 """What the published models need, as the tables of docs/performance.md and README.md; nothing is measured.
 
-``python -m benchmarks.performance --write cards cards-in-short levels operations`` writes them.
+``python -m benchmarks.performance --write cards cards-in-short levels fp8-levels operations`` writes
+them.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -16,9 +18,12 @@ from modelscope_i2v.generation.memory import estimate
 from modelscope_i2v.generation.memory_check import CallInRoom, in_gib
 from modelscope_i2v.generation.video_size import VideoSize
 from modelscope_i2v.runtime.execution import Execution
-from modelscope_i2v.runtime.memory_level import NAMED
+from modelscope_i2v.runtime.fp8 import FP8
+from modelscope_i2v.runtime.memory_level import LEVELS, NAMED
 
 HALF = Execution(torch.device('cuda'), torch.float16, 'sdpa')
+#: The same with weights that rest in eight bits.
+RESTING = dataclasses.replace(HALF, weights_dtype=FP8)
 #: Models by the names that the tables give them.
 MODELS = {'stage 1': 'image-to-video', 'stage 2': 'video-to-video', 'the second generation': 'i2vgen-xl'}
 #: Further sizes for stage 2.
@@ -34,10 +39,10 @@ def networks_of(model: str) -> Any:
     return model_of(model).build_networks()
 
 
-def call_of(name: str, **call: Any) -> tuple[CallInRoom, VideoSize]:
+def call_of(name: str, execution: Execution = HALF, **call: Any) -> tuple[CallInRoom, VideoSize]:
     """A call in half precision."""
     model = MODELS[name]
-    return fitting_call(model_of(model), networks_of(model), HALF, call)
+    return fitting_call(model_of(model), networks_of(model), execution, call)
 
 
 def size_of(name: str, **call: Any) -> str:
@@ -76,6 +81,19 @@ def levels() -> list[str]:
             needed = [phases.get(phase, '-') for phase in PHASES]
             rows.append([name, f"`'{level.name}'`", *needed, in_gib(found.main) if found.main else '-'])
     return _table(['model', '`memory`', *PHASES, 'main memory'], rows)
+
+
+def fp8_levels() -> list[str]:
+    """The rows of the table of what is on the device at most, with weights that rest in fp8 and without."""
+    rows = []
+    for name in MODELS:
+        for execution in (HALF, RESTING):
+            fitting, size = call_of(name, execution)
+            given = fitting.configuration, fitting.arguments
+            found = [estimate(*given, execution.at(level), size, weights=fitting.weights) for level in LEVELS]
+            needed = [in_gib(each.on(execution.device)) for each in found]
+            rows.append([name, "`'fp8'`" if execution is RESTING else '-', *needed, in_gib(found[-1].main)])
+    return _table(['model', '`weights_dtype`', *(f"`'{level.name}'`" for level in LEVELS), 'main memory'], rows)
 
 
 def operations() -> list[str]:

@@ -2,10 +2,11 @@
 
     python -m benchmarks.performance [--write] [PART ...]
 
-PART is ``cards``, ``cards-in-short``, ``levels`` or ``operations``, which are estimated, within a minute, or ``equal``,
-``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured; by default all, which takes about ten
-minutes of one CPU core. Times are CPU seconds of one thread, the least of several runs in turn in the first
-part, and of single runs in the others. Distances are between latents, relative to their own size (root mean square).
+PART is ``cards``, ``cards-in-short``, ``levels``, ``fp8-levels`` or ``operations``, which are estimated, within a
+minute, or ``equal``, ``fp8``, ``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured. Without
+any, it is all of them, which takes about ten minutes of one CPU core. Times are CPU seconds of one thread, the least of
+several runs in turn in ``equal`` and ``fp8``, and of single runs in the others. Distances are between latents, relative
+to their own size (root mean square).
 ``--write`` puts the tables between their markers in docs/performance.md, that of ``cards-in-short`` in README.md.
 
 Distances are to the converged solution: 'dpmpp_2m' with 200 steps (or as many as there are noise levels) and 'trailing'
@@ -18,7 +19,7 @@ import argparse
 import re
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 import modelscope_i2v
-from benchmarks import estimates
+from benchmarks import estimates, resting_weights
 from benchmarks.first_generation import MODELS
+from benchmarks.measures import distance, seconds_in_turn
 from modelscope_i2v.networks import ImageToVideoUNet
 from modelscope_i2v.networks.layers import FrameConvolution
 from modelscope_i2v.runtime.device import has_native_bf16
@@ -91,11 +93,6 @@ ORIGINAL: Mapping[str, Call] = {
 SEEDS = {'image-to-video': (0, 1), 'video-to-video': (0, 1, 2), 'little-noise': (0, 1)}
 
 
-def distance(x: torch.Tensor, exact: torch.Tensor) -> float:
-    """The relative root mean square of the difference."""
-    return float((x - exact).square().mean().sqrt() / exact.square().mean().sqrt())
-
-
 def clip() -> np.ndarray:
     """Two frames of a camera that moves over the example picture, uint8 ``[2, 128, 128, 3]``."""
     with Image.open(PICTURE) as picture:
@@ -132,17 +129,6 @@ def speeds(part: str) -> list[str]:
         print(row, flush=True)
         rows.append(row)
     return rows
-
-
-def seconds_in_turn(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """The least CPU time of each call."""
-    best = dict.fromkeys(calls, float('inf'))
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.process_time()
-            call()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
 
 
 @torch.no_grad()
@@ -194,6 +180,16 @@ def equal() -> list[str]:
     return rows
 
 
+def fp8() -> list[str]:
+    """The rows of the table of weights that rest in fp8."""
+    return resting_weights.rows(
+        (
+            ('image-to-video', 'first generation', str(PICTURE), {'speed': 'balanced', 'num_frames': 16}),
+            ('video-to-video', 'video-to-video', clip(), {'speed': 'balanced', **ORIGINAL['little-noise']}),
+        )
+    )
+
+
 def with_table(text: str, name: str, rows: list[str]) -> str:
     """``text`` with a table between its markers, if it has them."""
     marked = re.compile(rf'(<!-- {name} -->\n).*?(<!-- end -->)', re.DOTALL)
@@ -207,9 +203,10 @@ def main() -> None:
         'cards': estimates.cards,
         'cards-in-short': estimates.cards_in_short,
         'levels': estimates.levels,
+        'fp8-levels': estimates.fp8_levels,
         'operations': estimates.operations,
     }
-    parts = {**estimated, 'equal': equal, **{part: lambda part=part: speeds(part) for part in CALLS}}
+    parts = {**estimated, 'equal': equal, 'fp8': fp8, **{part: lambda part=part: speeds(part) for part in CALLS}}
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(parts)}; by default all')
     parser.add_argument('--write', action='store_true', help='put the tables into docs/performance.md and README.md')
     arguments = parser.parse_args()

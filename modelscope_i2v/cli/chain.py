@@ -20,7 +20,7 @@ from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import PREFIXES, TEXTS
 from modelscope_i2v.generation.chain_arguments import BOTH, LOADING, LOADING_BOTH, PREFIXED, stage_names
 from modelscope_i2v.stage import Stage, first_stage, stage_of, stages_of
-from modelscope_i2v.terms import BACKENDS, PRECISIONS
+from modelscope_i2v.terms import BACKENDS, PRECISIONS, RESTING_PRECISIONS
 
 #: Options without a prefix that go to both stages.
 SHARED = ('seed', 'speed', 'steps', 'background', 'force')
@@ -74,6 +74,11 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
             '--stage2-autoencoder-dtype',
             choices=PRECISIONS,
             help="precision of stage 2's autoencoder (default: same as --autoencoder-dtype)",
+        )
+        group.add_argument(
+            '--stage2-weights-dtype',
+            choices=RESTING_PRECISIONS,
+            help="what stage 2's weights rest in (default: same as --weights-dtype)",
         )
         group.add_argument(
             '--stage2-memory', metavar='LEVEL', help='memory level of stage 2 (default: same as --memory)'

@@ -10,6 +10,7 @@ from modelscope_i2v.cli.options import (
     add_json_option,
     add_offline_option,
     add_revision_option,
+    add_weights_dtype_option,
     given,
     known_options,
     option_names,
@@ -67,6 +68,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         '--autoencoder-dtype', choices=PRECISIONS, default='fp32', help='precision of the autoencoder (default: fp32)'
     )
+    add_weights_dtype_option(parser)
     parser.add_argument(
         '--memory',
         metavar='LEVEL',
@@ -94,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.model,
             arguments.model_revision,
             offline=arguments.offline,
-            **given(arguments, 'rate', 'dtype', 'autoencoder_dtype', 'memory', *DECIDING, *CHOSEN),
+            **given(arguments, 'rate', 'dtype', 'autoencoder_dtype', 'memory', 'weights_dtype', *DECIDING, *CHOSEN),
         )
     if arguments.json:
         say_json(found.as_dict())
@@ -106,8 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(found: CallEstimate) -> None:
     from modelscope_i2v.generation.memory_check import in_gib
 
+    resting = f', weights in {found.weights_dtype}' if found.weights_dtype else ''
     say(
-        f'{found.model}: {found.frames} frames of {found.width}x{found.height}, {found.dtype}, {found.steps} steps, '
+        f'{found.model}: {found.frames} frames of {found.width}x{found.height}, {found.dtype}{resting}, '
+        f'{found.steps} steps, '
         f'{found.passes.whole + found.passes.outer} passes of the UNet'
     )
     files = '' if found.files is None else f'; {size_on_disk(found.files)} of files'

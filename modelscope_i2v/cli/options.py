@@ -11,7 +11,7 @@ from typing import Any
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.generation.arguments import GenerationArguments
-from modelscope_i2v.terms import BACKENDS, MEMORY_LEVELS, PRECISIONS
+from modelscope_i2v.terms import BACKENDS, MEMORY_LEVELS, PRECISIONS, RESTING_PRECISIONS
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, embedded: bool = True) -> None:
@@ -64,11 +64,22 @@ def add_loading_options(group: Any) -> None:
         help=f'how far to spare the memory of the device: {", ".join(MEMORY_LEVELS)}, or a limit such as 6GB '
         '(default: auto, what fits the GPU)',
     )
+    add_weights_dtype_option(group)
     group.add_argument(
         '--compile',
         action='store_true',
         default=None,
         help='compile the UNet, which takes minutes and makes long runs faster (default: off)',
+    )
+
+
+def add_weights_dtype_option(group: Any) -> None:
+    """Add the option for what weights rest in."""
+    group.add_argument(
+        '--weights-dtype',
+        choices=RESTING_PRECISIONS,
+        help='what the weights of UNet and CLIP rest in between computations: fewer bytes, other videos '
+        '(default: same as --dtype)',
     )
 
 

@@ -39,6 +39,7 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         'output_path': ('output_video',),
         'torch_dtype': ('dtype',),
         'variant': ('dtype',),
+        'storage_dtype': ('weights_dtype',),
         'model_revision': ('revision',),
         'revision': ('model_revision',),
         'adapter': ('lora',),
@@ -60,7 +61,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 #: Names of texts, which some models do not take.
 TEXTS = ('text', 'negative_prompt')
 #: Arguments of a pipeline's constructor that say how its networks run.
-EXECUTION_OPTIONS = ('dtype', 'attention', 'compile', 'autoencoder_dtype', 'memory')
+EXECUTION_OPTIONS = ('dtype', 'attention', 'compile', 'autoencoder_dtype', 'memory', 'weights_dtype')
 #: Arguments of a pipeline's constructor that belong to the model.
 MODEL_OPTIONS = (*EXECUTION_OPTIONS, 'lora', 'lora_scale')
 #: Arguments for loading a model, not for a call.

@@ -23,7 +23,12 @@ from modelscope_i2v.generation.passes import Passes
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.generation.work import Work
 from modelscope_i2v.model_folder import ModelFolder
-from modelscope_i2v.runtime.device import DTYPES, resolve_autoencoder_dtype, resolve_device
+from modelscope_i2v.runtime.device import (
+    DTYPES,
+    resolve_autoencoder_dtype,
+    resolve_device,
+    resolve_weights_dtype,
+)
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.memory_level import NAMED, MemoryLevel, resolve_memory
 from modelscope_i2v.runtime.rate import MEASURED, measured_rate, resolve_rate
@@ -60,6 +65,7 @@ class CallEstimate:
         stage: the kind of model.
         frames, height, width: of the video that the networks process.
         dtype: the precision of the networks.
+        weights_dtype: what large weights rest in, ``'fp8'``, or None.
         steps: of the solver.
         passes: of the UNet.
         weights: bytes of the networks' weights in memory.
@@ -77,6 +83,7 @@ class CallEstimate:
     height: int
     width: int
     dtype: str
+    weights_dtype: str | None
     steps: int
     passes: Passes
     weights: Weights
@@ -105,6 +112,7 @@ def estimate(
     dtype: str = 'fp16',
     autoencoder_dtype: str | torch.dtype | None = None,
     memory: str | None = 'auto',
+    weights_dtype: str | torch.dtype | None = None,
     rate: float | str | None = None,
     cards: tuple[float, ...] = CARDS,
     **call: Any,
@@ -124,6 +132,7 @@ def estimate(
         offline: use the cache only, never the network.
         dtype: ``'fp32'``, ``'fp16'`` or ``'bf16'``, for UNet and CLIP.
         autoencoder_dtype: as for loading, ``'fp32'`` by default.
+        weights_dtype: as for loading, None by default.
         memory: as for loading; it decides :attr:`CallEstimate.chosen`.
         rate: operations per second that the GPU reaches, such as ``5e13`` or ``'50T'``, or ``'measured'``: that of this
             machine in products of large matrices, of which networks reach a part. None: no times.
@@ -137,12 +146,14 @@ def estimate(
     """
     per_second = resolve_rate(rate)
     choice('dtype', dtype, tuple(DTYPES), error=InputError)
+    gpu = torch.device('cuda')
     execution = Execution(
-        torch.device('cuda'),
+        gpu,
         DTYPES[dtype],
         'sdpa',
         autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
         memory=resolve_memory(memory),
+        weights_dtype=resolve_weights_dtype(weights_dtype, gpu),
     )
     folder = model_of(model, revision, offline=offline)
     networks = folder.build_networks()
@@ -171,6 +182,7 @@ def estimate(
         height=size.height,
         width=size.width,
         dtype=dtype,
+        weights_dtype=None if execution.weights_dtype is None else 'fp8',
         steps=int(arguments.steps or 0),
         passes=work.passes,
         weights=weights,
@@ -202,7 +214,7 @@ def fitting_call(
     size = configuration.video_size(arguments, given)
     if size.frames is None:
         size = dataclasses.replace(size, frames=configuration.max_frames)
-    weights = weights_of(networks, execution.dtype, execution.autoencoder_dtype)
+    weights = weights_of(networks, *execution.precisions)
     return CallInRoom(configuration, arguments, execution, Room(None, None), weights, given=given), size
 
 

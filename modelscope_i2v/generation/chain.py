@@ -69,9 +69,9 @@ def chain(
             ``seed``, ``text``, ``negative_prompt``, ``show_progress``, ``force``, ``background`` and
             ``callback_on_step_end`` go to both, as far as both take them. A prefix, ``stage1_`` or ``stage2_``
             (``stage1_solver``) sends a name to one stage. ``device``, ``dtype``, ``attention``, ``compile``,
-            ``autoencoder_dtype`` and ``memory`` apply to both models; ``revision``, ``lora`` and ``lora_scale`` apply
-            to stage 1. With a prefix, each of them applies to one model. Stage 2 uses the revision of stage 1 unless it
-            gets its own.
+            ``autoencoder_dtype``, ``memory`` and ``weights_dtype`` apply to both models; ``revision``, ``lora`` and
+            ``lora_scale`` apply to stage 1. With a prefix, each of them applies to one model. Stage 2 uses the revision
+            of stage 1 unless it gets its own.
 
     Returns:
         The result of stage 2 (``output_video``, ``seed``, ``model_revision``), with the result of stage 1 under

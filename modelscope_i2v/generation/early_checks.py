@@ -111,5 +111,5 @@ def check_room(
         if call.get('height') is None and call.get('width') is None:
             least.update(*deque(configuration.smaller_sizes(arguments), maxlen=1))
         arguments = dataclasses.replace(arguments, **least)
-    weights = weights_of(folder.build_networks(), execution.dtype, execution.autoencoder_dtype)
+    weights = weights_of(folder.build_networks(), *execution.precisions)
     check_memory(configuration, arguments, execution, weights=weights, given=given)

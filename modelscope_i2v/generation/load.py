@@ -40,6 +40,7 @@ def load(
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
     memory: str | None = ...,
+    weights_dtype: str | torch.dtype | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline: ...
 
@@ -59,6 +60,7 @@ def load(
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
     memory: str | None = ...,
+    weights_dtype: str | torch.dtype | None = ...,
     **call_defaults: Any,
 ) -> VideoToVideoPipeline: ...
 
@@ -78,6 +80,7 @@ def load(
     lora_scale: float | None = ...,
     autoencoder_dtype: str | torch.dtype | None = ...,
     memory: str | None = ...,
+    weights_dtype: str | torch.dtype | None = ...,
     **call_defaults: Any,
 ) -> ImageToVideoPipeline | VideoToVideoPipeline: ...
 
@@ -96,6 +99,7 @@ def load(
     lora_scale: float | None = None,
     autoencoder_dtype: str | torch.dtype | None = 'fp32',
     memory: str | None = 'auto',
+    weights_dtype: str | torch.dtype | None = None,
     **call_defaults: Any,
 ) -> Any:
     """The pipeline for ``model``.
@@ -105,7 +109,7 @@ def load(
         revision: revision of a hub id; None means the hub's default.
         task: the task that the model must be for; None allows any.
         offline: use the cache only, never the network.
-        device, dtype, attention, compile, lora, lora_scale, autoencoder_dtype, memory: see
+        device, dtype, attention, compile, lora, lora_scale, autoencoder_dtype, memory, weights_dtype: see
             :class:`~modelscope_i2v.generation.model.GenerationModel`.
         **call_defaults: defaults for the arguments of a call, and ``preprocessor``.
 
@@ -116,7 +120,7 @@ def load(
     """
     register()  # for what else the program asks ModelScope for
     return load_on(
-        Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory),
+        Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory, weights_dtype),
         model,
         revision,
         task=task,

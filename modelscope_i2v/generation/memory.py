@@ -10,7 +10,7 @@ counted. So a call that only just fits may still run out of memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from torch import nn
 from modelscope_i2v.generation.autoencoder_memory import FLOAT, decoder_activations, encoder_activations, portion
 from modelscope_i2v.generation.output import bytes_held
 from modelscope_i2v.generation.unet_memory import unet_activations
+from modelscope_i2v.runtime.fp8 import fp8_weights
 
 if TYPE_CHECKING:
     from modelscope_i2v.generation.arguments import GenerationArguments
@@ -41,6 +42,8 @@ class Weights:
     Attributes:
         streamed: the most of the UNet that is on the device at a time if its blocks come one after the other.
         blocks: those of the UNet's weights that are in its blocks.
+        clip_cast, unet_cast: the largest weight of the network in the precision that it computes in, which is on the
+            device while its layer computes, if weights rest in another one.
     """
 
     clip: int = 0
@@ -48,6 +51,8 @@ class Weights:
     autoencoder: int = 0
     streamed: int = 0
     blocks: int = 0
+    clip_cast: int = 0
+    unet_cast: int = 0
 
     @property
     def total(self) -> int:
@@ -121,7 +126,10 @@ class Estimate:
 
 
 def weights_of(
-    networks: Mapping[str, nn.Module], dtype: torch.dtype, autoencoder_dtype: torch.dtype = torch.float32
+    networks: Mapping[str, nn.Module],
+    dtype: torch.dtype,
+    autoencoder_dtype: torch.dtype = torch.float32,
+    weights_dtype: torch.dtype | None = None,
 ) -> Weights:
     """The weights of ``networks`` once they are loaded, counted in a fraction of a second, on the meta device too.
 
@@ -129,16 +137,22 @@ def weights_of(
         networks: by the names of their files, as :meth:`~modelscope_i2v.model_folder.ModelFolder.build_networks` has
             them.
         dtype: of all networks but the autoencoder.
+        weights_dtype: what their large weights rest in, see :mod:`~modelscope_i2v.runtime.fp8`; None: ``dtype``.
     """
     unet: Any = networks['ckpt_unet']
-    whole, blocks = _bytes_of(unet, dtype), [_bytes_of(block, dtype) for block in unet.blocks]
+    clip = networks['ckpt_clip']
+    layers = [*fp8_weights(clip), *fp8_weights(unet)] if weights_dtype else []
+    resting = {id(getattr(layer, name)) for layer, name in layers}
+    whole, blocks = _bytes_of(unet, dtype, resting), [_bytes_of(block, dtype, resting) for block in unet.blocks]
     pairs = pairwise([*blocks, blocks[0]])
     return Weights(
-        clip=_bytes_of(networks['ckpt_clip'], dtype),
+        clip=_bytes_of(clip, dtype, resting),
         unet=whole,
         streamed=whole - sum(blocks) + max(map(sum, pairs)),
         blocks=sum(blocks),
         autoencoder=_bytes_of(networks['ckpt_autoencoder'], autoencoder_dtype),
+        clip_cast=_largest(clip, dtype, resting),
+        unet_cast=_largest(unet, dtype, resting),
     )
 
 
@@ -177,8 +191,9 @@ def estimate(
         computed += 2 * (frames - in_window) * latents_of_frame if elsewhere else 0
         phases.append(phase('encode', weights.autoencoder, encoded * size.pixels * PIXEL_COPIES + computed))
     unet = weights.streamed if execution.level.streams else weights.unet
-    phases.append(phase('condition', weights.clip, 0))
-    phases.append(phase('sample', unet, _sampling(configuration, arguments, execution, size)))
+    phases.append(phase('condition', weights.clip, weights.clip_cast))
+    sampling = weights.unet_cast + _sampling(configuration, arguments, execution, size)
+    phases.append(phase('sample', unet, sampling))
     if arguments.output_type != 'latent':
         decoded = min(frames, most.frames)
         part = (configuration.autoencoder, decoded, size.height, size.width)
@@ -216,9 +231,21 @@ def _sampling(
     return computed
 
 
-def _bytes_of(network: nn.Module, dtype: torch.dtype) -> int:
-    """Bytes of the weights of a network that computes in ``dtype``."""
-    return sum(
-        weights.numel() * (dtype.itemsize if weights.is_floating_point() else weights.element_size())
-        for weights in network.state_dict().values()
-    )
+def _bytes_of(network: nn.Module, dtype: torch.dtype, resting: Collection[int] = ()) -> int:
+    """Bytes of the weights of a network that computes in ``dtype``.
+
+    Args:
+        resting: ids of weights that rest in eight bits.
+    """
+    total = 0
+    for weights in network.state_dict(keep_vars=True).values():
+        if id(weights) in resting:
+            total += weights.numel() + len(weights) * dtype.itemsize  # and a scale for each channel
+        else:
+            total += weights.numel() * (dtype.itemsize if weights.is_floating_point() else weights.element_size())
+    return total
+
+
+def _largest(network: nn.Module, dtype: torch.dtype, resting: Collection[int]) -> int:
+    """Bytes in ``dtype`` of the largest weight with an id in ``resting``."""
+    return max((weight.numel() * dtype.itemsize for weight in network.parameters() if id(weight) in resting), default=0)

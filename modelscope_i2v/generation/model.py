@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -32,6 +33,7 @@ from modelscope_i2v.networks import set_attention_backend
 from modelscope_i2v.networks.unet import DeepFeatures
 from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.execution import Execution
+from modelscope_i2v.runtime.fp8 import rest_in_fp8
 from modelscope_i2v.runtime.memory_level import MemoryLevel, named_level
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.placement import carrier_to, on_device, tensors_of
@@ -41,6 +43,9 @@ from modelscope_i2v.stage import Stage
 from modelscope_i2v.weights import load_weights
 from modelscope_i2v.weights.lora.apply import Lora, add_to_weights, check_lora, read_lora
 
+logger = logging.getLogger(__name__)
+
+FP8_CHANGES_NUMBERS = "The weights of '%s' rest in fp8, which changes numbers: a seed gives another video than without."
 ANOTHER_DEVICE = "Use another device, memory='low', or dtype='fp16' or 'bf16'."
 
 
@@ -60,6 +65,9 @@ class GenerationModel(TorchModel):
             memory and is faster on GPUs. bfloat16 has fewer levels between -1 and 1 than a pixel has.
         memory: ``'full'``, ``'offload'``, ``'low'``, a limit such as ``'6GB'``, or ``'auto'``: how far to spare the
             memory of the device. Below ``'full'``, networks are on the device only within :meth:`computing`.
+        weights_dtype: ``'fp8'`` for weights of UNet and CLIP that rest in eight bits, and are cast layer by layer when
+            they compute: half the bytes of half precision, and other videos. A LoRA is added before. Such weights
+            cannot be saved.
         execution: all of these but the LoRA, already resolved; it overrides them.
         model_args, model_cfg: sections of configuration.json that ModelScope passes in; None reads the file.
 
@@ -86,6 +94,7 @@ class GenerationModel(TorchModel):
         lora_scale: float | None = None,
         autoencoder_dtype: str | torch.dtype | None = 'fp32',
         memory: str | None = 'full',
+        weights_dtype: str | torch.dtype | None = None,
         execution: Execution | None = None,
         model_args: Mapping[str, Any] | None = None,
         model_cfg: Mapping[str, Any] | None = None,
@@ -104,14 +113,14 @@ class GenerationModel(TorchModel):
         self.lora_scale = check_lora(lora, lora_scale)
         self.lora = None if lora is None else Path(lora).name
         self.execution = execution or _announced(
-            Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory)
+            Execution.resolve(device, dtype, attention, compile, autoencoder_dtype, memory, weights_dtype)
         )
         self.carrier = carrier_to(self.execution.device)
         self._computing: set[nn.Module] = set()
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
-        self.weights = weights_of(networks, self.execution.dtype, self.execution.autoencoder_dtype)
+        self.weights = weights_of(networks, *self.execution.precisions)
         self.execution = self._at_first_level(self.execution)
         # Check the LoRA before minutes of loading.
         change = None if lora is None else read_lora(self.unet, lora, key=self.stage.lora_key)
@@ -397,8 +406,12 @@ class GenerationModel(TorchModel):
                 load_weights(network, self.folder.files[key], dtype=dtype)
                 if network is self.unet and lora is not None:
                     add_to_weights(network, lora, self.lora_scale)
+                if self.execution.weights_dtype is not None and network is not self.autoencoder:
+                    rest_in_fp8(network)
                 network.to(self.execution.resting_place)
                 bar.update()
+        if self.execution.weights_dtype is not None:
+            logger.warning(FP8_CHANGES_NUMBERS, self.folder.path.name)
 
 
 def _announced(execution: Execution) -> Execution:

@@ -61,8 +61,8 @@ class GenerationPipeline(Pipeline):
         model: a model's folder (``modelscope.pipelines.pipeline`` resolves hub ids), or a built model.
         preprocessor: built for the model if None.
         device: see :func:`~modelscope_i2v.runtime.device.resolve_device`.
-        **options: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, ``lora``, ``lora_scale``,
-            and defaults for every argument of a call.
+        **options: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, ``weights_dtype``,
+            ``lora``, ``lora_scale``, and defaults for every argument of a call.
 
     Raises:
         TypeError: for an unknown argument, naming it and the nearest known one.

@@ -35,7 +35,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
     made = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments)}
     name, revision = model_identity(model.folder.path)
     dtype, autoencoder_dtype = (model.precision.own_dtype(network) for network in (model.unet, model.autoencoder))
-    level = model.execution.level
+    level, weights_dtype = model.execution.level, model.execution.weights_dtype
     return {
         'stage': model.stage.task,
         'model': name,
@@ -46,6 +46,7 @@ def recipe_entry(model: GenerationModel, arguments: GenerationArguments) -> dict
         **({'compiled': True} if model.execution.compiled else {}),
         'dtype': _name(dtype),
         **({} if autoencoder_dtype is torch.float32 else {'autoencoder_dtype': _name(autoencoder_dtype)}),
+        **({} if weights_dtype is None else {'weights_dtype': _name(weights_dtype)}),
         **({} if level == FULL else {'memory': level.name}),
         'software': f'modelscope_i2v {__version__}',
     }

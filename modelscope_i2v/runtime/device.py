@@ -11,7 +11,7 @@ import torch
 
 from modelscope_i2v.checks import choice
 from modelscope_i2v.errors import DeviceError, InputError, shown
-from modelscope_i2v.terms import PRECISIONS
+from modelscope_i2v.terms import PRECISIONS, RESTING_PRECISIONS
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ NO_GPU = 'No CUDA GPU is available: running on the CPU, which is far slower.'
 #: What torch calls the instructions for bfloat16 of Intel, AMD and ARM.
 NATIVE_BF16 = ('avx512_bf16', 'amx_bf16', 'bf16')
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, full) for name, full in PRECISIONS.items()}
+RESTING_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, full) for name, full in RESTING_PRECISIONS.items()}
 
 
 def resolve_device(name: str | int | torch.device | None, *, warn: bool = True) -> torch.device:
@@ -72,6 +73,11 @@ def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
         InputError: for an unknown name.
     """
     name = _dtype_name(name)
+    if isinstance(name, str) and name in (*RESTING_DTYPES, *map(str, RESTING_DTYPES.values())):
+        names = ', '.join(map(repr, ('auto', *DTYPES)))
+        raise InputError(
+            f"'dtype' must be one of {names}, found {name!r}. Only weights may rest in it: that is weights_dtype='fp8'."
+        )
     choice('dtype', name, ('auto', *DTYPES), error=InputError)
     if name != 'auto':
         return DTYPES[name]
@@ -91,6 +97,24 @@ def resolve_autoencoder_dtype(name: str | torch.dtype | None) -> torch.dtype:
     name = 'fp32' if name is None else _dtype_name(name)
     choice('autoencoder_dtype', name, tuple(DTYPES), error=InputError)
     return DTYPES[name]
+
+
+def resolve_weights_dtype(name: str | torch.dtype | None, device: torch.device) -> torch.dtype | None:
+    """The type that weights rest in for ``'fp8'``, or for its torch dtype. None: the one that they compute in.
+
+    Raises:
+        InputError: for anything else.
+        DeviceError: if PyTorch does not have the type on ``device``.
+    """
+    if name is None:
+        return None
+    found = name if isinstance(name, torch.dtype) else RESTING_DTYPES.get(name) if isinstance(name, str) else None
+    if found not in RESTING_DTYPES.values():
+        names = ', '.join(map(repr, RESTING_DTYPES))
+        raise InputError(f"'weights_dtype' must be {names}, or None for weights as in 'dtype', found {shown(name)}.")
+    if device.type == 'mps':
+        raise DeviceError(f"weights_dtype='fp8' does not work on {device}: PyTorch lacks {found} there. Leave it out.")
+    return found
 
 
 def has_native_bf16(device: torch.device) -> bool:

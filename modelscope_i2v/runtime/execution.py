@@ -15,6 +15,7 @@ from modelscope_i2v.runtime.device import (
     resolve_autoencoder_dtype,
     resolve_device,
     resolve_dtype,
+    resolve_weights_dtype,
 )
 from modelscope_i2v.runtime.memory_level import FULL, MemoryLevel, resolve_memory
 
@@ -30,6 +31,7 @@ class Execution:
         requested_attention: the requested back end; another device may resolve ``'auto'`` differently.
         instead_of_gpu: whether the device is the CPU only because there is no GPU.
         autoencoder_dtype: precision of the autoencoder.
+        weights_dtype: what the large weights of all networks but the autoencoder rest in; None: :attr:`dtype`.
         autoencoder_limit: bytes that the autoencoder may take for what it computes, as far as cutting images into bands
             of rows can do that; None: whole images.
         compiled: whether the blocks of the UNet are compiled.
@@ -48,6 +50,7 @@ class Execution:
     compiled: bool = False
     memory: str = 'full'
     level: MemoryLevel = FULL
+    weights_dtype: torch.dtype | None = None
 
     @classmethod
     def resolve(
@@ -58,11 +61,13 @@ class Execution:
         compile: bool | None = None,
         autoencoder_dtype: str | torch.dtype | None = None,
         memory: str | None = None,
+        weights_dtype: str | torch.dtype | None = None,
     ) -> Execution:
-        """Resolve the names for this machine. None is ``'auto'``, no compilation, and ``'fp32'`` for the autoencoder.
+        """Resolve the names for this machine. None is ``'auto'``, no compilation, and ``'fp32'`` for the autoencoder;
+        weights then rest in the precision that they compute in.
 
         Raises:
-            DeviceError: if the device is not available, or does not support the back end.
+            DeviceError: if the device is not available, or does not support the back end or the type of weights.
             InputError: for an unknown precision, back end or memory level, or a ``compile`` that is neither True nor
                 False.
         """
@@ -82,11 +87,17 @@ class Execution:
             compiled=bool(compile),
             autoencoder_dtype=resolve_autoencoder_dtype(autoencoder_dtype),
             memory=memory,
+            weights_dtype=resolve_weights_dtype(weights_dtype, where),
         )
 
     def at(self, level: MemoryLevel) -> Execution:
         """The same execution at another memory level."""
         return replace(self, level=level, autoencoder_limit=level.autoencoder_limit)
+
+    @property
+    def precisions(self) -> tuple[torch.dtype, torch.dtype, torch.dtype | None]:
+        """:attr:`dtype`, :attr:`autoencoder_dtype` and :attr:`weights_dtype`, which decide the size of weights."""
+        return self.dtype, self.autoencoder_dtype, self.weights_dtype
 
     @property
     def resting_place(self) -> torch.device:
@@ -108,7 +119,7 @@ class Execution:
         """
         precisions = self.dtype, self.requested_attention, self.compiled, self.autoencoder_dtype
         return replace(
-            Execution.resolve(device, *precisions, self.memory),
+            Execution.resolve(device, *precisions, self.memory, self.weights_dtype),
             autoencoder_limit=self.autoencoder_limit,
             level=self.level,
         )

@@ -53,8 +53,8 @@ class Engine:
         limits: of requests, of the queue, and of what is kept.
         devices: one worker each; None is a GPU if there is one, else the CPU.
         model_bytes: bytes of weights that stay loaded on each device; None: a share of what is free now.
-        **execution: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, as in
-            :func:`modelscope_i2v.load`.
+        **execution: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, ``weights_dtype``, as
+            in :func:`modelscope_i2v.load`.
 
     Raises:
         InputError, DeviceError: for models or devices that cannot be used. OutputError: for the folder.

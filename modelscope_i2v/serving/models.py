@@ -158,8 +158,7 @@ class LoadedModels:
         """
         if model.name not in self._pipelines:
             folder = model.snapshot.complete()
-            precisions = self.execution.dtype, self.execution.autoencoder_dtype
-            self._make_room(weights_of(folder.build_networks(), *precisions).total)
+            self._make_room(weights_of(folder.build_networks(), *self.execution.precisions).total)
             self._pipelines[model.name] = build_pipeline(folder, self.execution, show_progress=False)
         self._pipelines.move_to_end(model.name)
         return self._pipelines[model.name]

@@ -14,6 +14,7 @@ PERFORMANCE, README = PAGES
         (PERFORMANCE, 'cards', estimates.cards),
         (PERFORMANCE, 'levels', estimates.levels),
         (README, 'cards-in-short', estimates.cards_in_short),
+        (PERFORMANCE, 'fp8-levels', estimates.fp8_levels),
         pytest.param(PERFORMANCE, 'operations', estimates.operations, marks=pytest.mark.slow),
     ],
 )

@@ -14,7 +14,7 @@ import torch
 from modelscope_i2v.runtime.placement import on_device, tensors_of
 from modelscope_i2v.runtime.streaming import streamed
 from tests.calls import VIDEO, build
-from tests.fake_device import FakeDevice
+from tests.fake_device import FakeDevice, Networks
 from tests.golden import DATA, NET_BOUND, difference, golden, unet_i2vgen_tiny, unet_tiny, unet_v2v_tiny
 
 #: The golden file of a network, what builds it, and the names of its inputs.
@@ -32,13 +32,6 @@ CASES = {
 }
 #: A level that moves something, and a limit that none of these small models exceeds.
 LEVELS = ('full', 'offload', 'low', '1GB')
-
-
-class Networks:
-    """A UNet as a model has it, with nothing else."""
-
-    def __init__(self, unet):
-        self.unet, self.clip, self.autoencoder = unet, torch.nn.Identity(), torch.nn.Identity()
 
 
 @pytest.mark.parametrize('name', NETWORKS)

@@ -1,13 +1,18 @@
 """The reference networks from the installed ``modelscope`` package, to be run side by side with ours."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from benchmarks.run.reference import reference_module
 from benchmarks.run.rows import NotRunError
+from modelscope_i2v.networks.unet import SpatioTemporalUNet
+from modelscope_i2v.runtime.placement import on_device, tensors_of
+from modelscope_i2v.runtime.streaming import streamed
 from modelscope_i2v.weights import build_on_meta, load_weights
+from tests.fake_device import FakeDevice, Networks
 from tests.golden import NET_BOUND, difference
 
 #: Constructor arguments of the reference that both micro nets share (``tests.golden.UNET_MICRO`` in our words).
@@ -49,6 +54,17 @@ def build_pair(place: str, name: str, arguments: dict, factory):
         fan_in = parameter[0].numel() if parameter.ndim > 1 else 100
         parameter.data = torch.randn(parameter.shape, generator=generator) / fan_in**0.5 + (parameter.data == 1)
     return reference, load_weights(build_on_meta(factory), reference.state_dict()).eval()
+
+
+def at_every_level(unet: SpatioTemporalUNet, *inputs: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The outputs of ``unet`` when it is on its device, comes there as a whole, and block by block."""
+    yield unet(*inputs)
+    device = FakeDevice(Networks(unet))
+    for bring in (lambda: on_device(tensors_of([unet]), device), lambda: streamed(unet, device)):
+        with bring():
+            yield unet(*inputs)
+        assert device.peak > 0
+        assert device.held() == 0
 
 
 def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:

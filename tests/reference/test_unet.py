@@ -5,7 +5,7 @@ import torch
 
 from modelscope_i2v.networks import ImageToVideoUNet
 from tests.golden import UNET_MICRO
-from tests.reference.live import MICRO, assert_close, build_pair
+from tests.reference.live import MICRO, assert_close, at_every_level, build_pair
 
 ARGUMENTS = {**MICRO, 'y_dim': 64, 'input_dim': 64, 'num_tokens': 4}
 
@@ -25,4 +25,6 @@ def test_equal_outputs(networks, shape):
     y = torch.randn(shape[0], 1, 64, generator=generator)
     t = torch.randint(1000, (shape[0],), generator=generator)
     fps = torch.randint(1, 30, (shape[0],), generator=generator)
-    assert_close(ours(x, t, y, fps), reference(x, t, y, fps=fps))
+    expected = reference(x, t, y, fps=fps)
+    for found in at_every_level(ours, x, t, y, fps):
+        assert_close(found, expected)

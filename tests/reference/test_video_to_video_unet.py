@@ -5,7 +5,7 @@ import torch
 
 from modelscope_i2v.networks import VideoToVideoUNet
 from tests.golden import UNET_V2V_MICRO
-from tests.reference.live import MICRO, assert_close, build_pair
+from tests.reference.live import MICRO, assert_close, at_every_level, build_pair
 
 ARGUMENTS = {**MICRO, 'y_dim': 1024}
 
@@ -25,4 +25,6 @@ def test_equal_outputs(networks, shape, tokens):
     x = torch.randn(shape, generator=generator)
     y = torch.randn(shape[0], tokens, 1024, generator=generator)
     t = torch.randint(1000, (shape[0],), generator=generator)
-    assert_close(ours(x, t, y), reference(x, t, y))
+    expected = reference(x, t, y)
+    for found in at_every_level(ours, x, t, y):
+        assert_close(found, expected)

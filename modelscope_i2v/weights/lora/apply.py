@@ -16,6 +16,7 @@ from torch import nn
 
 from modelscope_i2v.checks import number
 from modelscope_i2v.errors import CheckpointError, InputError, shown
+from modelscope_i2v.runtime.fp8 import is_resting
 from modelscope_i2v.tensors import float_problem
 from modelscope_i2v.weights.load import list_problems
 from modelscope_i2v.weights.lora.file import LoraDescription, read_lora_file, unet_parameters
@@ -41,9 +42,15 @@ def read_lora(unet: nn.Module, path: str | os.PathLike[str], *, key: str) -> Lor
 
     Raises:
         CheckpointError: if the file is missing, damaged, not a LoRA, or for another stage or UNet; or for missing,
-            unexpected, mis-shaped or unusable tensors, which are all reported at once.
+            unexpected, mis-shaped or unusable tensors, which are all reported at once; or if weights of ``unet`` rest
+            in fp8.
     """
     origin = f"The LoRA file '{os.fspath(path)}'"
+    if is_resting(unet):
+        raise CheckpointError(
+            f"{origin} cannot be added to weights that rest in fp8. Give 'lora' together with 'weights_dtype' when you "
+            'load the model: it is then added before.'
+        )
     description, tensors = read_lora_file(path)
     parameters = unet_parameters(unet)
     if description.task != key:
