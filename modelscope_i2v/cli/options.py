@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modelscope_i2v.cli.takes import seeds
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.generation.arguments import GenerationArguments
@@ -108,6 +109,12 @@ def add_call_options(
         if item.name not in names:
             continue
         option = f'--{prefix}{item.name.replace("_", "-")}'
+        if option == '--seed':
+            said = f'{item.metadata["help"]}; several, as in 1,2,3, make a video each'
+            group.add_argument(
+                option, type=seeds, metavar='INT[,INT...]', help=f'{said} (default: {item.metadata["default"]})'
+            )
+            continue
         if item.metadata['cli'] is bool:  # None: not given, so that a pipeline's own default holds
             group.add_argument(
                 option, action='store_true', default=None, help=f'{item.metadata["help"]} (default: off)'

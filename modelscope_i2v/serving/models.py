@@ -19,7 +19,7 @@ from modelscope_i2v.generation.memory import weights_of
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
 from modelscope_i2v.runtime.free_memory import free_memory
 from modelscope_i2v.serving.jobs import UnknownModelError
-from modelscope_i2v.stage import first_stage, stages
+from modelscope_i2v.stage import first_stage
 
 if TYPE_CHECKING:
     from modelscope_i2v.generation.pipeline import GenerationPipeline
@@ -65,7 +65,7 @@ class ServedModel:
     @property
     def takes_video(self) -> bool:
         """Whether the input is a video, not a picture."""
-        return any(stage.followed_by == self.stage.task for stage in stages())
+        return self.stage.verb.takes_video
 
 
 def embedded_models() -> list[ServedModel]:
