@@ -41,15 +41,17 @@ def add_offline_option(group: Any) -> None:
     group.add_argument('--offline', action='store_true', help='use only the cache, never the network (default: off)')
 
 
-def add_device_option(group: Any) -> None:
-    """Add the option for the device."""
-    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a CUDA GPU if there is one, else the CPU)')
+def add_device_option(group: Any, more: str = '') -> None:
+    """Add the option for the device. ``more`` follows the list of values."""
+    group.add_argument(
+        '--device', help=f'cuda:N, gpu, cpu or mps{more} (default: a CUDA GPU if there is one, else the CPU)'
+    )
 
 
-def add_loading_options(group: Any) -> None:
+def add_loading_options(group: Any, *, several_devices: bool = False) -> None:
     """Add options for where models come from, and where and how they run."""
     add_offline_option(group)
-    add_device_option(group)
+    add_device_option(group, '; several, as in cuda:0,cuda:1, work on a video each' if several_devices else '')
     group.add_argument(
         '--dtype',
         choices=('auto', *PRECISIONS),
