@@ -46,6 +46,7 @@ class Verb:
         description: text for the verb's own help.
         input_name, input_help: name and help text of the positional argument.
         opener: ``module:function`` that opens the input.
+        takes_video: whether the input is a video, not a picture.
         example: options after the input, for an example that shows what the stage can do.
     """
 
@@ -55,6 +56,7 @@ class Verb:
     input_help: str
     opener: str
     example: str
+    takes_video: bool = False
 
     def open_input(self, source: str | bytes | os.PathLike[str], **options: Any) -> Any:
         """Open the input, ready for the pipeline, with ``options`` of the opener; raises InputError if it cannot."""

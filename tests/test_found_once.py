@@ -38,6 +38,7 @@ commands = {
     'image-to-video': ['image-to-video', image, '-o', low, '--num-frames', '2', *small, *fast],
     'video-to-video': ['video-to-video', low, '-o', high, *small, *fast],
     'chain': ['chain', image, '-o', both, '--num-frames', '2', *small, *fast],
+    'chain of several': ['chain', image, '-o', both, '--num-frames', '2', '--variations', '2', *small, *fast],
     'convert': ['convert', modelscope_i2v.embedded_model(), '-o', str(folder / 'small')],
     'info': ['info', both],
     'evaluate': ['evaluate', low],
@@ -61,6 +62,7 @@ def test_the_configuration_is_read_once_a_stage(done):
         'image-to-video': [1],
         'video-to-video': [1],
         'chain': [1, 1],
+        'chain of several': [1, 1],
         'convert': [1],
         'info': [],
         'evaluate': [1],
@@ -69,6 +71,6 @@ def test_the_configuration_is_read_once_a_stage(done):
 
 def test_the_device_is_looked_up_once(done):
     found = json.loads(done.stdout.splitlines()[-1])
-    generating = ('image-to-video', 'video-to-video', 'chain')
+    generating = ('image-to-video', 'video-to-video', 'chain', 'chain of several')
     assert {name: found[name][1] for name in generating} == dict.fromkeys(generating, 1)
     assert done.stderr.count('No CUDA GPU is available') == len(generating)

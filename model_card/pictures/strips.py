@@ -12,6 +12,7 @@ from demo_training.scenes.layouts import picture
 from demo_training.world import FIRST_HELD_OUT_SEED, make_clip
 from modelscope_i2v import embedded_model, load
 from modelscope_i2v.media import write_video
+from modelscope_i2v.media.writing.sheet import contact_sheet
 
 SIDE, GAP, FRAMES = 128, 4, 6
 #: None of them was trained on.
@@ -29,13 +30,7 @@ def square(photograph: Image.Image) -> Image.Image:
 
 def paste_rows(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     """A sheet of rows of pictures, all drawn ``SIDE`` pixels wide."""
-    step = SIDE + GAP
-    sheet = Image.new('RGB', (step * max(map(len, rows)) - GAP, step * len(rows) - GAP), 'white')
-    for y, row in enumerate(rows):
-        for x, cell in enumerate(row):
-            resample = Image.Resampling.NEAREST if cell.width < SIDE else Image.Resampling.LANCZOS
-            sheet.paste(cell.resize((SIDE, SIDE), resample), (x * step, y * step))
-    return sheet
+    return contact_sheet(rows, (SIDE, SIDE), GAP)
 
 
 def save_strips(first: Path, second: Path) -> None:

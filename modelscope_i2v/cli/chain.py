@@ -15,6 +15,8 @@ from modelscope_i2v.cli.options import (
     option_names,
 )
 from modelscope_i2v.cli.parser import add_verb
+from modelscope_i2v.cli.pictures import Preview, add_comparison_option, add_preview_option, check_outputs, compare
+from modelscope_i2v.cli.takes import add_takes_option, takes_of
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import PREFIXES, TEXTS
@@ -38,6 +40,7 @@ def register(subparsers: Any) -> None:
         examples=[
             'photo.jpg -o sharp.mp4 --text "a red fox in snow"',
             'photo.jpg -o sharp.mp4 --keep-stage1 video.mp4 --stage1-seed 1 --stage2-seed 2',
+            'photo.jpg -o sharp.mp4 --seed 1,2,3 --preview sheet.png --compare side.mp4',
             f'photo.jpg -o sharp.mp4 --model {first.default_hub_model} --model-revision v1.1.0 --device cuda:0',
         ],
     )
@@ -46,6 +49,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         '--keep-stage1', metavar='FILE', help="also write stage 1's video to FILE (default: do not keep it)"
     )
+    add_takes_option(parser)
+    add_preview_option(parser)
+    add_comparison_option(parser)
     both = parser.add_argument_group('both stages', 'A text goes to each stage whose model takes one.')
     add_loading_options(both)
     add_call_options(both, first.arguments, SHARED)
@@ -96,35 +102,64 @@ def _add_stage(parser: argparse.ArgumentParser, number: int, stage: Stage, model
 
 def run(arguments: argparse.Namespace) -> int:
     """Run both stages, then report."""
-    from modelscope_i2v.generation.chain import chain
+    from modelscope_i2v.generation.chain import Take, chain_takes
+    from modelscope_i2v.media.images.load import load_image
 
     first, second = _stages()
     for prefix in ('', 'stage2_'):
         if getattr(arguments, f'{prefix}model_revision') and not (arguments.model or arguments.stage2_model):
             option = f'{prefix}model'.replace('_', '-')
             raise InputError(f"'--{option}-revision' needs '--{option}': the embedded model has no revisions.")
+    own = arguments.stage1_seed, arguments.stage2_seed
+    files = takes_of(arguments)
+    if len(files) > 1 and None not in own:
+        raise InputError(
+            "'--stage1-seed' and '--stage2-seed' decide everything, so several seeds would give the same video. Leave "
+            'one of the two out.'
+        )
+    check_outputs(arguments, arguments.image, files)
+    takes = [
+        Take(
+            stage1_seed=file.seed if own[0] is None else own[0],
+            stage2_seed=file.seed if own[1] is None else own[1],
+            output_video=file.file(arguments.output),
+            keep_stage1=file.file(arguments.keep_stage1),
+        )
+        for file in files
+    ]
     names = stage_names(first, second)
-    call = given(arguments, *SHARED, 'show_progress', *names[0], *names[1])
+    call = given(arguments, *(name for name in SHARED if name != 'seed'), 'show_progress', *names[0], *names[1])
     for prefix in PREFIXES:
-        call.update(given(arguments, 'seed', *PREFIXED, *LOADING, prefix=prefix))
+        call.update(given(arguments, *PREFIXED, *LOADING, prefix=prefix))
+    image = arguments.image
+    if arguments.preview is not None:
+        image = load_image(image, **given(arguments, 'background'))
+    preview = None if arguments.preview is None else Preview(image)
     with known_options():
-        result = chain(
-            arguments.image,
+        results = chain_takes(
+            image,
+            takes,
             stage1=arguments.model,
             stage2=arguments.stage2_model,
-            output_video=arguments.output,
-            keep_stage1=arguments.keep_stage1,
             offline=arguments.offline,
             revision=arguments.model_revision,
             stage2_revision=arguments.stage2_model_revision,
             **given(arguments, *LOADING_BOTH, 'lora', 'lora_scale'),
             **call,
         )
-    low = result['stage1']
+    for file, result in zip(files, results, strict=True):
+        low, video = result['stage1'], result['output_video']
+        if arguments.compare is not None:
+            compare(low['output_video'], video, str(file.file(arguments.compare)))
+        if preview is not None:
+            preview.add(video)
+        low['output_video'] = file.file(arguments.keep_stage1)
+        if not arguments.json:
+            say(f'{video}  (--stage1-seed {low["seed"]} --stage2-seed {result["seed"]})')
+    if preview is not None:
+        preview.save(arguments.preview)
     if arguments.json:
-        say_json({**result, 'stage1': {**low, 'output_video': arguments.keep_stage1}})
-    else:
-        say(f'{result["output_video"]}  (--stage1-seed {low["seed"]} --stage2-seed {result["seed"]})')
+        say_json(results if len(results) > 1 else results[0])
     return 0
 
 

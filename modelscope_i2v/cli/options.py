@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modelscope_i2v.cli.takes import seeds
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.generation.arguments import GenerationArguments
@@ -40,15 +41,17 @@ def add_offline_option(group: Any) -> None:
     group.add_argument('--offline', action='store_true', help='use only the cache, never the network (default: off)')
 
 
-def add_device_option(group: Any) -> None:
-    """Add the option for the device."""
-    group.add_argument('--device', help='cuda:N, gpu, cpu or mps (default: a CUDA GPU if there is one, else the CPU)')
+def add_device_option(group: Any, more: str = '') -> None:
+    """Add the option for the device. ``more`` follows the list of values."""
+    group.add_argument(
+        '--device', help=f'cuda:N, gpu, cpu or mps{more} (default: a CUDA GPU if there is one, else the CPU)'
+    )
 
 
-def add_loading_options(group: Any) -> None:
+def add_loading_options(group: Any, *, several_devices: bool = False) -> None:
     """Add options for where models come from, and where and how they run."""
     add_offline_option(group)
-    add_device_option(group)
+    add_device_option(group, '; several, as in cuda:0,cuda:1, work on a video each' if several_devices else '')
     group.add_argument(
         '--dtype',
         choices=('auto', *PRECISIONS),
@@ -119,6 +122,12 @@ def add_call_options(
         if item.name not in names:
             continue
         option = f'--{prefix}{item.name.replace("_", "-")}'
+        if option == '--seed':
+            said = f'{item.metadata["help"]}; several, as in 1,2,3, make a video each'
+            group.add_argument(
+                option, type=seeds, metavar='INT[,INT...]', help=f'{said} (default: {item.metadata["default"]})'
+            )
+            continue
         if item.metadata['cli'] is bool:  # None: not given, so that a pipeline's own default holds
             group.add_argument(
                 option, action='store_true', default=None, help=f'{item.metadata["help"]} (default: off)'

@@ -16,6 +16,8 @@ from modelscope_i2v.cli.options import (
     option_names,
 )
 from modelscope_i2v.cli.parser import add_verb
+from modelscope_i2v.cli.pictures import Preview, add_comparison_option, add_preview_option, check_outputs, compare
+from modelscope_i2v.cli.takes import add_takes_option, takes_of
 from modelscope_i2v.cli.terminal import say, say_json
 from modelscope_i2v.embedded import embedded_stage
 from modelscope_i2v.errors import InputError
@@ -37,6 +39,10 @@ def register(subparsers: Any, same_task: Sequence[Stage]) -> None:
     )
     parser.add_argument('input', metavar=verb.input_name, help=verb.input_help)
     add_output_options(parser)
+    add_takes_option(parser)
+    add_preview_option(parser)
+    if verb.takes_video:
+        add_comparison_option(parser)
     add_model_options(parser, embedded=embedded_stage(stage.task) is not None)
     group, known = parser.add_argument_group('generation'), set[str]()
     for each in same_task:
@@ -50,13 +56,15 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
     from modelscope_i2v.embedded import embedded_model
     from modelscope_i2v.generation.early_checks import check_any, check_arguments
     from modelscope_i2v.generation.load import load_on
-    from modelscope_i2v.media.writing.write import check_output
     from modelscope_i2v.runtime.execution import Execution
 
     if arguments.model is None and arguments.model_revision is not None:
         raise InputError("'--model-revision' needs '--model': the embedded model has no revisions.")
+    takes = takes_of(arguments)
+    check_outputs(arguments, arguments.input, takes)
     call = given(arguments, *names, 'show_progress')
-    check_output(arguments.output)
+    if 'seed' in call:
+        call['seed'] = takes[0].seed
     execution = Execution.resolve(**given(arguments, 'device', *EXECUTION_OPTIONS))
     embedded = embedded_stage(stage.task) if arguments.model is None else None
     candidates = stages_of(stage.task) if embedded is None else [embedded]
@@ -74,11 +82,20 @@ def run(stage: Stage, names: Sequence[str], arguments: argparse.Namespace) -> in
             **given(arguments, 'lora', 'lora_scale'),
             **call,
         )
-    result = pipeline(opened, output_video=arguments.output)
+    preview = None if arguments.preview is None else Preview(opened)
+    results = []
+    for take in takes:
+        results.append(pipeline(opened, output_video=take.file(arguments.output), seed=take.seed))
+        if not arguments.json:
+            say(f'{results[-1]["output_video"]}  (seed {results[-1]["seed"]})')
+        if stage.verb.takes_video and arguments.compare is not None:
+            compare(opened, results[-1]['output_video'], str(take.file(arguments.compare)))
+        if preview is not None:
+            preview.add(results[-1]['output_video'])
+    if preview is not None:
+        preview.save(arguments.preview)
     if arguments.json:
-        say_json(result)
-    else:
-        say(f'{result["output_video"]}  (seed {result["seed"]})')
+        say_json(results if len(results) > 1 else results[0])
     return 0
 
 

@@ -50,7 +50,7 @@ def register(subparsers: Any) -> None:
     group.add_argument('--model-revision', '--revision', help="revision on the hub (default: the hub's default branch)")
     group.add_argument('--stage2-model', help='model that makes videos sharper (default: the counterpart of --model)')
     group.add_argument('--stage2-model-revision', help='revision on the hub (default: same as --model-revision)')
-    add_loading_options(group)
+    add_loading_options(group, several_devices=True)
     results = parser.add_argument_group('results and limits')
     results.add_argument(
         '--results', metavar='DIR', help='folder where videos are kept (default: ~/.cache/modelscope_i2v/results)'
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         kept_bytes=int(arguments.keep_gb * 2**30),
         kept_seconds=arguments.keep_days * 24 * 3600,
     )
-    devices = arguments.device.split(',') if arguments.device else [None]
+    devices = [name.strip() for name in arguments.device.split(',')] if arguments.device else [None]
     folder = arguments.results or Path.home() / '.cache' / 'modelscope_i2v' / 'results'
     # A port that is taken must not cost the time of loading.
     with bind(arguments.host, arguments.port) as listening:

@@ -53,6 +53,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         'video': 'Give the input as the first argument.',
         'video_path': 'Give the input as the first argument.',
         'num_videos_per_prompt': "For several videos, give a list of inputs, with a list of numbers as 'seed'.",
+        'compare': 'It is an option of the verbs video-to-video and chain, whose input or first video it shows.',
         'decode_chunk_size': 'Leave it out: frames are always decoded a few at a time, to save memory.',
         'return_dict': 'Leave it out: the result is always a dict.',
         'resolution': "Give 'height' and 'width'.",

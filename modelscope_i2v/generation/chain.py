@@ -10,31 +10,43 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from modelscope_i2v.checks import text as check_text
-from modelscope_i2v.embedded import embedded_model, embedded_stage
-from modelscope_i2v.errors import ConfigurationError, InputError, shown
-from modelscope_i2v.generation.arguments import GenerationArguments, merge_arguments
-from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, StageShare, split_arguments
-from modelscope_i2v.generation.early_checks import check_arguments, check_call, check_room
+from modelscope_i2v.embedded import embedded_stage
+from modelscope_i2v.errors import ConfigurationError, InputError
+from modelscope_i2v.generation.chain_arguments import LOADING_BOTH, split_arguments
+from modelscope_i2v.generation.chain_link import Link, Model
+from modelscope_i2v.generation.early_checks import check_arguments
 from modelscope_i2v.generation.finite import repeated_entry
-from modelscope_i2v.generation.load import build_pipeline, check_task, find_model, is_folder, is_hub_id
+from modelscope_i2v.generation.load import find_model, is_folder, is_hub_id
 from modelscope_i2v.generation.pipeline import GenerationPipeline
-from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
+from modelscope_i2v.generation.recipe import EMBEDDED
 from modelscope_i2v.generation.video_size import InputSize
 from modelscope_i2v.hub.snapshots import Snapshot
 from modelscope_i2v.media.images.load import load_image
 from modelscope_i2v.media.reading.open import VideoSource, open_video
 from modelscope_i2v.media.writing.write import check_output, write_video
-from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.stage import Stage, first_stage, stage_of
 
-Model: TypeAlias = str | os.PathLike[str] | GenerationPipeline | None
+
+@dataclass(frozen=True)
+class Take:
+    """One of several videos that the same models make of the same picture: seeds, and where files go."""
+
+    stage1_seed: int | None = None
+    stage2_seed: int | None = None
+    output_video: str | os.PathLike[str] | None = None
+    keep_stage1: str | os.PathLike[str] | None = None
+
+    def call(self, number: int) -> dict[str, Any]:
+        """What it adds to the call of stage ``number``."""
+        seed = (self.stage1_seed, self.stage2_seed)[number - 1]
+        written = {'output_video': self.output_video} if number == 2 and self.output_video is not None else {}
+        return {**({} if seed is None else {'seed': seed}), **written}
 
 
 def chain(
@@ -81,23 +93,45 @@ def chain(
         TypeError: for an unknown argument. InputError, ConfigurationError, CheckpointError, DeviceError, OutputError:
             as in the stages. What can be checked early is checked before weights are downloaded or loaded.
     """
+    seed = arguments.pop('seed', None)
+    own = [seed if one is None else one for one in (stage1_seed, stage2_seed)]
+    take = Take(own[0], own[1], output_video, keep_stage1)
+    return chain_takes(image, [take], text=text, stage1=stage1, stage2=stage2, offline=offline, **arguments)[0]
+
+
+def chain_takes(
+    image: Any,
+    takes: Sequence[Take],
+    *,
+    text: str = '',
+    stage1: Model = None,
+    stage2: Model = None,
+    offline: bool = False,
+    **arguments: Any,
+) -> list[dict[str, Any]]:
+    """One or more videos as :func:`chain` makes them, of different seeds. Each model is loaded once.
+
+    Stage 1's frames of all of them stay in memory until stage 2 is loaded.
+
+    Returns:
+        A result of :func:`chain` for each of the ``takes``. Raises the same errors.
+    """
     check_text('text', text, error=InputError)
     _check_model('stage1', stage1)
     _check_model('stage2', stage2)
     one_stage, one_found = _first_stage(stage1, stage2, arguments, offline=offline)
     other_stage = _next_stage(one_stage)
-    seed = arguments.pop('seed', None)
     shares = split_arguments(one_stage, other_stage, {**arguments, **({'text': text} if text else {})})
-    for share, own in zip(shares, (stage1_seed, stage2_seed), strict=True):
-        share.call.update({} if seed is None and own is None else {'seed': seed if own is None else own})
-    shares[1].call.update({} if output_video is None else {'output_video': output_video})
     first = Link(one_stage, stage1, shares[0], one_found)
     second = Link(other_stage, _second_model(first, stage2, other_stage), shares[1])
     if isinstance(second.model, (str, os.PathLike)) and not is_folder(second.model):
         second.loading.setdefault('revision', first.revision())
-    _check_places(output_video, keep_stage1)
-    check_arguments(first.stage, first.call)
-    check_arguments(second.stage, second.call)
+    _check_places(takes)
+    for take in takes:
+        check_arguments(first.stage, {**first.call, **take.call(1)})
+        check_arguments(second.stage, {**second.call, **take.call(2)})
+    first.call.update(takes[0].call(1))
+    second.call.update(takes[0].call(2))
     executions = _executions(first, second)
     picture = load_image(image, first.arguments().background)
     # Find both before loading either: a typo in stage 2's name must not cost stage 1's time.
@@ -109,7 +143,7 @@ def chain(
     if lonely is not None:
         lonely.announce()  # once for both
     one = first.load(folders[0], executions[0])
-    low, result = first_video(one, picture, first.call, keep_stage1)
+    low = [first_video(one, picture, {**first.call, **take.call(1)}, take.keep_stage1) for take in takes]
     kept = one.model if first.is_loaded else None
     del one
     if kept is None:
@@ -117,118 +151,10 @@ def chain(
     two = second.load(folders[1], executions[1])
     if kept is not None and not second.is_loaded:
         two.model.share_autoencoder(kept)
-    return {**two(low, **second.call), 'stage1': result}
-
-
-@dataclass(frozen=True)
-class Link:
-    """One stage of a chain: its model, its share of the arguments, and its snapshot if that has been found."""
-
-    stage: Stage
-    model: Model
-    share: StageShare
-    found: Snapshot | None = None
-
-    @property
-    def call(self) -> dict[str, Any]:
-        """The arguments of the call."""
-        return self.share.call
-
-    @property
-    def loading(self) -> dict[str, Any]:
-        """How the model is loaded."""
-        return self.share.loading
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the caller has loaded the model, and keeps it."""
-        return isinstance(self.model, GenerationPipeline)
-
-    def model_name(self) -> str:
-        """The model's name: a hub id, ``'embedded'``, or a folder's name."""
-        if isinstance(self.model, GenerationPipeline):
-            return self.model.model_name
-        if self.model is None:
-            return EMBEDDED
-        return model_identity(Path(self.model))[0] if is_folder(self.model) else os.fspath(self.model)
-
-    def revision(self) -> str | None:
-        """The model's revision on the hub, if it was given or is known."""
-        if isinstance(self.model, GenerationPipeline):
-            return self.model.model_revision
-        if isinstance(self.model, (str, os.PathLike)) and is_folder(self.model):
-            return model_identity(Path(self.model))[1]
-        named: str | None = self.loading.get('revision')
-        return named
-
-    def arguments(self) -> GenerationArguments:
-        """The arguments of the call, as far as they are known without the model's configuration."""
-        kind = self.stage.arguments
-        defaults = self.model.call_defaults if isinstance(self.model, GenerationPipeline) else {}
-        return merge_arguments(kind, kind.most_permissive, defaults, self.call)
-
-    def execution(self) -> Execution:
-        """Where the model will run."""
-        return Execution.resolve(**{name: self.loading.get(name) for name in LOADING_BOTH})
-
-    def find(self, *, offline: bool) -> Snapshot | None:
-        """Find the model and check that it takes the call, but fetch no weights. None if it is already loaded."""
-        if isinstance(self.model, GenerationPipeline):
-            if self.model.stage is not self.stage:
-                wanted, found = self.stage.task, self.model.stage.task
-                raise ConfigurationError(f'A pipeline for {wanted} is needed here, found one for {found}.')
-            if self.loading:
-                names = ', '.join(map(repr, self.loading))
-                raise InputError(
-                    f'{names} for {self.stage.task}: this is for loading a model, but a loaded pipeline was given. '
-                    'Leave it out.'
-                )
-            for name in ('output_video', 'output_type'):
-                if name in self.model.call_defaults:
-                    raise InputError(
-                        f'The pipeline for {self.stage.task} has a default {name!r}, which a chain decides for both '
-                        'stages. Load it without.'
-                    )
-            self.model.resolve_arguments(self.call)
-            return None
-        revision = self.loading.get('revision')
-        if self.model is None and revision is not None:
-            raise InputError(
-                f'The revision {shown(revision)} for {self.stage.task} needs a model from the hub: '
-                'the embedded model has no revisions.'
-            )
-        model = embedded_model(self.stage.task) if self.model is None else self.model
-        snapshot = self.found or find_model(model, revision, offline=offline)
-        check_task(snapshot.folder, self.stage.task)
-        check_call(snapshot.folder, self.call, self.loading.get('lora'), self.loading.get('lora_scale'))
-        return snapshot
-
-    def check_room(
-        self, snapshot: Snapshot | None, execution: Execution | None, given: InputSize | None = None
-    ) -> InputSize:
-        """Raise DeviceError unless there is memory for the model and the call; returns what is known of its video.
-
-        Args:
-            given: what is known of its input.
-        """
-        if snapshot is None or execution is None:
-            loaded: Any = self.model
-            configuration, arguments = loaded.model.configuration, loaded.resolve_arguments(self.call)
-            loaded.check_memory(arguments, given)
-        else:
-            configuration = snapshot.folder.configuration
-            arguments = merge_arguments(self.stage.arguments, snapshot.folder.call_defaults(), self.call)
-            check_room(snapshot.folder, self.call, execution, is_whole=True, given=given)
-        size = configuration.video_size(arguments, given)
-        return InputSize(size.width / size.height, lambda most: min(most, size.frames or most))
-
-    def load(self, folder: ModelFolder | None, execution: Execution | None) -> Any:
-        """The pipeline, which is built unless the caller has loaded it."""
-        if folder is None or execution is None:
-            return self.model
-        options = {name: self.loading[name] for name in ('lora', 'lora_scale') if name in self.loading}
-        shown = {name: self.call[name] for name in ('show_progress',) if name in self.call}
-        return build_pipeline(folder, execution, **options, **shown)
+    return [
+        {**two(video, **{**second.call, **take.call(2)}), 'stage1': result}
+        for take, (video, result) in zip(takes, low, strict=True)
+    ]
 
 
 def _check_model(name: str, model: Any) -> None:
@@ -280,15 +206,18 @@ def _second_model(first: Link, stage2: Model, second: Stage) -> Model:
     )
 
 
-def _check_places(output: str | os.PathLike[str] | None, keep: str | os.PathLike[str] | None) -> None:
+def _check_places(takes: Sequence[Take]) -> None:
     """Raise OutputError or InputError for files that cannot be written."""
-    for path in (output, keep):
-        if path is not None:
-            check_output(path)
-    if output is not None and keep is not None and os.path.realpath(keep) == os.path.realpath(output):
-        raise InputError(
-            f"'keep_stage1' and 'output_video' are the same file, '{os.fsdecode(output)}'. Name two different files."
-        )
+    files = [path for take in takes for path in (take.output_video, take.keep_stage1) if path is not None]
+    for path in files:
+        check_output(path)
+    for take in takes:
+        output, keep = take.output_video, take.keep_stage1
+        if output is not None and keep is not None and os.path.realpath(keep) == os.path.realpath(output):
+            raise InputError(
+                f"'keep_stage1' and 'output_video' are the same file, '{os.fsdecode(output)}'. Name two different "
+                'files.'
+            )
 
 
 def _executions(first: Link, second: Link) -> tuple[Execution | None, Execution | None]:

@@ -151,10 +151,14 @@ class CallInRoom:
 
     def refusal(self, size: VideoSize, short: _Shortage) -> str:
         """The message for a ``size`` that does not fit."""
+        return f'{self.problem(size, short)} {self._advice(size)} force=True (--force) runs the call all the same.'
+
+    def problem(self, size: VideoSize, short: _Shortage) -> str:
+        """What is wrong with a ``size`` that does not fit, without advice."""
         frames = f'{size.frames} frame{"s" if size.frames != 1 else ""}'
         return (
             f'{frames} of {size.width} x {size.height} pixels would take about {in_gib(short.needed)} of memory'
-            f'{short.share}, but {short.why}. {self._advice(size)} force=True (--force) runs the call all the same.'
+            f'{short.share}, but {short.why}.'
         )
 
     def _advice(self, size: VideoSize) -> str:

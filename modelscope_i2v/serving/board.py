@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal
 
 from modelscope_i2v.errors import shown
@@ -15,10 +15,15 @@ from modelscope_i2v.serving.plan import Plan
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """What a worker needs of a job, for as long as it waits or runs. ``stop`` interrupts it."""
+    """What a worker needs of a job, for as long as it waits or runs. ``stop`` interrupts it.
+
+    Attributes:
+        workers: those that can do it, by number.
+    """
 
     job_id: str
     plan: Plan
+    workers: frozenset[int]
     stop: threading.Event = dataclasses.field(default_factory=threading.Event)
 
 
@@ -74,23 +79,27 @@ class Board:
             if len(self._waiting) >= self._most_waiting:
                 raise QueueFullError(f'{len(self._waiting)} jobs are waiting already. Try again later.')
 
-    def add(self, job: Job, plan: Plan) -> None:
-        """Put a new job into the queue; raises the same errors as :meth:`check_room`."""
+    def add(self, job: Job, plan: Plan, workers: Collection[int]) -> None:
+        """Put a new job into the queue for the ``workers`` that can do it; raises as :meth:`check_room`."""
         with self._changed:
             self.check_room()
             self._jobs[job.id] = job
-            self._waiting.append(Task(job.id, plan))
+            self._waiting.append(Task(job.id, plan, frozenset(workers)))
             self._changed.notify_all()
 
-    def next(self, timeout: float) -> Task | None:
-        """Take the job that has waited longest, once there is one; None after ``timeout`` seconds, or if closed."""
+    def next(self, worker: int, timeout: float) -> Task | None:
+        """Take the job for ``worker`` that has waited longest; None after ``timeout`` seconds, or if closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting, timeout)
-            if self._closed or not self._waiting:
+            self._changed.wait_for(lambda: self._closed or self._first(worker), timeout)
+            task = self._first(worker)
+            if self._closed or task is None:
                 return None
-            task = self._waiting.popleft()
+            self._waiting.remove(task)
             self._running[task.job_id] = task
             return task
+
+    def _first(self, worker: int) -> Task | None:
+        return next((task for task in self._waiting if worker in task.workers), None)
 
     def change(self, job_id: str, *, done: bool = False, **changes: Any) -> Job:
         """Replace a job by its next state. ``done``: its task no longer runs."""

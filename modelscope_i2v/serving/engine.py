@@ -30,6 +30,7 @@ from modelscope_i2v.serving.jobs import (
 from modelscope_i2v.serving.limits import Limits
 from modelscope_i2v.serving.models import Catalogue, LoadedModels, ServedModel
 from modelscope_i2v.serving.plan import plan
+from modelscope_i2v.serving.room import devices_with_room
 from modelscope_i2v.serving.statistics import Statistics
 from modelscope_i2v.serving.store import ResultStore
 from modelscope_i2v.serving.worker import Worker, finish
@@ -51,7 +52,8 @@ class Engine:
         models: what is served; the first one that takes an input is its default.
         folder: where results are kept, also for the next engine that gets this folder.
         limits: of requests, of the queue, and of what is kept.
-        devices: one worker each; None is a GPU if there is one, else the CPU.
+        devices: one worker each, and a job goes to the first free one that has the memory for it. None is a GPU if
+            there is one, else the CPU. The same device twice has two workers, which share its memory.
         model_bytes: bytes of weights that stay loaded on each device; None: a share of what is free now.
         **execution: ``dtype``, ``attention``, ``compile``, ``autoencoder_dtype``, ``memory``, ``weights_dtype``, as
             in :func:`modelscope_i2v.load`.
@@ -72,12 +74,18 @@ class Engine:
     ) -> None:
         register()
         self.catalogue, self.limits, self.statistics = Catalogue(models), limits or Limits(), Statistics()
-        loaded = [LoadedModels(Execution.resolve(device, **execution), model_bytes) for device in devices]
+        executions = [Execution.resolve(device, **execution) for device in devices]
+        where = [each.device for each in executions]
+        loaded = [LoadedModels(each, model_bytes, where.count(each.device)) for each in executions]
         self._store = ResultStore(folder, max_bytes=self.limits.kept_bytes, max_seconds=self.limits.kept_seconds)
         self._opening = threading.BoundedSemaphore(OPENED_TOGETHER)
         self._board = Board(self._store.load(), self.limits.queue)
         self._sweep()
-        self._workers = [Worker(self._board, self._store, own, self.statistics, self._sweep) for own in loaded]
+        self._loaded = loaded
+        self._workers = [
+            Worker(number, self._board, self._store, own, self.statistics, self._sweep)
+            for number, own in enumerate(loaded)
+        ]
         for own, worker in zip(loaded, self._workers, strict=True):
             own.execution.announce()
             worker.start()
@@ -93,14 +101,15 @@ class Engine:
         """Check a request and put it into the queue.
 
         Raises:
-            QueueFullError: if too many wait. UnknownModelError, UnknownJobError, NotFinishedError, TooLargeError,
-                InputError, TypeError: for what is wrong with the request. OutputError: if the disk is full.
-                ClosedError: if the engine is closed.
+            QueueFullError: if too many wait. DeviceError: if no device has the memory for it. UnknownModelError,
+                UnknownJobError, NotFinishedError, TooLargeError, InputError, TypeError: for what is wrong with the
+                request. OutputError: if the disk is full. ClosedError: if the engine is closed.
         """
         self._board.check_room()
         source = None if request.source is None else self.result(request.source)
         with self._opening:
             made = plan(request, self.catalogue, self.limits, source)
+        workers = devices_with_room(made, self._loaded)
         job = Job(
             id=f'video_{secrets.token_hex(16)}',
             status='queued',
@@ -117,7 +126,7 @@ class Engine:
         )
         self._store.save(job)
         try:
-            self._board.add(job, made)
+            self._board.add(job, made, workers)
         except (QueueFullError, ClosedError):
             self._store.delete(job.id)
             raise

@@ -6,7 +6,8 @@ import dataclasses
 import gc
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,11 @@ import torch
 from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import InputError, nearest, shown
 from modelscope_i2v.generation.load import build_pipeline, check_task, find_model
-from modelscope_i2v.generation.memory import weights_of
+from modelscope_i2v.generation.memory import Weights, weights_of
+from modelscope_i2v.generation.memory_check import Room
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
-from modelscope_i2v.runtime.free_memory import free_memory
 from modelscope_i2v.serving.jobs import UnknownModelError
-from modelscope_i2v.stage import first_stage, stages
+from modelscope_i2v.stage import first_stage
 
 if TYPE_CHECKING:
     from modelscope_i2v.generation.pipeline import GenerationPipeline
@@ -65,7 +66,7 @@ class ServedModel:
     @property
     def takes_video(self) -> bool:
         """Whether the input is a video, not a picture."""
-        return any(stage.followed_by == self.stage.task for stage in stages())
+        return self.stage.verb.takes_video
 
 
 def embedded_models() -> list[ServedModel]:
@@ -137,13 +138,16 @@ class LoadedModels:
     Args:
         execution: where and how they run.
         limit: bytes of weights; None: a share of what is free on the device now.
+        sharers: how many workers share the device.
     """
 
-    def __init__(self, execution: Execution, limit: int | None = None) -> None:
+    def __init__(self, execution: Execution, limit: int | None = None, sharers: int = 1) -> None:
         self.execution = execution
-        free = free_memory(execution.device)
-        self._limit = limit if limit is not None or free is None else int(SHARE_OF_FREE * free)
+        self._at_first = Room.on(execution.device)
+        free = self._at_first.device
+        self._limit = limit if limit is not None or free is None else int(SHARE_OF_FREE * free / sharers)
         self._pipelines: OrderedDict[str, GenerationPipeline] = OrderedDict()
+        self._weights: dict[str, Weights] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -158,10 +162,33 @@ class LoadedModels:
         """
         if model.name not in self._pipelines:
             folder = model.snapshot.complete()
-            self._make_room(weights_of(folder.build_networks(), *self.execution.precisions).total)
+            self._make_room(self.weights(model).total)
             self._pipelines[model.name] = build_pipeline(folder, self.execution, show_progress=False)
         self._pipelines.move_to_end(model.name)
         return self._pipelines[model.name]
+
+    def weights(self, model: ServedModel) -> Weights:
+        """The weights of ``model`` on this device, loaded or not."""
+        if model.name not in self._weights:
+            networks = model.snapshot.folder.build_networks()
+            self._weights[model.name] = weights_of(networks, *self.execution.precisions)
+        return self._weights[model.name]
+
+    @property
+    def room(self) -> Room:
+        """The memory for a job that has the device to itself, without any loaded model."""
+        now, first, held = Room.on(self.execution.device), self._at_first, self._held()
+        return Room(_most(first.device, now.device, held), _most(first.main, now.main, held))
+
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Inside the ``with`` block, only the model that was asked for last is loaded."""
+        before, self._limit = self._limit, 0
+        self.drop()
+        try:
+            yield
+        finally:
+            self._limit = before
 
     def drop(self) -> None:
         """Forget all of them."""
@@ -180,9 +207,15 @@ class LoadedModels:
             self._collect()
 
     def _held(self) -> int:
-        return sum(pipeline.model.weights.total for pipeline in self._pipelines.values())
+        # A copy, because other threads ask, too.
+        return sum(pipeline.model.weights.total for pipeline in list(self._pipelines.values()))
 
     def _collect(self) -> None:
         gc.collect()
         if self.execution.device.type == 'cuda':
             torch.cuda.empty_cache()
+
+
+def _most(first: int | None, now: int | None, held: int) -> int | None:
+    """What is free without models: what was free at first, or more if another program has ended since."""
+    return None if first is None or now is None else max(first, now + held)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 
 from PIL import Image
 
 from modelscope_i2v.media.reading.open import open_video
+from modelscope_i2v.media.writing.sheet import video_sheet
 
 #: Largest width and height of a thumbnail and of a frame on a sheet, in pixels.
 THUMBNAIL, ON_SHEET = 512, 160
-#: Most frames on a sheet; longer videos show some of theirs.
-MOST_ON_SHEET = 64
 
 
 def thumbnail(video: Path) -> bytes:
@@ -25,19 +23,7 @@ def thumbnail(video: Path) -> bytes:
 
 def spritesheet(video: Path) -> bytes:
     """The frames as JPEG, row by row, in about a square; raises InputError if the video cannot be read."""
-    frames = []
-    for timed in open_video(video).frames():
-        frame = Image.fromarray(timed.pixels)
-        frame.thumbnail((ON_SHEET, ON_SHEET))
-        frames.append(frame)
-    count = min(len(frames), MOST_ON_SHEET)
-    shown = [frames[index * len(frames) // count] for index in range(count)]
-    columns = math.ceil(math.sqrt(count))
-    width, height = shown[0].size
-    sheet = Image.new('RGB', (columns * width, math.ceil(count / columns) * height))
-    for index, frame in enumerate(shown):
-        sheet.paste(frame, (index % columns * width, index // columns * height))
-    return _encoded(sheet, 'JPEG')
+    return _encoded(video_sheet(open_video(video), ON_SHEET), 'JPEG')
 
 
 def _encoded(picture: Image.Image, kind: str) -> bytes:

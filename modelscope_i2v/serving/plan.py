@@ -26,10 +26,11 @@ from modelscope_i2v.serving.models import Catalogue, ServedModel
 
 @dataclass(frozen=True)
 class Share:
-    """One stage of a plan: a model and the arguments of its call."""
+    """One stage of a plan: a model, the arguments of its call, and the size of its video once that is known."""
 
     model: ServedModel
     call: Mapping[str, Any]
+    size: VideoSize | None = None
 
     @property
     def arguments(self) -> GenerationArguments:
@@ -78,8 +79,9 @@ def plan(request: VideoRequest, catalogue: Catalogue, limits: Limits, source: Pa
     opened = _open(shares[0], content)
     shares = [_within_seconds(shares[0], request, opened, shares[-1]), *shares[1:]]
     given, size, fps = InputSize.of(opened), VideoSize(1, 1, 1), None
-    for share in shares:
+    for index, share in enumerate(shares):
         size = _size(share, given, limits)
+        shares[index] = dataclasses.replace(share, size=size)
         fps = share.arguments.output_fps or fps or getattr(opened, 'fps', None) or _model_fps(share)
         frames = size.frames or 1
         given = InputSize(size.width / size.height, lambda most, frames=frames: min(most, frames))  # type: ignore[misc]

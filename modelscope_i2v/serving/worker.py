@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelscope_i2v.errors import Interrupted
+from modelscope_i2v.errors import DeviceError, Interrupted
 from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from modelscope_i2v.serving.board import Board, Task
 from modelscope_i2v.serving.failures import failure
 from modelscope_i2v.serving.generate import Monitor, generate
 from modelscope_i2v.serving.jobs import INTERNAL, STOPPED, JobError, Progress
 from modelscope_i2v.serving.models import LoadedModels
+from modelscope_i2v.serving.plan import Plan
 from modelscope_i2v.serving.statistics import Statistics
 from modelscope_i2v.serving.store import ResultStore
 
@@ -32,11 +33,13 @@ class Worker(threading.Thread):
     """One worker.
 
     Args:
+        number: of the worker, as the board knows it.
         sweep: deletes results that are too old or too many; called now and then.
     """
 
     def __init__(
         self,
+        number: int,
         board: Board,
         store: ResultStore,
         models: LoadedModels,
@@ -44,13 +47,13 @@ class Worker(threading.Thread):
         sweep: Callable[[], None],
     ) -> None:
         super().__init__(name=f'worker on {models.execution.device}', daemon=True)
-        self._board, self._store, self._models = board, store, models
+        self._number, self._board, self._store, self._models = number, board, store, models
         self._statistics, self._sweep = statistics, sweep
 
     def run(self) -> None:
         """Take jobs until the board is closed."""
         while not self._board.is_closed:
-            task = self._board.next(SWEEP)
+            task = self._board.next(self._number, SWEEP)
             if task is not None:
                 finish(task.job_id, self._outcome(task), self._board, self._store, self._statistics)
                 del task  # it holds the input
@@ -66,7 +69,7 @@ class Worker(threading.Thread):
             self._board.change(task.job_id, progress=progress)
 
         try:
-            generate(task.plan, self._models, video, Monitor(report, task.stop))
+            self._generate(task.plan, video, lambda: Monitor(report, task.stop))
             return _facts(video)
         except BaseException as raised:
             with suppress(OSError):
@@ -78,6 +81,20 @@ class Worker(threading.Thread):
             else:
                 logger.log(_LEVELS.get(error.code, logging.WARNING), 'Job %s failed: %s', task.job_id, raised)
             return error
+
+    def _generate(self, plan: Plan, video: Path, monitor: Callable[[], Monitor]) -> None:
+        """Make a video. If loaded models take the memory for it, once more without the others."""
+        try:
+            generate(plan, self._models, video, monitor())
+        except DeviceError as error:
+            if len(self._models.names) < 2:
+                raise
+            logger.info('Unloading models that are not needed: %s', error)
+        else:
+            return
+        # Outside of the except block, so that the error no longer holds what was computed.
+        with self._models.one_at_a_time():
+            generate(plan, self._models, video, monitor())
 
 
 def finish(

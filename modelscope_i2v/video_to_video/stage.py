@@ -21,6 +21,7 @@ VIDEO_TO_VIDEO = Stage(
         input_name='VIDEO',
         input_help='path or URL of the video',
         opener='modelscope_i2v.media:open_video',
+        takes_video=True,
         example='video.mp4 -o sharper.mp4 --text "a red fox in snow"',
     ),
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 import modelscope_i2v
 from modelscope_i2v.generation.preview import Preview, preview_callback
@@ -38,6 +39,17 @@ def test_a_preview_is_close_to_the_decoded_video(pipeline, video):
     small = F.avg_pool2d(decoded, factor).permute(0, 2, 3, 1)
     assert np.corrcoef(shown.flatten(), small.flatten())[0, 1] > 0.9
     assert (shown.float() / 127.5 - 1 - small).abs().mean() < 0.2
+
+
+def test_a_preview_of_photographs_is_close_to_the_decoder(pipeline):
+    model, preview = pipeline.model, Preview.fit(pipeline.model)
+    with Image.open(CAT) as opened:
+        pixels = np.array(opened.convert('RGB').resize((96, 64)))
+    frame = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0) / 127.5 - 1
+    autoencoder = model.configuration.autoencoder
+    latents = (model.encode(frame)[0] * autoencoder.scale_factor).transpose(0, 1).unsqueeze(0)
+    decoded = F.avg_pool2d(torch.cat(list(model.decode(latents))), autoencoder.downsampling_factor)
+    assert np.corrcoef(preview(latents).flatten(), decoded.permute(0, 2, 3, 1).flatten())[0, 1] > 0.9
 
 
 def test_previews_come_after_every_step_and_get_closer_to_the_video(pipeline, video):

@@ -1,7 +1,9 @@
 """The engine with small models: what it makes, refuses, survives and keeps."""
 
+import dataclasses
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -10,10 +12,12 @@ import time
 import numpy as np
 import pytest
 
-from modelscope_i2v.errors import InputError, OutputError
+from modelscope_i2v.errors import DeviceError, InputError, OutputError
 from modelscope_i2v.media import open_video
+from modelscope_i2v.serving.board import Board
 from modelscope_i2v.serving.engine import Engine
 from modelscope_i2v.serving.jobs import (
+    Job,
     NotFinishedError,
     QueueFullError,
     TooLargeError,
@@ -22,6 +26,8 @@ from modelscope_i2v.serving.jobs import (
     VideoRequest,
 )
 from modelscope_i2v.serving.limits import Limits
+from modelscope_i2v.serving.plan import plan
+from modelscope_i2v.serving.room import devices_with_room
 from tests.folders import IMAGE
 
 ONE, TWO = 'Image-to-Video', 'Video-to-Video'
@@ -243,6 +249,83 @@ def test_models_stay_loaded_within_the_limit(models):
         assert one.names == (model.name,)
 
 
+#: Bytes that the models here have to themselves, enough for their small videos.
+ROOM = 2**28
+
+
+def test_a_job_that_cannot_fit_is_refused_before_it_waits(models, picture, tmp_path, monkeypatch):
+    monkeypatch.setattr('modelscope_i2v.generation.memory_check.free_memory', lambda device: ROOM)
+    with Engine(models, tmp_path, devices=['cpu']) as engine:
+        with pytest.raises(DeviceError) as caught:
+            engine.submit(request(picture, height=1024, width=1024))
+        said = str(caught.value)
+        assert '3 frames of 1024 x 1024 pixels would take about' in said
+        assert "but 'cpu' has only 0.2 GiB free. What fits: " in said
+        assert 'force' not in said
+        assert engine.jobs() == ([], False)
+        with pytest.raises(DeviceError, match='1024 x 1024'):
+            engine.submit(VideoRequest(content=picture, stages=2, arguments={**FAST, 'height': 1024, 'width': 1024}))
+        fits = re.search(r'What fits: .*height=(\d+), width=(\d+) for 3 frames', said)
+        job = engine.submit(request(picture, height=fits[1], width=fits[2]))
+        assert job.status == 'queued'
+        engine.cancel(job.id)
+
+
+def test_a_job_goes_where_it_fits(models, picture, tmp_path, monkeypatch):
+    rooms = iter([1, ROOM])  # what the two workers find when they start; later, only one byte is free
+    monkeypatch.setattr('modelscope_i2v.generation.memory_check.free_memory', lambda device: next(rooms, 1))
+    with Engine(models, tmp_path, devices=['cpu', 'cpu']) as engine:
+        made = plan(request(picture), engine.catalogue, engine.limits)
+        assert devices_with_room(made, engine._loaded) == [1]
+        with pytest.raises(DeviceError, match='has only 0 MiB free. No smaller video fits'):
+            devices_with_room(made, engine._loaded[:1])
+
+
+def test_the_board_gives_a_job_to_a_worker_that_can_do_it():
+    job = Job(id='a', status='queued', model='m', stages=1, created_at=0, seed=0, width=8, height=8, frames=1, fps=1)
+    board = Board([], most_waiting=2)
+    board.add(job, None, [1])
+    board.add(dataclasses.replace(job, id='b'), None, [0, 1])
+    assert board.next(0, 0.01).job_id == 'b'
+    assert board.next(0, 0.01) is None
+    assert board.next(1, 0.01).job_id == 'a'
+
+
+def test_two_workers_make_two_videos_at_a_time(models, picture, tmp_path):
+    with Engine(models, tmp_path / 'one', devices=['cpu']) as one:
+        alone = [one.wait(one.submit(request(picture, seed=seed)).id) for seed in range(3)]
+        expected = [one.result(job.id).read_bytes() for job in alone]
+    with Engine(models, tmp_path / 'two', devices=['cpu', 'cpu']) as two:
+        long = [two.submit(request(picture, **SLOW)) for _ in range(2)]
+        assert [started(two, job).status for job in long] == ['in_progress'] * 2
+        assert two.counts == (0, 2)
+        third = two.submit(request(picture, seed=0))
+        assert two.position(third.id) == 0
+        two.cancel(long[1].id)
+        assert two.wait(third.id).status == 'completed'  # on the one that became free
+        assert two.job(long[0].id).status == 'in_progress'
+        two.cancel(long[0].id)
+        jobs = [two.submit(request(picture, seed=seed)) for seed in range(3)]
+        assert [two.wait(job.id).recipe[0]['seed'] for job in jobs] == [0, 1, 2]
+        assert [two.result(job.id).read_bytes() for job in jobs] == expected
+
+
+def test_models_make_room_for_a_job_that_fits_alone(models, picture, clip, tmp_path, monkeypatch, caplog):
+    caplog.set_level('INFO', 'modelscope_i2v.serving')
+    with Engine(models, tmp_path, devices=['cpu'], model_bytes=2**40) as engine:
+        first = engine.wait(engine.submit(VideoRequest(content=clip, arguments={'steps': 1}, model=TWO)).id)
+        assert first.status == 'completed'
+        loaded = engine._loaded[0]
+        assert loaded.names == (TWO,)
+        # There is room for one model only.
+        monkeypatch.setattr(
+            'modelscope_i2v.generation.memory_check.free_memory', lambda device: ROOM if len(loaded.names) < 2 else 1
+        )
+        second = engine.wait(engine.submit(request(picture)).id)
+        assert (second.status, loaded.names) == ('completed', (ONE,))
+        assert 'Unloading models that are not needed' in caplog.text
+
+
 def test_the_state_on_disk_is_json_without_the_input(engine, picture):
     job = engine.wait(engine.submit(request(picture)).id)
     state = json.loads((engine.result(job.id).parent / 'job.json').read_text())
@@ -253,6 +336,7 @@ def test_the_state_on_disk_is_json_without_the_input(engine, picture):
 KILLED = """
 import sys
 from pathlib import Path
+from modelscope_i2v.serving.board import Board
 from modelscope_i2v.serving.engine import Engine
 from modelscope_i2v.serving.jobs import VideoRequest
 from modelscope_i2v.serving.models import ServedModel

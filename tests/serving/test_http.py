@@ -257,3 +257,15 @@ def test_a_killed_server_keeps_its_results_and_a_token_is_asked_for(stage_1_fold
         assert len(sizes(video.content)) == 3
         process.terminate()
         assert process.wait(60) == 143
+
+
+def test_a_video_without_memory_for_it_is_refused_with_words(stage_1_folder, picture, tmp_path):
+    files = {'results': tmp_path / 'results', 'log': tmp_path / 'log'}
+    with serving('--model', stage_1_folder, '--memory', '0.2GB', **files) as (address, _):
+        data = {**FAST, 'size': '1024x1024'}
+        answer = requests.post(f'{address}/v1/videos', data=data, files={'input_reference': picture}, timeout=60)
+        error = answer.json()['error']
+        assert (answer.status_code, error['code'], error['type']) == (400, 'device_error', 'invalid_request_error')
+        assert '1024 x 1024 pixels would take about' in error['message']
+        assert 'What fits: ' in error['message']
+        assert requests.get(f'{address}/v1/videos', timeout=10).json()['data'] == []

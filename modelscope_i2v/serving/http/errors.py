@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from modelscope_i2v.errors import InputError, ModelScopeI2VError, OutputError, shown
+from modelscope_i2v.errors import DeviceError, InputError, ModelScopeI2VError, OutputError, shown
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
 from modelscope_i2v.serving.failures import UNKNOWN, storage_message
 from modelscope_i2v.serving.jobs import (
@@ -46,6 +46,7 @@ _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
     (TooLargeError, 413, 'too_large'),
     (UnknownArgumentError, 400, 'unknown_argument'),
     (InputError, 400, 'invalid_request'),
+    (DeviceError, 400, 'device_error'),
     (ClosedError, 503, 'shutting_down'),
     (OutputError, 507, 'storage_error'),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from modelscope_i2v.errors import InputError, ModelScopeI2VError, OutputError, shown
@@ -45,8 +46,9 @@ async def _form_fields(request: Request, max_body: int) -> dict[str, Any]:
     try:
         async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=max_body) as form:
             fields = await _by_name(form)
-    except FormParserError as error:
-        raise InputError(f'The body is not a valid form: {error}.') from error
+    except (FormParserError, HTTPException) as error:  # the first from older releases of Starlette
+        said = error.detail if isinstance(error, HTTPException) else str(error)
+        raise InputError(f'The body is not a valid form: {said.rstrip(".")}.') from error
     except ModelScopeI2VError:
         raise
     except OSError as error:  # large files wait on the disk

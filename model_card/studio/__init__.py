@@ -1,0 +1,1 @@
+"""The folder of a Studio on ModelScope, made by a script."""
