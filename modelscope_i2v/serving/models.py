@@ -16,6 +16,7 @@ from modelscope_i2v.embedded import embedded_model
 from modelscope_i2v.errors import InputError, nearest, shown
 from modelscope_i2v.generation.load import build_pipeline, check_task, find_model
 from modelscope_i2v.generation.memory import weights_of
+from modelscope_i2v.generation.preview import Preview
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
 from modelscope_i2v.runtime.free_memory import free_memory
 from modelscope_i2v.serving.jobs import UnknownModelError
@@ -144,6 +145,7 @@ class LoadedModels:
         free = free_memory(execution.device)
         self._limit = limit if limit is not None or free is None else int(SHARE_OF_FREE * free)
         self._pipelines: OrderedDict[str, GenerationPipeline] = OrderedDict()
+        self._previews: dict[str, Preview] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,6 +165,12 @@ class LoadedModels:
             self._pipelines[model.name] = build_pipeline(folder, self.execution, show_progress=False)
         self._pipelines.move_to_end(model.name)
         return self._pipelines[model.name]
+
+    def preview(self, model: ServedModel) -> Preview:
+        """How latents of ``model`` become pictures. It is fitted once, to the loaded model."""
+        if model.name not in self._previews:
+            self._previews[model.name] = Preview.fit(self.get(model).model)
+        return self._previews[model.name]
 
     def drop(self) -> None:
         """Forget all of them."""

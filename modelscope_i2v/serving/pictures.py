@@ -6,6 +6,7 @@ import io
 import math
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from modelscope_i2v.media.reading.open import open_video
@@ -38,6 +39,16 @@ def spritesheet(video: Path) -> bytes:
     for index, frame in enumerate(shown):
         sheet.paste(frame, (index % columns * width, index // columns * height))
     return _encoded(sheet, 'JPEG')
+
+
+def animation(frames: np.ndarray, fps: float) -> bytes:
+    """uint8 RGB frames ``[F, h, w, 3]`` as an animated WebP."""
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    file = io.BytesIO()
+    first.save(
+        file, 'WEBP', save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, quality=80, method=0
+    )
+    return file.getvalue()
 
 
 def _encoded(picture: Image.Image, kind: str) -> bytes:
