@@ -14,11 +14,8 @@ class PictureFile(gr.Image):
     def preprocess(self, payload: Any) -> str | None:
         """The path, which Gradio has checked to be an upload."""
         return None if payload is None else str(payload.path)
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
@@ -31,11 +28,8 @@ class VideoFile(gr.Video):
     def preprocess(self, payload: Any) -> str | None:
         """The path, which Gradio has checked to be an upload."""
         return None if payload is None else str(payload.path)
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

@@ -9,6 +9,7 @@
     },
     speak(code) {
       document.documentElement.lang = code;
+      document.documentElement.dataset.ready = 'yes';
     },
   };
   system.addEventListener('change', (event) => setDark(event.matches));

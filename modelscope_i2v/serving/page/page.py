@@ -29,6 +29,9 @@ _STORED = 'modelscope_i2v'
 #: Seconds between two looks for uploads that nobody needs any more, and their age then.
 _UPLOADS = (600, 3600)
 
+#: Tells the browser which language it shows.
+_SPOKEN = '(code) => window.studio.speak(code)'
+
 #: Components and what changes of them.
 Updates = dict[Any, Any]
 
@@ -88,9 +91,11 @@ class _Page:
         self._gallery.click(self._act, [self._session], everything, **hidden)
         fields = [field for step in self._steps.values() for field in (step.model, step.text)]
         self._language.input(self._speak, [self._session, self._language, *fields], everything, **hidden)
-        self._language.change(None, [self._language], js='(code) => window.studio.speak(code)', **hidden)
+        self._language.change(None, [self._language], js=_SPOKEN, **hidden)
         self._theme.click(None, None, None, js='() => window.studio.toggleTheme()', **hidden)
-        blocks.load(self._restore, [self._session, self._stored, *fields], everything, **hidden)
+        opened = blocks.load(self._restore, [self._session, self._stored, *fields], everything, **hidden)
+        opened.then(None, [self._language], js=_SPOKEN, **hidden)
+        opened.then(self._resume, [self._session], everything, **hidden)
 
     def _everything(self) -> list[Any]:
         own = [self._title, self._language, self._theme, self._gallery_title, self._gallery, self._stored]
@@ -177,8 +182,8 @@ class _Page:
 
         return cancel
 
-    def _dresser(self, step: Step, *, values: bool) -> Callable[[Session, str, str | None], Updates]:
-        def dress(session: Session, model: str, text: str | None) -> Updates:
+    def _dresser(self, step: Step, *, values: bool) -> Callable[[Session, str | None, str | None], Updates]:
+        def dress(session: Session, model: str | None, text: str | None) -> Updates:
             return step.updates(session.language, model, text or '', values=values)
 
         return dress
@@ -218,25 +223,28 @@ class _Page:
         pairs = zip(fields[::2], fields[1::2], strict=True)
         for step, (model, text) in zip(self._steps.values(), pairs, strict=True):
             updates.update(step.updates(session.language, model, text or ''))
-            updates.update(_updates(self._looks(session, step)))
+            for component, look in self._looks(session, step).items():
+                updates[component] = {**updates.get(component, {}), **gr.update(**look)}
             updates[step.sheet] = gr.update(**self._views.sheet(session, step.number))
         updates.update(_updates(self._source_look(session)))
         if 1 in self._steps:
             updates[self._steps[1].examples] = gr.update(value=examples(session.language))
         return updates
 
-    async def _restore(
-        self, session: Session, stored: Any, request: gr.Request, *fields: Any
-    ) -> AsyncIterator[Updates]:
+    def _restore(self, session: Session, stored: Any, request: gr.Request, *fields: Any) -> Updates:
         """A page is opened: the language of its browser, and what that browser has made or still waits for."""
-        known = self._views.jobs([each for each in stored if isinstance(each, str)] if isinstance(stored, list) else [])
-        session.made = [job.id for job in known if job.status == 'completed']
-        for number in self._steps:
+        ids = [each for each in stored if isinstance(each, str)] if isinstance(stored, list) else []
+        known = self._views.jobs(ids)
+        done = [job for job in known if job.status == 'completed']
+        session.made = [job.id for job in done]
+        session.source = next((job.id for job in done if self._views.step_of(job) == 1), None)
+        for number, step in self._steps.items():
             waited = [job.id for job in known if not job.is_finished and self._views.step_of(job) == number]
-            session.runs[number] = tuple(waited[: len(self._steps[number].tiles)])
-        first = next((job.id for job in known if job.status == 'completed' and self._views.step_of(job) == 1), None)
-        session.source = first
-        yield self._speak(session, preferred(request.headers.get('accept-language')), *fields)
+            session.runs[number] = tuple(waited[: len(step.tiles)])
+        return self._speak(session, preferred(request.headers.get('accept-language')), *fields)
+
+    async def _resume(self, session: Session) -> AsyncIterator[Updates]:
+        """Show what an opened page still waits for."""
         for step in self._steps.values():
             if session.runs[step.number]:
                 async for update in self._follow(session, step):

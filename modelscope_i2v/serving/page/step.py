@@ -77,7 +77,7 @@ class Step:
         return Wish(
             file=file,
             source=source,
-            model=chosen['model'],
+            model=chosen['model'] or self.models[0].name,  # a field that is not shown has no value
             text=chosen['text'] or '',
             seed=(chosen['seed'] or '').strip(),
             size=chosen['size'],
@@ -85,9 +85,9 @@ class Step:
             options={option.name: chosen[option.name] for option in self.options},
         )
 
-    def updates(self, language: str, model: str, text: str, *, values: bool = False) -> dict[Any, Any]:
+    def updates(self, language: str, model: str | None, text: str, *, values: bool = False) -> dict[Any, Any]:
         """How the components look in a language and for a model; with ``values``, its defaults too."""
-        served = self._engine.catalogue.named(model)
+        served = self._engine.catalogue.named(model or self.models[0].name)
         looks = self._properties(language, served, text)
         if values:
             for name, value in self._defaults(served).items():
