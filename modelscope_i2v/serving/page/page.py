@@ -200,13 +200,13 @@ class _Page:
             return {self._steps[1].file: str(example(value))}
         job = self._views.job(value)
         if job is None:
-            return {}
+            return gr.skip()
         if action == 'enlarge':
             session.source = job.id
             return _updates(self._source_look(session))
         step = self._steps.get(self._views.step_of(job))
         if action != 'show' or step is None or self._views.running(session, step.number):
-            return {}
+            return gr.skip()
         session.errors[step.number], session.runs[step.number] = '', (job.id,)
         return _updates({**self._looks(session, step), step.sheet: {'value': '', 'visible': False}})
 
@@ -245,6 +245,7 @@ class _Page:
 
     async def _resume(self, session: Session) -> AsyncIterator[Updates]:
         """Show what an opened page still waits for."""
+        yield gr.skip()  # Gradio empties the outputs of a generator that yields nothing
         for step in self._steps.values():
             if session.runs[step.number]:
                 async for update in self._follow(session, step):

@@ -9,7 +9,7 @@ pytest.importorskip('gradio')
 sync_api = pytest.importorskip('playwright.sync_api')
 
 #: Milliseconds. A busy machine is slow; a test that hangs still ends.
-PATIENCE = 90_000
+PATIENCE = 45_000
 
 
 @pytest.fixture(scope='session')
