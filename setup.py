@@ -80,6 +80,7 @@ EXTRAS_REQUIRE = {
         'openai>=2.3',  # the official client, which uses our HTTP API
         'schemathesis>=4.0',  # hostile requests by the OpenAPI document
         'playwright>=1.49',  # drives Chromium, which looks at the page
+        'axe-playwright-python>=0.1.8',  # brings axe-core, which checks that anybody can use the page
         'import-linter>=2.6',  # which folder may import which
         'zensical>=0.0.70,<0.1',  # the documentation site; 0.1 needs a package that the index does not have everywhere
         'codespell>=2.3',  # spelling

@@ -1,4 +1,7 @@
-"""Components that hand over a file as it was sent: what it contains is for the engine to judge, in our words."""
+"""Components that hand over a file as it was sent: what it contains is for the engine to judge, in our words.
+
+Their classes are Gradio's: for a class of ours, Gradio would write a file beside this one.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,21 @@ from typing import Any
 import gradio as gr
 
 
-class PictureFile(gr.Image):
-    """A picture that is dropped, pasted, taken or chosen; the path of its file."""
-
-    is_template = True  # looks as its parent does
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The path, which Gradio has checked to be an upload."""
-        return None if payload is None else str(payload.path)
+def picture_file(**options: Any) -> gr.Image:
+    """A picture that is dropped, pasted, taken or chosen; handlers get the path of its file."""
+    return _as_sent(gr.Image(type='filepath', **options))
 
 
-class VideoFile(gr.Video):
-    """A video that is dropped or chosen; the path of its file."""
+def video_file(**options: Any) -> gr.Video:
+    """A video that is dropped or chosen; handlers get the path of its file."""
+    return _as_sent(gr.Video(**options))
 
-    is_template = True  # looks as its parent does
 
-    def preprocess(self, payload: Any) -> str | None:
-        """The path, which Gradio has checked to be an upload."""
-        return None if payload is None else str(payload.path)
+def _as_sent(component: Any) -> Any:
+    component.preprocess = _path
+    return component
+
+
+def _path(payload: Any) -> str | None:
+    """The path, which Gradio has checked to be an upload."""
+    return None if payload is None else str(payload.path)

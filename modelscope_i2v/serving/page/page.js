@@ -34,6 +34,9 @@
   document.addEventListener('click', (event) => {
     const button = event.target.closest('[data-copy]');
     if (button) copy(button);
+    /* On a phone, the videos are below the fields. */
+    const step = event.target.closest('#make-1, #make-2')?.id.at(-1);
+    if (step && window.innerWidth < 720) document.querySelector(`#results-${step}`).scrollIntoView({ behavior: 'smooth' });
     const enlarge = event.target.closest('[data-action="enlarge"]');
     if (enlarge) document.querySelector('#step-2')?.scrollIntoView({ behavior: 'smooth' });
   });

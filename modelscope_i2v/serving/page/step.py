@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -9,7 +10,7 @@ import gradio as gr
 from modelscope_i2v.serving.engine import Engine
 from modelscope_i2v.serving.models import ServedModel
 from modelscope_i2v.serving.page.examples import examples
-from modelscope_i2v.serving.page.files import PictureFile, VideoFile
+from modelscope_i2v.serving.page.files import picture_file, video_file
 from modelscope_i2v.serving.page.fragments import empty, heading, source
 from modelscope_i2v.serving.page.options import Option, default, options_of, properties, takes
 from modelscope_i2v.serving.page.requests import Wish
@@ -117,13 +118,13 @@ class Step:
 
     def _inputs(self, language: str) -> None:
         if self.number == 1:
-            options: Any = {'sources': ['upload', 'clipboard', 'webcam'], 'type': 'filepath', 'height': 260}
-            self.file = self._add(PictureFile, 'picture', buttons=[], elem_id='picture', **options)
+            options: Any = {'sources': ['upload', 'clipboard', 'webcam'], 'height': 260}
+            self.file = self._add(picture_file, 'picture', buttons=[], elem_id='picture', **options)
             self.examples = html(examples(language))
             return
         self.source = gr.HTML(source(None, False, language), apply_default_css=False)
         with self._add(gr.Accordion, 'use_other', open=False):
-            self.file = self._add(VideoFile, 'video', sources=['upload'], height=220, elem_id='video')
+            self.file = self._add(video_file, 'video', sources=['upload'], height=220, elem_id='video')
 
     def _common(self, first: ServedModel) -> None:
         names = [model.name for model in self.models]
@@ -156,7 +157,7 @@ class Step:
     def _field(self, kind: type, name: str, **options: Any) -> None:
         self._fields[name] = kind(**{**options, **self._given[name]})
 
-    def _add(self, kind: type, name: str, **options: Any) -> Any:
+    def _add(self, kind: Callable[..., Any], name: str, **options: Any) -> Any:
         self._texts[name] = kind(**{**options, **self._given[name]})
         return self._texts[name]
 

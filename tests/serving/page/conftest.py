@@ -1,11 +1,13 @@
 """Chromium, which opens the page of a real server, and what it must never do."""
 
 import shutil
+import threading
 from urllib.parse import urlsplit
 
 import pytest
 
 pytest.importorskip('gradio')
+uvicorn = pytest.importorskip('uvicorn')
 sync_api = pytest.importorskip('playwright.sync_api')
 
 #: Milliseconds. A busy machine is slow; a test that hangs still ends.
@@ -47,6 +49,25 @@ def visit(browser):
         context.close()
     assert errors == []
     assert hosts <= {'127.0.0.1', None}
+
+
+@pytest.fixture
+def several(models, i2vgen_folder, tmp_path):
+    """The address of a server with two models for pictures, of which the second takes a text."""
+    from modelscope_i2v.serving.engine import Engine
+    from modelscope_i2v.serving.http.address import bind
+    from modelscope_i2v.serving.http.app import create_app
+    from modelscope_i2v.serving.http.guard import Access
+    from modelscope_i2v.serving.models import ServedModel
+
+    served = [models[0], ServedModel.find(str(i2vgen_folder))]
+    with Engine(served, tmp_path / 'results', devices=['cpu']) as engine, bind('127.0.0.1', 0) as listening:
+        server = uvicorn.Server(uvicorn.Config(create_app(engine, Access()), log_level='warning'))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        yield f'http://127.0.0.1:{listening.getsockname()[1]}'
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture

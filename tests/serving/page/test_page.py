@@ -165,3 +165,32 @@ def test_the_keyboard_is_enough(server, visit):
     tab_to('#make-2')
     page.keyboard.press('Enter')
     finished(page, step=2)
+
+
+@pytest.mark.slow
+def test_a_text_for_a_model_that_takes_none_names_one_that_does(several, visit, photo):
+    page = visit(several)
+    choose(page, photo)
+    assert not page.locator('#text-1').is_visible()
+    page.locator('#model-1 input').click()
+    page.get_by_role('option', name='I2VGen-XL').click()
+    page.locator('#text-1 textarea').fill('a fox')
+    page.locator('#model-1 input').click()
+    page.get_by_role('option', name='Image-to-Video').click()
+    page.get_by_text('This model takes no text. Empty this field, or choose I2VGen-XL.').wait_for()
+    page.click('#make-1')
+    said = page.locator('#results-1 [role=alert]').inner_text()
+    assert "The model 'Image-to-Video' takes no text" in said
+    assert "'I2VGen-XL' takes one" in said
+
+
+@pytest.mark.slow
+def test_a_video_of_ones_own_becomes_larger(server, visit, clip, tmp_path):
+    page = visit(server)
+    page.get_by_role('button', name='Use a video of your own').click()
+    (tmp_path / 'clip.mp4').write_bytes(clip)
+    page.set_input_files('#video input[type=file]', tmp_path / 'clip.mp4')
+    page.get_by_text('Your own video will be made larger.').wait_for()
+    page.click('#make-2')
+    assert '3 frames' in finished(page, step=2).locator('.facts').inner_text()
+    assert played(page, '#results-2 video.before')[1] > 0
