@@ -60,7 +60,7 @@ EXTRAS_REQUIRE = {
         'uvicorn>=0.30',  # serves them
         'python-multipart>=0.0.18',  # files in forms
         'prometheus-client>=0.20',  # metrics
-        'gradio>=6.20',  # the page
+        'gradio>=6.15',  # the page
     ],
     # For `modelscope server`, which does not work with newer ones.
     'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],

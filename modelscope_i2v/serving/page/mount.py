@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 from fastapi import FastAPI
 from gradio import mount_gradio_app
 from starlette.routing import Match, Mount
@@ -15,6 +18,11 @@ from modelscope_i2v.serving.page.theme import SCRIPT, STYLE, theme
 #: What the page consists of. Anything else is the API's, or an error of the API.
 _PATHS = ('', 'assets', 'config', 'favicon.ico', 'gradio_api', 'manifest.json', 'static', 'svelte', 'theme.css')
 
+#: Newer releases remember in the browser what a page was asked for.
+_WITHOUT_HISTORY: dict[str, Any] = (
+    {'run_history': False} if 'run_history' in inspect.signature(mount_gradio_app).parameters else {}
+)
+
 
 def mount_page(app: FastAPI, engine: Engine) -> None:
     """Add the page of ``engine``, after all other routes."""
@@ -23,7 +31,6 @@ def mount_page(app: FastAPI, engine: Engine) -> None:
         build_page(engine),
         '/',
         footer_links=[],
-        run_history=False,
         max_file_size=engine.limits.content,
         show_error=False,
         ssr_mode=False,
@@ -33,6 +40,7 @@ def mount_page(app: FastAPI, engine: Engine) -> None:
         theme=theme(),
         css=STYLE,
         head=f'<script>{SCRIPT}</script>',
+        **_WITHOUT_HISTORY,
     )
     mounted = app.router.routes.pop()
     if not isinstance(mounted, Mount):

@@ -11,7 +11,7 @@ uvicorn = pytest.importorskip('uvicorn')
 sync_api = pytest.importorskip('playwright.sync_api')
 
 #: Milliseconds. A busy machine is slow; a test that hangs still ends.
-PATIENCE = 45_000
+PATIENCE = 180_000
 
 
 @pytest.fixture(scope='session')
