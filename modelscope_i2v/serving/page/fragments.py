@@ -81,13 +81,14 @@ def _result(job: Job, number: int, language: str, catalogue: Catalogue, before: 
     seed = say(language, 'seed_was', seed=job.seed)
     facts = say(language, 'facts', width=job.width, height=job.height, frames=job.frames, seconds=f'{job.seconds:.3g}')
     name = escape(say(language, 'result', number=number, seed=seed))
-    last = job.recipe[-1]['stage'] if job.recipe else ''
+    larger = any(model.takes_video for model in catalogue.models)
+    is_larger = any(model.takes_video for model in catalogue.models if model.name == job.model)
     actions = [
         f'<a class="action" href="{content(job.id)}" download="{job.id}.mp4">{escape(say(language, "download"))}</a>'
     ]
-    if any(model.takes_video and model.stage.task != last for model in catalogue.models):
+    if larger and not is_larger:
         actions.append(_action('enlarge', job.id, say(language, 'enlarge')))
-    actions.append(_action('seed', str(job.seed), say(language, 'keep_seed')))
+    actions.append(_action('seed-2' if is_larger else 'seed-1', str(job.seed), say(language, 'keep_seed')))
     return (
         f'<article class="tile done" data-state="completed" data-job="{job.id}">{_screen(job, name, language, before)}'
         f'<p class="facts"><span>{escape(facts)}</span><span>{escape(seed)}</span></p>'

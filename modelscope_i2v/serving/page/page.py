@@ -49,6 +49,11 @@ def _updates(looks: dict[Any, Look]) -> Updates:
     return {component: gr.update(**look) for component, look in looks.items()}
 
 
+def _nothing() -> Updates:
+    skipped: Updates = gr.skip()
+    return skipped
+
+
 class _Page:
     """The components of the page, and the handlers that share them."""
 
@@ -194,19 +199,19 @@ class _Page:
     def _act(self, session: Session, event: gr.EventData) -> Updates:
         """One of the buttons in our own HTML was pressed."""
         action, value = event.action, str(event.value)
-        if action == 'seed' and value.isdecimal():
-            return {self._steps[1].seed: value}
-        if action == 'example' and value in EXAMPLES:
+        if action in ('seed-1', 'seed-2') and int(action[-1]) in self._steps and value.isdecimal():
+            return {self._steps[int(action[-1])].seed: value}
+        if action == 'example' and value in EXAMPLES and 1 in self._steps:
             return {self._steps[1].file: str(example(value))}
         job = self._views.job(value)
         if job is None:
-            return gr.skip()
+            return _nothing()
         if action == 'enlarge':
             session.source = job.id
             return _updates(self._source_look(session))
         step = self._steps.get(self._views.step_of(job))
         if action != 'show' or step is None or self._views.running(session, step.number):
-            return gr.skip()
+            return _nothing()
         session.errors[step.number], session.runs[step.number] = '', (job.id,)
         return _updates({**self._looks(session, step), step.sheet: {'value': '', 'visible': False}})
 

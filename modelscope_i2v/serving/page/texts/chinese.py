@@ -44,7 +44,7 @@ CHINESE: Mapping[str, str] = {
     'num_frames_hint': '{fps:g} 帧为一秒。',
     'size': '尺寸',
     'size_hint': '模型按自身尺寸训练，其他尺寸会影响质量或时间。',
-    'size_own': '模型自身尺寸：{size}',
+    'size_own': '{size}（训练尺寸）',
     'size_shape': '与图片形状一致',
     'size_follows': '高度 {height}',
     'image_strength': '与图片的相似程度',

@@ -44,7 +44,7 @@ ENGLISH: Mapping[str, str] = {
     'num_frames_hint': '{fps:g} frames are one second.',
     'size': 'Size',
     'size_hint': 'The model was trained on its own size; others cost quality or time.',
-    'size_own': 'Own size of the model: {size}',
+    'size_own': '{size}, as trained',
     'size_shape': 'Shape of the picture',
     'size_follows': 'as high as {height}',
     'image_strength': 'Likeness to the picture',
