@@ -239,13 +239,13 @@ class _Page:
     def _restore(self, session: Session, stored: Any, request: gr.Request, *fields: Any) -> Updates:
         """A page is opened: the language of its browser, and what that browser has made or still waits for."""
         ids = [each for each in stored if isinstance(each, str)] if isinstance(stored, list) else []
-        known = self._views.jobs(ids)
+        known = sorted(self._views.jobs(ids), key=lambda job: job.created_at, reverse=True)
         done = [job for job in known if job.status == 'completed']
         session.made = [job.id for job in done]
         session.source = next((job.id for job in done if self._views.step_of(job) == 1), None)
         for number, step in self._steps.items():
             waited = [job.id for job in known if not job.is_finished and self._views.step_of(job) == number]
-            session.runs[number] = tuple(waited[: len(step.tiles)])
+            session.runs[number] = tuple(waited[: len(step.tiles)][::-1])
         return self._speak(session, preferred(request.headers.get('accept-language')), *fields)
 
     async def _resume(self, session: Session) -> AsyncIterator[Updates]:
