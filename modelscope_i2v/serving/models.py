@@ -18,6 +18,7 @@ from modelscope_i2v.errors import InputError, nearest, shown
 from modelscope_i2v.generation.load import build_pipeline, check_task, find_model
 from modelscope_i2v.generation.memory import Weights, weights_of
 from modelscope_i2v.generation.memory_check import Room
+from modelscope_i2v.generation.preview import Preview
 from modelscope_i2v.generation.recipe import EMBEDDED, model_identity
 from modelscope_i2v.serving.jobs import UnknownModelError
 from modelscope_i2v.stage import first_stage
@@ -148,6 +149,7 @@ class LoadedModels:
         self._limit = limit if limit is not None or free is None else int(SHARE_OF_FREE * free / sharers)
         self._pipelines: OrderedDict[str, GenerationPipeline] = OrderedDict()
         self._weights: dict[str, Weights] = {}
+        self._previews: dict[str, Preview] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,6 +191,12 @@ class LoadedModels:
             yield
         finally:
             self._limit = before
+
+    def preview(self, model: ServedModel) -> Preview:
+        """How latents of ``model`` become pictures. It is fitted once, to the loaded model."""
+        if model.name not in self._previews:
+            self._previews[model.name] = Preview.fit(self.get(model).model)
+        return self._previews[model.name]
 
     def drop(self) -> None:
         """Forget all of them."""

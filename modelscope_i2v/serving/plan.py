@@ -47,6 +47,7 @@ class Plan:
         shares: one per stage.
         content: the picture or video: its bytes, or the file of a result.
         fps: frames per second of the file.
+        preview: whether somebody wants to see it while it is sampled.
     """
 
     shares: tuple[Share, ...]
@@ -56,6 +57,7 @@ class Plan:
     height: int
     frames: int
     fps: float
+    preview: bool = False
 
     def open(self) -> Any:
         """The opened picture or video, which takes much more memory than its file; raises InputError."""
@@ -86,7 +88,8 @@ def plan(request: VideoRequest, catalogue: Catalogue, limits: Limits, source: Pa
         frames = size.frames or 1
         given = InputSize(size.width / size.height, lambda most, frames=frames: min(most, frames))  # type: ignore[misc]
     seed = int(shares[-1].call['seed'])
-    return Plan(tuple(shares), content, seed, size.width, size.height, size.frames or 1, float(fps or 1))
+    shown = float(fps or 1)
+    return Plan(tuple(shares), content, seed, size.width, size.height, size.frames or 1, shown, request.preview)
 
 
 def _open(share: Share, content: bytes | Path) -> Any:

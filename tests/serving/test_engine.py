@@ -1,6 +1,7 @@
 """The engine with small models: what it makes, refuses, survives and keeps."""
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from modelscope_i2v.errors import DeviceError, InputError, OutputError
 from modelscope_i2v.media import open_video
@@ -69,6 +71,16 @@ def test_a_picture_becomes_the_video_that_the_pipeline_makes(engine, stage_1, pi
     assert percents == sorted(percents)
     stage_1(picture, output_video=tmp_path / 'same.mp4', seed=5)
     assert engine.result(job.id).read_bytes() == (tmp_path / 'same.mp4').read_bytes()
+
+
+def test_whoever_wants_a_preview_sees_the_video_while_it_is_sampled(engine, picture):
+    plain = engine.submit(request(picture))
+    assert not any(state.progress.preview for state in engine.events(plain.id) if state.progress)
+    job = engine.submit(VideoRequest(content=picture, arguments={**FAST, 'steps': 8}, preview=True))
+    previews = [state.progress.preview for state in engine.events(job.id) if state.progress and state.progress.preview]
+    assert len(set(previews)) > 1
+    with Image.open(io.BytesIO(previews[-1])) as moving:
+        assert (moving.format, moving.n_frames, moving.size) == ('WEBP', 3, (8, 8))
 
 
 def test_a_result_becomes_larger_and_a_chain_does_both(engine, picture):

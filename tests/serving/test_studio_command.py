@@ -1,6 +1,7 @@
 """``modelscope-i2v studio`` says what is wrong before it loads anything."""
 
 import socket
+import time
 
 import pytest
 
@@ -8,6 +9,8 @@ from modelscope_i2v.cli.main import main
 from modelscope_i2v.serving.http import requirements
 
 pytest.importorskip('fastapi')
+
+from tests.serving.server import serving
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,17 @@ def test_without_the_extra(monkeypatch, capsys):
     monkeypatch.setattr(requirements, 'MODULES', ('no_such_module',))
     assert main(['studio']) == 1
     assert 'The server needs no_such_module. Run pip install' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_open_shows_the_page_in_the_browser(stage_1_folder, tmp_path):
+    browser, opened = tmp_path / 'browser', tmp_path / 'opened'
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    options = {'results': tmp_path / 'results', 'log': tmp_path / 'log', 'BROWSER': str(browser)}
+    with serving('--model', stage_1_folder, '--open', **options) as (address, _):
+        deadline = time.monotonic() + 30
+        while not opened.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert opened.read_text().strip() == address

@@ -15,6 +15,7 @@ from modelscope_i2v.serving.http.openapi import request_body
 from modelscope_i2v.serving.http.page import page
 from modelscope_i2v.serving.http.schemas import Health, Model, ModelPage
 from modelscope_i2v.serving.http.videos import VideoRoutes, errors
+from modelscope_i2v.serving.page.mount import mount_page
 from modelscope_i2v.version import __version__
 
 #: Bytes of a body beside its picture or video.
@@ -22,7 +23,7 @@ _REST = 2**20
 
 
 def create_app(engine: Engine, access: Access) -> FastAPI:
-    """The API of an engine. Whoever made the engine closes it."""
+    """The API of an engine, and its page. Whoever made the engine closes it."""
     max_body = 4 * engine.limits.content // 3 + _REST  # base64 takes a third more
     # Their pages load scripts from another host. Ours is at /docs.
     app = FastAPI(title='modelscope_i2v', version=__version__, docs_url=None, redoc_url=None)
@@ -44,6 +45,7 @@ def create_app(engine: Engine, access: Access) -> FastAPI:
         responses={**errors(), **text},
     )
     app.add_api_route('/docs', served.docs, response_class=HTMLResponse, include_in_schema=False)
+    mount_page(app, engine)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from modelscope_i2v.serving.jobs import TooLargeError
 
 #: Paths that need no token.
 _OPEN = ('/health',)
+#: The path of the page for people.
+PAGE = '/'
 #: Bytes of a body that is too large which are read all the same: before that, most clients do not look for an answer.
 _DRAIN = 2**30
 #: Seconds that may pass between two parts of a body.
@@ -31,7 +34,8 @@ class Access:
     """Who may use the server.
 
     Attributes:
-        token: that requests must have as ``Authorization: Bearer``; None: none is needed.
+        token: that requests must have as ``Authorization: Bearer``, or as the password of ``Basic``, which browsers
+            send; None: none is needed.
         public: whether anybody may use it without a token.
     """
 
@@ -43,11 +47,12 @@ class Access:
         if path in _OPEN:
             return None
         if self.token is not None:
-            given = headers.get('authorization', '')
-            if hmac.compare_digest(given.encode(), f'Bearer {self.token}'.encode()):
+            if hmac.compare_digest(_token_of(headers.get('authorization', '')), self.token.encode()):
                 return None
-            said = "This server needs its token: send it as 'Authorization: Bearer TOKEN'."
-            return error_response(401, said, 'invalid_token', {'WWW-Authenticate': 'Bearer'})
+            said = "This server needs its token: send it as 'Authorization: Bearer TOKEN', or as the page's password."
+            # A browser then asks its user, and sends the answer with everything that the page asks for.
+            scheme = 'Basic realm="modelscope_i2v"' if path == PAGE else 'Bearer'
+            return error_response(401, said, 'invalid_token', {'WWW-Authenticate': scheme})
         if self.public:
             return None
         # Pages of other hosts must not use a server of this machine through the browser of its user.
@@ -57,6 +62,19 @@ class Access:
             said = 'This server is for programs and pages of its own machine only.'
             return error_response(403, said, 'not_local')
         return None
+
+
+def _token_of(authorization: str) -> bytes:
+    """The token that a header contains: of programs, or as the password that a browser asked for."""
+    scheme, _, value = authorization.partition(' ')
+    if scheme == 'Bearer':
+        return value.encode()
+    if scheme != 'Basic':
+        return b''
+    try:
+        return base64.b64decode(value, validate=True).partition(b':')[2]
+    except ValueError:
+        return b''
 
 
 def _name_of(address: str) -> str | None:

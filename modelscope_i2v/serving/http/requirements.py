@@ -7,7 +7,7 @@ import importlib.util
 from modelscope_i2v.errors import ConfigurationError
 from modelscope_i2v.version import INSTALL
 
-MODULES = ('fastapi', 'uvicorn', 'python_multipart', 'prometheus_client')
+MODULES = ('fastapi', 'uvicorn', 'python_multipart', 'prometheus_client', 'gradio')
 
 
 def check_requirements() -> None:
