@@ -82,7 +82,9 @@ def test_networks_need_only_pytorch_einops_and_numpy(tmp_path):
     """The rest says that it was not run, and why."""
     done = run_python(BLOCKED, ','.join(ABSENT), tmp_path / 'a.json')
     rows = rows_in(tmp_path / 'a.json')
-    assert [row['ours'] > 0 for row in rows if row['part'] == 'UNet'] == [True] * 3
+    networks = [row for row in rows if row['part'] == 'UNet']  # in bf16 too, where the machine has that
+    assert all(row['ours'] > 0 for row in networks)
+    assert [row['what'].endswith('fp32') for row in networks].count(True) == 3
     assert {row['reference'] for row in rows} == {None}
     reasons = {row['what'].partition(',')[0]: row['remark'] for row in rows if row['part'] == 'UNet'}
     assert reasons['image-to-video'] == reasons['video-to-video'] == 'not run: modelscope is not installed'
