@@ -1,7 +1,10 @@
 /* What the page does without asking the server. */
 (() => {
   const system = window.matchMedia('(prefers-color-scheme: dark)');
-  const setDark = (dark) => document.body.classList.toggle('dark', dark);
+  const setDark = (dark) => {
+    document.body.classList.toggle('dark', dark);
+    document.body.style.background = 'var(--body-background-fill)'; // Gradio's own follows the system only
+  };
 
   window.studio = {
     toggleTheme() {
