@@ -65,6 +65,13 @@
     if (Math.abs(before.currentTime - event.target.currentTime) > 0.1) before.currentTime = event.target.currentTime;
   }, true);
 
+  /* Older releases of Gradio leave the chosen picture without a text. */
+  document.addEventListener('load', (event) => {
+    if (event.target.matches?.('#picture img:not([alt])')) {
+      event.target.alt = document.querySelector('#picture label')?.innerText.trim() ?? '';
+    }
+  }, true);
+
   /* Nothing moves by itself for those who asked for that. */
   document.addEventListener('play', (event) => {
     const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
