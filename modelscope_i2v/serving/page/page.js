@@ -1,7 +1,10 @@
 /* What the page does without asking the server. */
 (() => {
   const system = window.matchMedia('(prefers-color-scheme: dark)');
-  const setDark = (dark) => document.body.classList.toggle('dark', dark);
+  const setDark = (dark) => {
+    document.body.classList.toggle('dark', dark);
+    document.body.style.background = 'var(--body-background-fill)'; // Gradio's own follows the system only
+  };
 
   window.studio = {
     toggleTheme() {
@@ -60,6 +63,13 @@
     if (!event.target.matches?.('.compare .after')) return;
     const before = event.target.parentElement.querySelector('.before');
     if (Math.abs(before.currentTime - event.target.currentTime) > 0.1) before.currentTime = event.target.currentTime;
+  }, true);
+
+  /* Older releases of Gradio leave the chosen picture without a text. */
+  document.addEventListener('load', (event) => {
+    if (event.target.matches?.('#picture img:not([alt])')) {
+      event.target.alt = document.querySelector('#picture label')?.innerText.trim() ?? '';
+    }
   }, true);
 
   /* Nothing moves by itself for those who asked for that. */
