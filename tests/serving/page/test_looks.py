@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.serving.page.acts import choose, fill, finished
+from tests.serving.page.acts import WHOLE, choose, fill, finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [WHOLE, pytest.mark.slow]
 #: Colours on their way to others are none that anybody reads.
 SETTLE = """document.getAnimations()
     .filter(each => each.effect.getComputedTiming().endTime !== Infinity)

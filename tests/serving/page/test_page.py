@@ -2,15 +2,12 @@
 
 import re
 import time
-from importlib.metadata import version
 
 import av
 import pytest
 import requests
 
-from tests.serving.page.acts import choose, fill, finished, played
-
-OLD = tuple(map(int, version('gradio').split('.')[:2])) < (6, 20)
+from tests.serving.page.acts import WHOLE, choose, fill, finished, played
 
 
 def test_it_opens_and_speaks_two_languages(server, visit):
@@ -26,6 +23,7 @@ def test_it_opens_and_speaks_two_languages(server, visit):
     assert visit(server, locale='zh-CN').inner_text('h1') == '图片生成视频'
 
 
+@WHOLE
 @pytest.mark.slow
 def test_a_picture_becomes_a_video_and_then_a_larger_one(server, visit, photo, tmp_path):
     page = visit(server, permissions=['clipboard-read', 'clipboard-write'])
@@ -86,6 +84,7 @@ def test_a_picture_becomes_a_video_and_then_a_larger_one(server, visit, photo, t
     assert 'seed 77' in finished(page).locator('.facts').inner_text()
 
 
+@WHOLE
 @pytest.mark.slow
 def test_cancel_frees_the_queue_within_two_seconds(server, visit, photo):
     page = visit(server)
@@ -103,6 +102,7 @@ def test_cancel_frees_the_queue_within_two_seconds(server, visit, photo):
     page.wait_for_function("!document.querySelector('#make-1').disabled")
 
 
+@WHOLE
 @pytest.mark.slow
 def test_variations_have_seeds_of_their_own_and_one_sheet(server, visit, photo):
     page = visit(server)
@@ -126,7 +126,7 @@ def test_variations_have_seeds_of_their_own_and_one_sheet(server, visit, photo):
     assert page.input_value('#seed-1 textarea, #seed-1 input') not in ('', '9', '10')
 
 
-@pytest.mark.skip(reason='Gradio rebuilds a component that an event has changed, and then reads its file itself.')
+@WHOLE
 @pytest.mark.slow
 def test_errors_are_said_in_words(server, visit, photo, tmp_path):
     page = visit(server)
@@ -148,6 +148,7 @@ def test_errors_are_said_in_words(server, visit, photo, tmp_path):
     finished(page)
 
 
+@WHOLE
 @pytest.mark.slow
 def test_the_keyboard_is_enough(server, visit):
     page = visit(server)
@@ -171,7 +172,7 @@ def test_the_keyboard_is_enough(server, visit):
     finished(page, step=2)
 
 
-@pytest.mark.skipif(OLD, reason='Before 6.20, Gradio does not show the fields of a model that is chosen.')
+@WHOLE
 @pytest.mark.slow
 def test_a_text_for_a_model_that_takes_none_names_one_that_does(several, visit, photo):
     page = visit(several)
@@ -189,6 +190,7 @@ def test_a_text_for_a_model_that_takes_none_names_one_that_does(several, visit, 
     assert "'I2VGen-XL' takes one" in said
 
 
+@WHOLE
 @pytest.mark.slow
 def test_a_video_of_ones_own_becomes_larger(server, visit, clip, tmp_path):
     page = visit(server)
