@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from modelscope_i2v.checks import MAX_SEED, integer
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.files import exists
+from modelscope_i2v.files import can_be_path, exists
 from modelscope_i2v.generation.seeds import draw_seed, seeds_of
 
 #: Most videos of one command.
@@ -88,6 +88,8 @@ def check_files(source: str, named: Sequence[tuple[str, str | None]], *, kept: b
     for option, file in named:
         if file is None:
             continue
+        if not can_be_path(str(file)):
+            continue  # what writes it says so
         place = os.path.realpath(file)
         if place in seen:
             raise InputError(f"'{option}' and {seen[place]} are the same file, '{file}'. Name two different files.")
