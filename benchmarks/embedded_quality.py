@@ -38,6 +38,7 @@ from demo_training.emoji_and_photographs.sharpening.large_data import load_large
 from modelscope_i2v import embedded_model, load
 from modelscope_i2v.files import replacing
 from modelscope_i2v.metrics import psnr
+from modelscope_i2v.training.data.clips import to_pixels
 from modelscope_i2v.training.fingerprint import fingerprint
 
 #: The frames, counted from 1, that must still show the picture.
@@ -83,8 +84,7 @@ class Benchmark:
     @torch.no_grad()
     def _through_autoencoder(self, frames: np.ndarray) -> float:
         network = self.pipeline.model.autoencoder
-        x = torch.from_numpy(frames).movedim(-1, 1).float() / 127.5 - 1
-        decoded = network.decode(network.encode(x)[0])
+        decoded = network.decode(network.encode(to_pixels(frames))[0])
         return psnr(frames, (127.5 * (decoded.clamp(-1, 1) + 1)).round().to(torch.uint8).movedim(1, -1).numpy())
 
     def default(self) -> Iterator[Row]:

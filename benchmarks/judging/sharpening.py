@@ -15,6 +15,7 @@ from demo_training.emoji_and_photographs.data import Data
 from demo_training.emoji_and_photographs.moves import FPS, NUM_FRAMES
 from demo_training.emoji_and_photographs.sharpening.drawing import draw_frames, halved
 from modelscope_i2v.metrics import psnr
+from modelscope_i2v.training.data.clips import to_pixels
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def sharpened_clips(pipeline: Any, data: Data, emoji: int = 8, photographs: int 
     for scene in scenes:
         truth = draw_frames(data, scene, NUM_FRAMES)
         given = _as_uint8(halved(truth))
-        enlarged = functional.interpolate(_as_floats(given), scale_factor=2.0, mode='bicubic')
+        enlarged = functional.interpolate(to_pixels(given), scale_factor=2.0, mode='bicubic')
         video = pipeline(given, output_type='np', output_fps=FPS, seed=0, show_progress=False)['output_video']
         yield Sharpened(_as_uint8(truth), given, _as_uint8(enlarged), video, scene.emoji is not None)
 
@@ -82,8 +83,3 @@ def _as_uint8(frames: torch.Tensor) -> np.ndarray:
     """Frames ``[F, 3, H, W]`` in [-1, 1] -> uint8 ``[F, H, W, 3]``."""
     levels = (127.5 * (frames.clamp(-1, 1) + 1)).round().to(torch.uint8)
     return levels.movedim(1, -1).contiguous().numpy()
-
-
-def _as_floats(frames: np.ndarray) -> torch.Tensor:
-    """uint8 ``[F, H, W, 3]`` -> frames ``[F, 3, H, W]`` in [-1, 1]."""
-    return torch.from_numpy(frames).movedim(-1, 1).float() / 127.5 - 1

@@ -12,7 +12,7 @@ from benchmarks.judging.camera import DIRECTIONS, camera_move
 from benchmarks.judging.held_out_clips import HeldOutClip
 from benchmarks.judging.recognition import recognised, recognition_features
 from benchmarks.judging.sprite import sprite_move
-from modelscope_i2v.metrics import psnr
+from modelscope_i2v.metrics import as_frames, psnr
 
 Videos = Sequence[np.ndarray]
 Clips = Sequence[HeldOutClip]
@@ -53,4 +53,4 @@ def flicker(videos: Videos, clips: Clips) -> float:
 
 
 def _features(pictures: Sequence[np.ndarray]) -> torch.Tensor:
-    return recognition_features(torch.from_numpy(np.stack(pictures)).movedim(-1, 1).float() / 255)
+    return recognition_features(as_frames(np.stack(pictures)))

@@ -29,7 +29,7 @@ from demo_training.emoji_and_photographs.unet import scale_factor
 from demo_training.emoji_and_photographs.world import world_fingerprint
 from modelscope_i2v.checks import number
 from modelscope_i2v.errors import InputError
-from modelscope_i2v.files import output_errors
+from modelscope_i2v.files import output_errors, replacing
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.networks import AutoencoderKL, I2VGenXLUNet
 from modelscope_i2v.networks.clip import ClipEncoders
@@ -261,7 +261,8 @@ class Recipe:
         if not path.exists():
             with output_errors(path):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                path.write_text(fastest_precision(), encoding='utf-8')
+            with replacing(path) as draft:
+                draft.write_text(fastest_precision(), encoding='utf-8')
         return path.read_text(encoding='utf-8')
 
     @property

@@ -86,9 +86,7 @@ def check_files(source: str, named: Sequence[tuple[str, str | None]], *, kept: b
     """
     seen = {os.path.realpath(source): 'the input'} if kept and exists(source) else {}
     for option, file in named:
-        if file is None:
-            continue
-        if not can_be_path(str(file)):
+        if file is None or not can_be_path(file):
             continue  # what writes it says so
         place = os.path.realpath(file)
         if place in seen:

@@ -80,18 +80,17 @@ class Engine:
         self.catalogue, self.limits, self.statistics = Catalogue(models), limits or Limits(), Statistics()
         executions = [Execution.resolve(device, **execution) for device in devices]
         where = [each.device for each in executions]
-        loaded = [LoadedModels(each, model_bytes, where.count(each.device)) for each in executions]
-        self.execution = loaded[0].execution
+        self._loaded = [LoadedModels(each, model_bytes, where.count(each.device)) for each in executions]
+        self.execution = self._loaded[0].execution
         self._store = ResultStore(folder, max_bytes=self.limits.kept_bytes, max_seconds=self.limits.kept_seconds)
         self._opening = threading.BoundedSemaphore(OPENED_TOGETHER)
         self._board = Board(self._store.load(), self.limits.queue)
         self._sweep()
-        self._loaded = loaded
         self._workers = [
             Worker(number, self._board, self._store, own, self.statistics, self._sweep)
-            for number, own in enumerate(loaded)
+            for number, own in enumerate(self._loaded)
         ]
-        for own, worker in zip(loaded, self._workers, strict=True):
+        for own, worker in zip(self._loaded, self._workers, strict=True):
             own.execution.announce()
             worker.start()
         atexit.register(self.close)  # PyTorch does not survive that its threads go on while Python ends

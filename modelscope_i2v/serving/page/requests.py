@@ -44,13 +44,14 @@ def submit(engine: Engine, wish: Wish) -> tuple[str, ...]:
     """
     model = engine.catalogue.named(wish.model)
     call = {**size_arguments(engine, model).get(wish.size or OWN, {}), **changed(model, wish.options)}
-    first = _seed(wish.seed)
+    first, source = _seed(wish.seed), wish.source if wish.file is None else None
+    content = None if wish.file is None else _bytes(wish.file, engine.limits.content)
     ids: list[str] = []
     try:
         for number in range(wish.variations):
             request = VideoRequest(
-                content=None if wish.file is None else _bytes(wish.file, engine.limits.content),
-                source=wish.source if wish.file is None else None,
+                content=content,
+                source=source,
                 model=model.name,
                 prompt=wish.text.strip(),
                 arguments={**call, 'seed': first + number},
