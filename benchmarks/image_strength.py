@@ -133,7 +133,7 @@ def psnr(video: torch.Tensor, target: torch.Tensor) -> float:
 
 
 def held_out_pictures() -> dict[str, Image.Image]:
-    """Pictures of every kind that the embedded model was trained on, and a photograph; none of them was seen."""
+    """Pictures of every kind that the small model was trained on, and a photograph; none of them was seen."""
     seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + EACH)
     clips = {kind: world_clips(kind, seeds, 1)[:, 0] for kind in KINDS}
     pictures = {

@@ -1,4 +1,4 @@
-"""Hashes of the latents of both embedded stages, to see whether a code change changed the numbers.
+"""Hashes of the latents of both small models of the first generation, to see whether a code change changed the numbers.
 
     python -m benchmarks.latent_hashes > after.txt
 

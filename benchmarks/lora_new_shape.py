@@ -1,4 +1,4 @@
-"""Can a LoRA teach the embedded stage 1 a shape that it has never seen?
+"""Can a LoRA teach the small first-generation stage 1 a shape that it has never seen?
 
     python -m benchmarks.lora_new_shape
 

@@ -3,10 +3,11 @@
     python -m benchmarks.performance [--write] [PART ...]
 
 PART is ``cards``, ``cards-in-short``, ``levels``, ``fp8-levels`` or ``operations``, which are estimated, within a
-minute, or ``equal``, ``fp8``, ``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured. Without
-any, it is all of them, which takes about ten minutes of one CPU core. Times are CPU seconds of one thread, the least of
-several runs in turn in ``equal`` and ``fp8``, and of single runs in the others. Distances are between latents, relative
-to their own size (root mean square).
+minute, or ``equal``, ``fp8``, ``image-to-video``, ``video-to-video`` or ``little-noise``, which are measured, or
+``passes``, ``loops`` or ``loading``, which are measured beside the original. Without any, it is all of them, which
+takes about half an hour of one CPU core, 8 GiB of memory and 8 GB of disk. Times are CPU seconds of one thread, the
+least of several runs in turn in ``equal`` and ``fp8``, medians in ``passes`` and ``loading``, and of single runs in the
+others. Distances are between latents, relative to their own size (root mean square).
 ``--write`` puts the tables between their markers in docs/performance.md, that of ``cards-in-short`` in README.md.
 
 Distances are to the converged solution: 'dpmpp_2m' with 200 steps (or as many as there are noise levels) and 'trailing'
@@ -29,7 +30,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 import modelscope_i2v
-from benchmarks import estimates, resting_weights
+from benchmarks import beside_original, estimates, resting_weights
 from benchmarks.first_generation import MODELS
 from benchmarks.measures import distance, seconds_in_turn
 from modelscope_i2v.networks import ImageToVideoUNet
@@ -77,7 +78,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
 }
 #: The task of each part.
 TASKS = {'image-to-video': 'image-to-video', 'video-to-video': 'video-to-video', 'little-noise': 'video-to-video'}
-#: The settings of the original, where the embedded model has others.
+#: The settings of the original, where the small model has others.
 ORIGINAL: Mapping[str, Call] = {
     'image-to-video': {'num_frames': 16, 'steps': 50},
     'video-to-video': {
@@ -206,7 +207,13 @@ def main() -> None:
         'fp8-levels': estimates.fp8_levels,
         'operations': estimates.operations,
     }
-    parts = {**estimated, 'equal': equal, 'fp8': fp8, **{part: lambda part=part: speeds(part) for part in CALLS}}
+    parts = {
+        **estimated,
+        'equal': equal,
+        'fp8': fp8,
+        **{part: lambda part=part: speeds(part) for part in CALLS},
+        **{part: lambda part=part: beside_original.rows(part) for part in beside_original.PARTS},
+    }
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(parts)}; by default all')
     parser.add_argument('--write', action='store_true', help='put the tables into docs/performance.md and README.md')
     arguments = parser.parse_args()

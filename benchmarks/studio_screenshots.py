@@ -74,7 +74,7 @@ def _visit(page: Any, address: str, path: Path) -> None:
     page.click('[data-action=example][data-value=face]')
     page.wait_for_selector('#picture img')
     page.click('#make-1')
-    page.wait_for_function("document.querySelector('#results-1 [role=progressbar]')?.ariaValueNow > 60")
+    page.wait_for_selector('#results-1 .running')
     _shoot(page, path, 'running')
     page.wait_for_selector('#results-1 .done')
     page.click('#make-2')

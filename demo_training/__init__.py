@@ -1,4 +1,5 @@
-"""Training of the embedded models, from nothing to the two folders that ship.
+"""Training of small models, from nothing.
 
-Run it with ``python -m demo_training``.
+``python -m demo_training.emoji_and_photographs`` trains those that ship with the package, ``python -m demo_training``
+those of the first generation, on which benchmarks measure (``benchmarks/first_generation``).
 """

@@ -1,4 +1,4 @@
-"""Sizes of the embedded networks, as in their configuration files."""
+"""Sizes of the small networks of the first generation, as in their configuration files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The autoencoder of both embedded models, trained on single pictures."""
+"""The autoencoder of both small models of the first generation, trained on single pictures."""
 
 from __future__ import annotations
 

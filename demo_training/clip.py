@@ -1,4 +1,4 @@
-"""The CLIP-style pair of the embedded models: an image tower that keeps the layout, and a text tower beside it.
+"""The CLIP-style pair of the small models: an image tower that keeps the layout, and a text tower beside it.
 
 A contrastive loss alone (Radford et al. 2021, arXiv 2103.00020) keeps what captions say, and captions do not say where
 things are. Stage 1 has to redraw the picture from the embedding, so the embedding is also asked for the picture itself,

@@ -1,4 +1,4 @@
-"""Stage 1 of the embedded models: from the embedding of a picture to a video that starts with it."""
+"""Stage 1 of the small models: from the embedding of a picture to a video that starts with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train everything in the two model folders that ship, one network after the other. Finished networks are kept."""
+"""Train both small models of the first generation, one network after the other. Finished networks are kept."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ Module = TypeVar('Module', bound=nn.Module)
 
 #: First training seeds of the pools. The autoencoder draws from all training seeds, the pair from the first ones.
 FIRST_SEED_1, FIRST_SEED_2, FIRST_SEED_PICTURES = 200_000, 400_000, 700_000
+
+#: The model folders, by task.
+FOLDERS = {'image-to-video': 'Image-to-Video', 'video-to-video': 'Video-to-Video'}
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,9 @@ class Recipe:
     ) -> None:
         """Write the folder of ``stage``."""
         autoencoder = {**AUTOENCODER, 'scale_factor': scale_factor}
-        folder = self.output / str(stage.embedded)
-        save_model(folder, stage, networks, {**model_cfg, 'autoencoder': autoencoder, 'clip': CLIP})
+        save_model(
+            self.output / FOLDERS[stage.task], stage, networks, {**model_cfg, 'autoencoder': autoencoder, 'clip': CLIP}
+        )
 
     def _claim(self) -> None:
         """Check that ``folder`` is for this scale and that ``output`` is writable, before hours of training."""

@@ -1,4 +1,4 @@
-"""Stage 2 of the embedded models: it turns blurred, coarse videos of the world and their captions into sharp ones."""
+"""Stage 2 of the small models: it turns blurred, coarse videos of the world and their captions into sharp ones."""
 
 from __future__ import annotations
 

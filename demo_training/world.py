@@ -1,4 +1,4 @@
-"""The world that the embedded models know: short clips that are a pure function of a seed.
+"""The world that the small models of the first generation know: short clips that are a pure function of a seed.
 
 Seeds below :data:`FIRST_HELD_OUT_SEED` are for training; the others judge the model and are never trained on.
 """

@@ -114,6 +114,9 @@ class Stage:
         names = {'MODELS': 'model', 'PIPELINES': 'pipeline', 'PREPROCESSORS': 'preprocessor', 'TRAINERS': 'trainer'}
         return {registry: f'{self.package}.{name}' for registry, name in names.items()}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stage:
+        return self  # a copy of a model is of the same stage
+
     @cached_property
     def arguments(self) -> type[GenerationArguments]:
         """The dataclass of a call's arguments."""

@@ -15,7 +15,7 @@ def test_a_full_size_set_loads_without_a_second_copy_and_generates(stage, gigaby
     command += ['--stage', stage]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    peak, weights = map(float, re.search(r'peak resident (\S+) GiB, float32 weights (\S+) GiB', done.stdout).groups())
+    peak, weights = map(float, re.search(r'peak resident (\S+) GiB, fp32 weights (\S+) GiB', done.stdout).groups())
     assert weights == pytest.approx(gigabytes, abs=0.05)
     # Float16 files are memory-mapped while they are cast, so their pages count as resident. A second float32 copy would
     # not fit.

@@ -1,13 +1,16 @@
 """Small models of the first generation, on which ``image_strength``, the pages' strips and the samplers are measured.
 
-They are the embedded models now, and stay here when those of the second generation take their place.
+``python -m demo_training`` trains them, on a small world of moving shapes and landscapes.
 """
 
 from __future__ import annotations
 
-from modelscope_i2v import embedded_model
+from pathlib import Path
 
 #: Both stages, by task: 16 frames of 64x64 pixels from a picture alone, and their enlargement to 128x128.
-MODELS = {task: embedded_model(task) for task in ('image-to-video', 'video-to-video')}
+MODELS = {
+    'image-to-video': str(Path(__file__).parent / 'Image-to-Video'),
+    'video-to-video': str(Path(__file__).parent / 'Video-to-Video'),
+}
 #: Stage 1.
 FIRST_GENERATION = MODELS['image-to-video']

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.first_generation import MODELS
 from benchmarks.judging.cold_start import cold_start_seconds
 from benchmarks.quality.held_out import SHAPE_NAMES, judge_clips, large_clip, world_clips
 from benchmarks.quality.judging import judge_world_motion
@@ -47,12 +48,12 @@ class Benchmark:
         self._pipelines: dict[str, Any] = {}
 
     def pipeline(self, task: str) -> Any:
-        from modelscope_i2v import embedded_model, load
+        from modelscope_i2v import load
 
         if task not in self._pipelines:
             given = self.arguments.model if task == 'image-to-video' else self.arguments.stage2_model
             self._pipelines[task] = load(
-                given or embedded_model(task), device=self.arguments.device, dtype='fp32', show_progress=False
+                given or MODELS[task], device=self.arguments.device, dtype='fp32', show_progress=False
             )
         return self._pipelines[task]
 
@@ -162,8 +163,8 @@ class Benchmark:
 
 def parse(command: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--model', help="stage 1's folder (default: the embedded model)")
-    parser.add_argument('--stage2-model', help="stage 2's folder (default: the embedded model)")
+    parser.add_argument('--model', help="stage 1's folder (default: the small one)")
+    parser.add_argument('--stage2-model', help="stage 2's folder (default: the small one)")
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--count', type=int, default=64, help='sprites (default: 64)')
     parser.add_argument('--scenes', type=int, default=32, help='clips per kind of scene (default: 32)')

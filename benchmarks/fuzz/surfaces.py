@@ -328,7 +328,7 @@ def command_line(folder: Path) -> Case:
         'evaluate': [['a.mp4', '--device', 'cpu', '--source', 'a.mp4']],
         'image-to-video': [['a.png', '-o', 'x.mp4', '--steps', '1', '--num-frames', '1', '--device', 'cpu']],
         'video-to-video': [['a.mp4', '-o', 'x.mp4', '--noise-level', '3', '--device', 'cpu', '--text', 'a']],
-        'chain': [['a.png', '-o', 'x.mp4', '--steps', '1', '--seed', '1', '--device', 'cpu']],
+        'chain': [['a.png', '-o', 'x.mp4', '--steps', '1', '--seed', '1', '--num-frames', '1', '--device', 'cpu']],
         'train': [['train.json']],
         'convert': [['.', '-o', 'out']],
         'autoload': [['--status']],

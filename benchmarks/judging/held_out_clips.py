@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 
-from benchmarks.judging.camera import DIRECTIONS
-from demo_training.emoji_and_photographs.captions import ANIMATED
+from benchmarks.judging.camera import DIRECTIONS, camera_move
 from demo_training.emoji_and_photographs.data import Data
+from demo_training.emoji_and_photographs.moves import ANIMATED
 from demo_training.emoji_and_photographs.scenes import DEFAULT_MOVE, Scene, draw_scene
 from demo_training.emoji_and_photographs.world import emoji_mask, render
 
@@ -21,6 +20,8 @@ from demo_training.emoji_and_photographs.world import emoji_mask, render
 EMOJI, PHOTOGRAPHS = 40, 24
 #: Pictures for each text.
 PICTURES = 16
+#: How often a picture is drawn at most, until a move can be seen in it.
+DRAWS = 20
 #: Texts that move an emoji over a still background.
 SPRITE_TEXTS = ('spin', 'bounce')
 
@@ -34,16 +35,18 @@ class HeldOutClip:
         text: what is asked for; empty asks for nothing.
         is_emoji: whether it shows an emoji.
         mask: where the emoji is in the picture, bool ``[128, 128]``.
+        subject: which emoji or, without one, which photograph.
     """
 
     frames: np.ndarray
     text: str
     is_emoji: bool
     mask: np.ndarray
+    subject: str
 
 
 def default_clips(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS) -> Iterator[HeldOutClip]:
-    """Clips without a text: emoji by their own animation, and photographs that come nearer.
+    """Clips without a text: emoji that hop and play their own animation, and photographs that come nearer.
 
     Args:
         data: what is held out.
@@ -63,13 +66,18 @@ def default_scenes(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPH
 def text_clips(data: Data, text: str, pictures: int = PICTURES) -> Iterator[HeldOutClip]:
     """Clips that obey ``text``: half of photographs and half of emoji, or all of emoji if the text moves those.
 
-    The pictures are the same for all texts that move the camera, as far as the moves leave room. Behind an emoji there
-    is a photograph then, since nothing can be seen of a move along smooth colours.
+    The pictures are the same for all texts that move the camera, as far as the moves leave room. Along smooth colours
+    nothing can be seen of such a move: a picture is drawn again until its real clip is seen to obey.
     """
     for number in range(pictures):
         is_emoji = text in SPRITE_TEXTS or number % 2 == 0
-        drawn = (draw_scene(data, np.random.default_rng((8, number, again)), text, emoji=is_emoji) for again in count())
-        yield _clip(data, next(scene for scene in drawn if text in SPRITE_TEXTS or scene.crop is not None), text)
+        for again in range(DRAWS):
+            scene = draw_scene(data, np.random.default_rng((8, number, again)), text, emoji=is_emoji)
+            clip = _clip(data, scene, text)
+            seen = text not in DIRECTIONS or camera_move(clip.frames).obeys(text)
+            if text in SPRITE_TEXTS or (scene.crop is not None and seen):
+                break
+        yield clip
 
 
 def opposite(text: str) -> str:
@@ -79,4 +87,11 @@ def opposite(text: str) -> str:
 
 
 def _clip(data: Data, scene: Scene, text: str) -> HeldOutClip:
-    return HeldOutClip(render(data, scene).frames, text, scene.emoji is not None, emoji_mask(data, scene))
+    frames, mask = render(data, scene).frames, emoji_mask(data, scene)
+    return HeldOutClip(frames, text, scene.emoji is not None, mask, _subject(data, scene))
+
+
+def _subject(data: Data, scene: Scene) -> str:
+    if scene.emoji is not None:
+        return data.emoji.names[scene.emoji[0]]
+    return '' if scene.crop is None else data.photographs.names[scene.crop[0]]

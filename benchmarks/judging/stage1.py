@@ -24,9 +24,10 @@ def first_frame_psnr(videos: Videos, clips: Clips) -> float:
 
 
 def recognised_frame(videos: Videos, clips: Clips, number: int) -> float:
-    """Share of frames ``number``, counted from 1, that are nearer to their picture than to 31 others."""
+    """Share of frames ``number``, counted from 1, that are nearer to their picture than to 31 of something else."""
     frames = [video[number - 1] for video in videos]
-    return recognised(_features([clip.frames[0] for clip in clips]), _features(frames))
+    pictures = [clip.frames[0] for clip in clips]
+    return recognised(_features(pictures), _features(frames), [clip.subject for clip in clips])
 
 
 def obedience(videos: Videos, clips: Clips, text: str) -> float:

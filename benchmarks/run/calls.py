@@ -144,7 +144,7 @@ def _timed(part: str, what: str, machine: Machine, calls: dict[str, Call], pair:
         part=part,
         what=what,
         unit='s',
-        **machine.seconds_in_turn(calls),
+        **machine.seconds_in_turn(calls, warm=True),
         difference=apart,
         bound=BOUNDS[pair.precision],
         remark=pair.why_not,

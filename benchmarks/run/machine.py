@@ -48,16 +48,19 @@ class Machine:
             torch.cuda.synchronize(self.device)
 
     def seconds(self, call: Callable[[], Any]) -> float:
-        """The time of one call."""
+        """The time of one call: on a CPU that of its cores, which does not depend on what else is running."""
+        clock = time.perf_counter if self.on_cuda else time.process_time
         self.synchronise()
-        start = time.perf_counter()
+        start = clock()
         call()
         self.synchronise()
-        return time.perf_counter() - start
+        return clock() - start
 
-    def seconds_in_turn(self, calls: Mapping[str, Callable[[], Any]], rounds: int | None = None) -> dict[str, float]:
-        """The median time of each call, after one round that warms up."""
-        for call in calls.values():
+    def seconds_in_turn(
+        self, calls: Mapping[str, Callable[[], Any]], rounds: int | None = None, *, warm: bool = False
+    ) -> dict[str, float]:
+        """The median time of each call, after one round that warms up, unless they are ``warm``."""
+        for call in () if warm else calls.values():
             call()
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(rounds or self.rounds):

@@ -1,4 +1,7 @@
-"""Sizes of networks and videos: small ones for whole loops, the published ones for single calls."""
+"""Sizes of networks and videos: small ones for whole loops, the published ones for single calls, and one between them.
+
+The published ones need more memory and time than most CPUs have.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Size:
         pixels: height and width of its image.
         rounds: how often calls are repeated.
         loops: whether whole loops are measured.
-        loading: whether loading a set of files of the real size is measured.
+        loading: which set of files is loaded: none, ``'reduced'`` or ``'full'``.
     """
 
     unet: Mapping[str, Any]
@@ -33,7 +36,7 @@ class Size:
     pixels: tuple[int, int]
     rounds: int = 3
     loops: bool = True
-    loading: bool = False
+    loading: str = ''
 
 
 SIZES = {
@@ -58,6 +61,16 @@ SIZES = {
         shapes={'image-to-video': (4, 16, 16), 'i2vgen-xl': (4, 16, 16), 'video-to-video': (4, 18, 16)},
         autoencoder={'channels': 64, 'channel_mult': [1, 2, 4, 4], 'num_res_blocks': 2},
         pixels=(128, 128),
+        loading='reduced',
+    ),
+    'medium': Size(
+        unet={**UNET, 'model_channels': 128, 'num_head_channels': 64},
+        image_embed_dim=1024,
+        shapes={'image-to-video': (8, 32, 56), 'video-to-video': (8, 34, 56)},
+        autoencoder={'channels': 64, 'channel_mult': [1, 2, 4, 4], 'num_res_blocks': 2},
+        pixels=(256, 448),
+        rounds=2,
+        loops=False,
     ),
     'full': Size(
         unet={**UNET, 'model_channels': 320, 'num_head_channels': 64},
@@ -66,6 +79,6 @@ SIZES = {
         autoencoder={'channels': 128, 'channel_mult': [1, 2, 4, 4], 'num_res_blocks': 2},
         pixels=(720, 1280),
         loops=False,
-        loading=True,
+        loading='full',
     ),
 }

@@ -6,12 +6,10 @@ import unicodedata
 
 import numpy as np
 
-from demo_training.emoji_and_photographs.moves import CAMERA, SPRITE
+from demo_training.emoji_and_photographs.moves import ANIMATED, CAMERA, SPRITE
 
 #: Codepoints that join or style others and have no meaning of their own.
 JOINERS = frozenset({0x200D, 0xFE0E, 0xFE0F})
-#: The move of a clip in which an emoji plays its own animation.
-ANIMATED = 'animated'
 #: Other words for a move than its name.
 PHRASES: dict[str, tuple[str, ...]] = {
     'still': ('nothing moves', 'a still picture'),

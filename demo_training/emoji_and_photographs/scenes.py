@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo_training.emoji_and_photographs.captions import ANIMATED, caption, emoji_name
+from demo_training.emoji_and_photographs.captions import caption, emoji_name
 from demo_training.emoji_and_photographs.data import Data
-from demo_training.emoji_and_photographs.moves import CAMERA, SPRITE
+from demo_training.emoji_and_photographs.moves import ANIMATED, CAMERA, SPRITE
 
 #: How often a clip has an emoji, an emoji has a photograph behind it, and a clip has no text.
 WITH_EMOJI, OVER_PHOTOGRAPH, WITHOUT_TEXT = 0.6, 0.6, 0.2
-#: What moves without a text: an emoji plays its own animation, and a camera goes towards a photograph.
+#: What moves without a text: an emoji hops and plays its own animation, and a camera goes towards a photograph.
 DEFAULT_MOVE = 'zoom in'
 #: How often an emoji plays its own animation, moves in front of what is behind it, or is seen by a moving camera.
 EMOJI_MOVES = {ANIMATED: 0.4, 'sprite': 0.25, 'camera': 0.35}
@@ -58,7 +58,7 @@ class Scene:
     @property
     def sprite_move(self) -> str | None:
         """What the emoji does in front of its background."""
-        return self.move if self.move in SPRITE else None
+        return self.move if self.move in (*SPRITE, ANIMATED) else None
 
     @property
     def is_animated(self) -> bool:
@@ -118,9 +118,9 @@ def _spot(rng: np.random.Generator, move: str) -> Place:
     """A place for an emoji from which it can make the move and stay in the picture, at least in part."""
     scale = float(rng.uniform(0.4, 0.65) if move in SPRITE else rng.uniform(0.45, 0.95))
     room = 1 - scale
-    x, y, bounces, _ = SPRITE.get(move, (0, 0, False, 0))
+    x, y, height, _ = SPRITE.get(move, (0, 0, 0, 0))
     # A drift begins half its way off the middle, and a bounce in the lower half.
-    shift = np.array([-x / 2, -y / 2 + (0.2 if bounces else 0)])
+    shift = np.array([-x / 2, -y / 2 + (0.2 if height else 0)])
     spread = 0.5 if move in SPRITE else 1.0
     centre = shift + spread * room * rng.uniform(-1, 1, size=2)
     return Place((float(centre[0]), float(centre[1])), scale, float(rng.normal(0, 0.1)), bool(rng.uniform() < 0.5))

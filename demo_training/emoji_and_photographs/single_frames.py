@@ -1,7 +1,7 @@
 """Teach a UNet to draw any frame of a clip, given the first one, a text and where in the clip the frame is.
 
 How a camera or an emoji moves follows from these, so frames need not see each other for it. Single frames of many clips
-teach more in an hour than a few whole clips do: whole clips are left to teach what frames have in common.
+teach more in an hour than a few whole clips do.
 """
 
 from __future__ import annotations
@@ -51,35 +51,50 @@ class Apart:
         timestep_power: how much more high noise counts. Where a picture and a text say it all, the first step from pure
             noise decides what moves where. At 10, a quarter of the steps at 2.5 teach as much about that.
         pooling: as in the objective; None leaves it as it is. Without it, details count as much as colours do.
+        one_step: for sampling in one step. Pure noise says nothing about the clip, so the UNet begins and ends this
+            phase blind to it; what it saw of the noise became flicker. It is always told the text: one step needs no
+            guidance.
     """
 
     settings: LoopSettings
     timestep_power: float
     pooling: tuple[int, ...] | None = None
+    one_step: bool = False
 
     def loss(self, loss: Objective) -> Objective:
         """The loss of the phase, from that for clips."""
-        pooling = loss.pooling if self.pooling is None else self.pooling
-        return dataclasses.replace(loss, motion_weight=0.0, timestep_power=self.timestep_power, pooling=pooling)
+        changes: dict[str, Any] = {'motion_weight': 0.0, 'timestep_power': self.timestep_power}
+        if self.pooling is not None:
+            changes['pooling'] = self.pooling
+        if self.one_step:
+            changes['conditioning_dropout'] = 0.0
+        return dataclasses.replace(loss, **changes)
+
+    def blind(self, unet: I2VGenXLUNet) -> None:
+        """Take the noise from the sight of a UNet for one step."""
+        if self.one_step:
+            with torch.no_grad():
+                unet.conv_in.weight[:, : unet.config.in_channels] = 0
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """What the UNet depends on, beside its data and the settings of the loop."""
-        own = () if self.pooling is None else (self.pooling,)
+        own: list[Any] = [] if self.pooling is None else [self.pooling]
+        if self.one_step:
+            own.append('one step')
         return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, self.timestep_power, *own
 
 
-#: The last one settles the network.
+#: The last one makes the network ready for sampling in one step, and settles it.
 PHASES = (
     Apart(dataclasses.replace(LONG, seed=1), 2.5),
     Apart(dataclasses.replace(LONG, seed=2), 10.0),
     Apart(dataclasses.replace(LONG, seed=3, schedule='cosine'), 10.0),
     Apart(dataclasses.replace(LONG, seed=4), 10.0, pooling=()),
-    Apart(dataclasses.replace(LONG, seed=5, max_grad_norm=RARE), 10.0, pooling=()),
-    Apart(dataclasses.replace(LONG, seed=6, max_grad_norm=RARE), 10.0, pooling=()),
-    Apart(dataclasses.replace(LONG, seed=7, max_grad_norm=RARE, schedule='cosine'), 10.0, pooling=()),
+    Apart(dataclasses.replace(LONG, seed=5, max_grad_norm=RARE, steps=2000), 10.0, pooling=()),
+    Apart(dataclasses.replace(LONG, seed=8, steps=6500, schedule='cosine'), 100.0, pooling=(), one_step=True),
 )
-#: Pools of clips, which the phases take in turn.
+#: Pools of clips. The seed of a phase says which one it takes.
 POOLS = 3
 
 
@@ -126,6 +141,7 @@ class BatchesOfFrames(Dataset[dict[str, torch.Tensor]]):
 
 
 def train_single_frames(
+    phase: Apart,
     loss: Objective,
     unet: I2VGenXLUNet,
     pool: Pool,
@@ -136,13 +152,15 @@ def train_single_frames(
 ) -> I2VGenXLUNet:
     """Train everything but the layers that connect frames and the encoder of the first frame.
 
-    ``loss`` is that of the phase, see :meth:`Apart.loss`. An interrupted training in ``folder`` is resumed.
+    ``loss`` is that for clips. An interrupted training in ``folder`` is resumed.
     """
+    phase.blind(unet)
     unet.requires_grad_(True)
     unet.concat_encoder.requires_grad_(False)
     set_attention_backend(unet, 'math')
     set_temporal_layers(unet, False)
     batches = BatchesOfFrames(pool, CLIPS_AT_A_TIME, settings.seed)
-    fit(FramesApart(unet), loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
+    fit(FramesApart(unet), phase.loss(loss), batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
+    phase.blind(unet)  # it has learnt to see a little of it again, from chance
     set_temporal_layers(unet, True)
     return unet

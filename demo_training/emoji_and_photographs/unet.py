@@ -1,13 +1,11 @@
-"""The UNet: first single frames, to learn to keep a picture, then clips, to learn how it moves.
+"""The UNet: first pictures, to learn to keep one.
 
-Between the two it learns to see the first frame beside every frame
-(:mod:`~demo_training.emoji_and_photographs.first_frame`), and to draw single frames of clips
-(:mod:`~demo_training.emoji_and_photographs.single_frames`).
+Then it learns to see the first frame beside every frame (:mod:`~demo_training.emoji_and_photographs.first_frame`), and
+to draw single frames of clips (:mod:`~demo_training.emoji_and_photographs.single_frames`).
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,10 +38,6 @@ PICTURES = LoopSettings(
     checkpoint_seconds=120,
     log_every=50,
 )
-#: The last phase. Its rate is low, since a few clips at a time undo what many single frames have taught.
-CLIPS = dataclasses.replace(PICTURES, steps=1500, learning_rate=2e-4, warmup_steps=50, seed=1, schedule='cosine')
-#: How much more high noise counts there, see :class:`~modelscope_i2v.training.objective.Objective`.
-CLIPS_TIMESTEP_POWER = 4.0
 
 
 def new_unet(seed: int = 0) -> I2VGenXLUNet:
@@ -77,11 +71,6 @@ def objective(unconditional: torch.Tensor, latent_scale: float) -> Objective:
         motion_weight=2.0,
         pooling=(2, 4),
     )
-
-
-def for_clips(loss: Objective) -> Objective:
-    """The loss for clips, whose frames have been learnt one by one before."""
-    return dataclasses.replace(loss, timestep_power=CLIPS_TIMESTEP_POWER)
 
 
 def scale_factor(latent_scale: float) -> float:

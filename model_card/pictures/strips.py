@@ -1,20 +1,25 @@
-"""Sample strips of the model pages, made with the embedded models."""
+"""Sample strips: of the first generation's pages, made with its small models, and the README's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.first_generation import FIRST_GENERATION, MODELS
 from demo_training.scenes.layouts import picture
 from demo_training.world import FIRST_HELD_OUT_SEED, make_clip
 from modelscope_i2v import embedded_model, load
 from modelscope_i2v.media import write_video
 from modelscope_i2v.media.writing.sheet import contact_sheet
 
+EXAMPLES = Path(__file__).parents[2] / 'examples'
 SIDE, GAP, FRAMES = 128, 4, 6
+#: What the README shows: pictures and texts.
+README = (('cat.jpg', 'zoom out'), ('koala.png', 'rotate right'))
 #: None of them was trained on.
 PHOTOGRAPHS = ('chelsea', 'astronaut', 'stereo_motorcycle')
 #: Held-out scenes of the small world: a circle, a landscape and a ring.
@@ -33,10 +38,16 @@ def paste_rows(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     return contact_sheet(rows, (SIDE, SIDE), GAP)
 
 
+def row_of(pipeline: Any, picture: Image.Image, text: str, seed: int = 0) -> list[Image.Image]:
+    """The picture, then frames of its video, for a model that takes a text."""
+    video = pipeline(picture, text=text, seed=seed, output_type='pil')['output_video']
+    return [picture, *(video[index] for index in np.linspace(0, len(video) - 1, FRAMES).round().astype(int))]
+
+
 def save_strips(first: Path, second: Path) -> None:
     """Stage 1: each photograph and frames of its video. Stage 2: frames of a video, and the same ones afterwards."""
-    stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
-    stage2 = load(embedded_model('video-to-video'), device='cpu', show_progress=False)
+    stage1 = load(FIRST_GENERATION, device='cpu', show_progress=False)
+    stage2 = load(MODELS['video-to-video'], device='cpu', show_progress=False)
     rows, pairs = [], []
     for seed, name in enumerate(PHOTOGRAPHS):
         photograph = square(picture(name))
@@ -51,25 +62,27 @@ def save_strips(first: Path, second: Path) -> None:
 
 
 def videos_of_scenes() -> Iterator[tuple[Image.Image, list[Image.Image]]]:
-    """Pictures of the world that the embedded model knows, and their videos."""
-    stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
+    """Pictures of the world that the first generation's small model knows, and their videos."""
+    stage1 = load(FIRST_GENERATION, device='cpu', show_progress=False)
     for seed in SCENES:
         given = Image.fromarray(make_clip(seed, num_frames=1).frames[0])
         yield given, stage1(given, seed=seed - FIRST_HELD_OUT_SEED, output_type='pil')['output_video']
 
 
 def save_readme_strip(path: Path) -> None:
-    """Two scenes, each followed by frames of its video."""
+    """The examples' pictures, each followed by frames of its video by the embedded model."""
+    stage1 = load(embedded_model('image-to-video'), device='cpu', show_progress=False)
     rows = []
-    for given, video in list(videos_of_scenes())[:2]:
-        rows.append([given, *(video[index] for index in np.linspace(0, len(video) - 1, FRAMES).round().astype(int))])
+    for name, text in README:
+        given = square(Image.open(EXAMPLES / name))
+        rows.append(row_of(stage1, given, text))
     path.parent.mkdir(parents=True, exist_ok=True)
     paste_rows(rows).save(path)
 
 
 def save_samples(first: Path, second: Path) -> None:
     """Sample videos, as GIF. Stage 1: each picture beside its video. Stage 2: each video before and after."""
-    stage2 = load(embedded_model('video-to-video'), device='cpu', show_progress=False)
+    stage2 = load(MODELS['video-to-video'], device='cpu', show_progress=False)
     scenes = list(videos_of_scenes())
     sharper = [stage2(video, seed=0, output_type='pil')['output_video'] for _, video in scenes]
     count = len(sharper[0])

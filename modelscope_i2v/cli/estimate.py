@@ -42,8 +42,8 @@ def register(subparsers: Any) -> None:
         'estimate',
         usage='MODEL [options]',
         summary='say what a call will need: memory, operations, time',
-        description='Say what a call will need on a GPU, at each memory level: memory, operations, time. It takes some '
-        'ten seconds of a CPU, and neither a GPU nor weights.',
+        description='Say what a call will need on a GPU, at each memory level: memory, operations, time. It takes '
+        'about ten seconds on a CPU, and needs neither a GPU nor weights.',
         examples=[
             'damo/Video-to-Video --memory 6GB',
             'damo/Image-to-Video --num-frames 64 --height 320 --width 576 --speed balanced --rate 50T',

@@ -15,11 +15,17 @@ DeepNetwork = Callable[[torch.Tensor, int, Any], tuple[torch.Tensor, Any]]
 
 
 class _Clock:
-    """Counts the different timesteps that follow each other."""
+    """Counts the different timesteps that follow each other.
+
+    Attributes:
+        windows: the calls of one network at the first timestep. Further calls at a later one are further evaluations of
+            it, as Heun's method makes.
+    """
 
     def __init__(self) -> None:
         self.now = -1
         self.timestep: int | None = None
+        self.windows = 1
 
     def at(self, timestep: int) -> int:
         if timestep != self.timestep:
@@ -45,13 +51,16 @@ def reuse_deep_features(interval: int, *networks: DeepNetwork) -> list[Network]:
 
 def _reusing(interval: int, network: DeepNetwork, clock: _Clock) -> Network:
     kept: list[tuple[int, Any]] = []  # one entry per window: the step of the features, and the features
-    last, index = -1, 0
+    last, calls = -1, 0
 
     def reusing(latents: torch.Tensor, timestep: int) -> torch.Tensor:
-        nonlocal last, index
+        nonlocal last, calls
         now = clock.at(timestep)
+        calls, last = (calls + 1 if now == last else 1), now
+        if now == 0:
+            clock.windows = max(clock.windows, calls)
         # In one step, windows come in the same order as in the step before.
-        index, last = (index + 1 if now == last else 0), now
+        index = (calls - 1) % clock.windows
         known = index < len(kept)
         if known and now - kept[index][0] < interval:
             return network(latents, timestep, kept[index][1])[0]

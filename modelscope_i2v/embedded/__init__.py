@@ -1,7 +1,7 @@
-"""The models that come with the package: small, trained on a toy world, and ready without a download.
+"""The models that come with the package: small, trained on emoji and photographs, and ready without a download.
 
-They are ordinary model folders, loaded by the same code as the real ones. ``python -m demo_training``, in a
-checkout, trains them.
+They are ordinary model folders, loaded by the same code as the real ones. ``python -m
+demo_training.emoji_and_photographs``, in a checkout, trains them.
 """
 
 from __future__ import annotations

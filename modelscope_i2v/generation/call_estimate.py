@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelscope_i2v.checks import choice
-from modelscope_i2v.errors import InputError
+from modelscope_i2v.checks import choice, number
+from modelscope_i2v.errors import InputError, shown
 from modelscope_i2v.generation.arguments import merge_arguments
-from modelscope_i2v.generation.cards import CARDS, Card, advice, card_for
+from modelscope_i2v.generation.cards import CARDS, MOST_MEMORY, Card, advice, card_for
 from modelscope_i2v.generation.load import find_model, is_folder
 from modelscope_i2v.generation.memory import PhaseMemory, Weights, weights_of
 from modelscope_i2v.generation.memory import estimate as estimate_memory
@@ -136,7 +136,7 @@ def estimate(
         memory: as for loading; it decides :attr:`CallEstimate.chosen`.
         rate: operations per second that the GPU reaches, such as ``5e13`` or ``'50T'``, or ``'measured'``: that of this
             machine in products of large matrices, of which networks reach a part. None: no times.
-        cards: their memory in GB of 2^30 bytes, smallest first.
+        cards: their memory in GB of 2^30 bytes.
         **call: arguments of the call. A video that follows its input counts as one of the model's own aspect ratio, and
             without ``num_frames`` as one of ``max_frames`` frames.
 
@@ -146,6 +146,9 @@ def estimate(
     """
     per_second = resolve_rate(rate)
     choice('dtype', dtype, tuple(DTYPES), error=InputError)
+    if not isinstance(cards, (list, tuple)):
+        raise InputError(f"'cards' must be a list of numbers, found {shown(cards)}.")
+    memories = [number('cards', card, 0, MOST_MEMORY, open_low=True, error=InputError) for card in cards]
     gpu = torch.device('cuda')
     execution = Execution(
         gpu,
@@ -190,7 +193,7 @@ def estimate(
         converted=weights_of(networks, torch.float16, torch.float16).total,
         levels=tuple(map(at, NAMED)),
         chosen=None if execution.memory == 'auto' else fitting.level(size).name,
-        cards=tuple(card_for(fitting, size, card) for card in cards),
+        cards=tuple(card_for(fitting, size, memory) for memory in sorted(memories)),
         rate=None if per_second is None else float(per_second),
     )
 

@@ -12,6 +12,8 @@ from modelscope_i2v.generation.video_size import VideoSize
 
 #: Memory of common cards, in GB of 2^30 bytes.
 CARDS = (6, 8, 12, 16, 24, 80)
+#: More than any device has.
+MOST_MEMORY = 10_000
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Only the keys of the hub's own files are required; every other key is optional a
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from modelscope_i2v.networks.parameters import AutoencoderParameters, UNetParame
 if TYPE_CHECKING:
     from modelscope_i2v.model_folder import ModelArguments
 
+logger = logging.getLogger(__name__)
+
+TOO_MANY_STEPS = "This model was trained for 'steps' up to %d, found %d. The video will be worse: leave 'steps' out."
+
 Configuration = TypeVar('Configuration', bound='StageConfiguration')
 
 
@@ -33,6 +38,8 @@ class StageConfiguration:
         max_frames: number of frames of stage 1's videos; number of frames that stage 2's network sees at a time.
         steps, guidance_scale, guidance_rescale, guidance_min_timestep, solver: defaults of the call's arguments; None
             means the solver's own number of steps, or the stage's own solver.
+        most_steps: a call with more steps than the network was trained for makes a worse video, and warns. None: any
+            number is fine.
         clip: an open_clip architecture name, or an open_clip model configuration.
     """
 
@@ -40,6 +47,7 @@ class StageConfiguration:
     target_fps: float = 8
     max_frames: int = 32
     steps: int | None = None
+    most_steps: int | None = None
     guidance_scale: float = 3.0
     guidance_rescale: float = 0.0
     guidance_min_timestep: int = 0
@@ -62,6 +70,8 @@ class StageConfiguration:
             choice('solver', self.solver, self.solvers)
         if self.steps is not None:
             integer('steps', self.steps, 1, 1000)
+        if self.most_steps is not None:
+            integer('most_steps', self.most_steps, 1, 1000)
         if not isinstance(self.clip, (str, Mapping)):
             raise ConfigurationError(
                 f"'clip' must be an architecture name or a configuration, found {shown(self.clip)}."
@@ -88,6 +98,11 @@ class StageConfiguration:
                 kind: Any = item.default_factory
                 fields[item.name] = parse_section(kind, fields[item.name], file, f'{place}.{item.name}')
         return parse_section(cls, fields, file, place)
+
+    def warn(self, arguments: Any) -> None:
+        """Log what will make the video of a call worse than it could be."""
+        if self.most_steps is not None and arguments.steps is not None and arguments.steps > self.most_steps:
+            logger.warning(TOO_MANY_STEPS, self.most_steps, arguments.steps)
 
     def check_call(self, arguments: Any) -> None:
         """Raise InputError unless the arguments of a call fit the networks."""

@@ -107,7 +107,8 @@ class Repeats:
                     phase, said = error.repeat, str(error)
                 # Outside of the except block, where the error no longer holds what was computed.
                 logger.warning('%s It is repeated in float32 now.', said)
-                self.phases.append(phase.name)
+                if phase.name not in self.phases:  # it may be repeated once more, with less memory
+                    self.phases.append(phase.name)
                 stack.enter_context(self.in_float32(phase))
 
 

@@ -2,10 +2,10 @@
 
 It counts the tensors that are alive at the peak of each phase, in the slices that the networks work in
 (:mod:`~modelscope_i2v.networks.slicing`). It takes well under a millisecond, so that a search for what fits can ask for
-hundreds of sizes. It was within 1 % of PyTorch's fake tensors for full-size networks, and within 10 % for small ones.
-On a CPU, whole calls of the embedded models made resident memory grow by 1.0 to 1.2 times an estimate above 700 MiB,
-and by up to twice a smaller one (measured before the networks worked in slices): buffers inside of convolutions are not
-counted. So a call that only just fits may still run out of memory.
+hundreds of sizes. It was within 2 % of PyTorch's fake tensors for full-size networks, and within 10 % for small ones.
+On a CPU, whole calls of small first-generation models made resident memory grow by 1.0 to 1.2 times an estimate above
+700 MiB, and by up to twice a smaller one (measured before the networks worked in slices): buffers inside of
+convolutions are not counted. So a call that only just fits may still run out of memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import nn
 from modelscope_i2v.generation.autoencoder_memory import FLOAT, decoder_activations, encoder_activations, portion
 from modelscope_i2v.generation.output import bytes_held
 from modelscope_i2v.generation.unet_memory import unet_activations
+from modelscope_i2v.networks.slicing import slice_limit
 from modelscope_i2v.runtime.fp8 import fp8_weights
 
 if TYPE_CHECKING:
@@ -222,6 +223,7 @@ def _sampling(
         width,
         itemsize=execution.dtype.itemsize,
         math=execution.attention == 'math',
+        limit=slice_limit(execution.device),
     )
     if execution.level.guidance_in_one_batch:
         computed *= passes

@@ -171,7 +171,8 @@ class CallInRoom:
             lowest = LEVELS[-1].name
             options = [f'memory={lowest!r} with {less}' for less in self.limited(lowest).less(size)]
         if not options:
-            return "Not even the smallest video fits: free some memory, or use another device or dtype='fp16'."
+            more = 'allow more memory' if limited else 'free some memory'
+            return f"Not even the smallest video fits: {more}, or use another device or dtype='fp16'."
         return f'What fits: {", or ".join(options)}.'
 
     def less(self, size: VideoSize) -> list[str]:

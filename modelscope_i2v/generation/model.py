@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -117,6 +117,7 @@ class GenerationModel(TorchModel):
         )
         self.carrier = carrier_to(self.execution.device)
         self._computing: set[nn.Module] = set()
+        self._shares_autoencoder = False
         networks = folder.build_networks()
         self.clip, self.unet = networks['ckpt_clip'], networks['ckpt_unet']
         self.autoencoder = networks['ckpt_autoencoder']
@@ -153,9 +154,9 @@ class GenerationModel(TorchModel):
         target.announce()
         try:
             with memory_errors('Use another device.'):
-                self.to(target.resting_place)
+                self._move(target.resting_place)
         except DeviceError:
-            self.to(self.execution.resting_place)  # do not leave the model half moved
+            self._move(self.execution.resting_place)  # do not leave the model half moved
             raise
         self.execution, self.carrier = target, carrier_to(target.device)
         self._set_attention()
@@ -172,11 +173,20 @@ class GenerationModel(TorchModel):
         before, after = self.execution, self.execution.at(level)
         if after.resting_place != before.resting_place:
             try:
-                self.to(after.resting_place)
+                self._move(after.resting_place)
             except RuntimeError:
-                self.to(before.resting_place)  # do not leave the model half moved
+                self._move(before.resting_place)  # do not leave the model half moved
                 raise
         self.execution = after
+
+    def _move(self, place: torch.device) -> None:
+        """Move all networks. An autoencoder that another model works with stays, and a copy of it moves."""
+        if self._shares_autoencoder:
+            own = self.folder.build_networks()['ckpt_autoencoder']
+            load_weights(own, self.autoencoder.state_dict(), dtype=self.autoencoder.dtype)
+            self.autoencoder, self._shares_autoencoder = own.eval().requires_grad_(False), False
+            self._set_attention()
+        self.to(place)
 
     @property
     def resident_bytes(self) -> int:
@@ -318,7 +328,7 @@ class GenerationModel(TorchModel):
         return torch.cat(latents).transpose(0, 1).unsqueeze(0)
 
     @torch.no_grad()
-    def decode(self, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+    def decode(self, latents: torch.Tensor) -> Generator[torch.Tensor, None, None]:
         """Latents ``[1, 4, F, h, w]`` -> frames ``[n, 3, H, W]`` float32, nominally in [-1, 1], a few at a time.
 
         Raises:
@@ -380,6 +390,7 @@ class GenerationModel(TorchModel):
         same = here == there and self.device == other.device and self.autoencoder.dtype == other.autoencoder.dtype
         if same and all(torch.equal(own[key], theirs[key]) for key in own):
             self.autoencoder, self.precision = other.autoencoder, other.precision
+            self._shares_autoencoder = other._shares_autoencoder = True
             return True
         return False
 

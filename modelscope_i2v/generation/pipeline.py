@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
@@ -253,16 +254,20 @@ class GenerationPipeline(Pipeline):
         return arguments
 
     def check_memory(self, arguments: GenerationArguments, given: InputSize | None = None) -> None:
-        """Raise DeviceError if a call needs more memory than there is; ``given`` is what is known of its input."""
-        check_memory(
-            self.model.configuration,
-            arguments,
-            self.model.execution,
-            weights=self.model.weights,
-            resident=self.model.resident_bytes,
-            resting=self.model.resting_bytes,
-            given=given,
-        )
+        """Raise DeviceError if a call needs more memory than there is; ``given`` is what is known of its input.
+
+        It waits for a call that runs in another thread, whose memory is not free yet.
+        """
+        with self.model.precision.lock:
+            check_memory(
+                self.model.configuration,
+                arguments,
+                self.model.execution,
+                weights=self.model.weights,
+                resident=self.model.resident_bytes,
+                resting=self.model.resting_bytes,
+                given=given,
+            )
 
     def after_step(self, arguments: GenerationArguments, bar: Any) -> Callback:
         """What the sampler calls after each step."""
@@ -275,6 +280,7 @@ class GenerationPipeline(Pipeline):
     def _prepare(self, input: Any, call: Mapping[str, Any]) -> Any:
         """The arguments for ``input``, its output found to be writable and the memory to do: now, not after minutes."""
         arguments = self.resolve_arguments({**self.arguments_of(input), **own_names(self.stage.arguments, call)})
+        self.model.configuration.warn(arguments)
         if arguments.output_video is not None:
             check_output(arguments.output_video)
         if not self.model.configuration.follows_input(arguments):
@@ -310,7 +316,7 @@ class GenerationPipeline(Pipeline):
             logger.warning(
                 "Out of memory with memory='%s': %s It is repeated with memory='%s' now.",
                 level.name,
-                error,
+                str(error),  # the error itself holds what was computed, and handlers may keep what they log
                 level.next.name,
             )
         # Outside of the except block, so that the error no longer holds what was computed.
@@ -329,8 +335,11 @@ class GenerationPipeline(Pipeline):
     ) -> Any:
         if arguments.output_type == 'latent':
             return latents.cpu()
-        with progress_bar('Decoding', latents.shape[2], show=arguments.show_progress) as bar:
-            chunks = (self.finish(chunk, inputs) for chunk in self._decoded(latents, bar))
+        with (
+            progress_bar('Decoding', latents.shape[2], show=arguments.show_progress) as bar,
+            closing(self._decoded(latents, bar)) as decoded,
+        ):
+            chunks = (self.finish(chunk, inputs) for chunk in decoded)
             return output_of(chunks, arguments, lambda: self._file_options(arguments, inputs, repeated))
 
     def _file_options(
@@ -340,10 +349,12 @@ class GenerationPipeline(Pipeline):
         *before, own = options['recipe']
         return {**options, 'recipe': [*before, {**own, **repeated_entry(repeated)}]}
 
-    def _decoded(self, latents: torch.Tensor, bar: Any) -> Iterator[torch.Tensor]:
-        for chunk in self.model.decode(latents):
-            yield chunk
-            bar.update(len(chunk))
+    def _decoded(self, latents: torch.Tensor, bar: Any) -> Generator[torch.Tensor, None, None]:
+        # If a frame cannot be written, the network leaves the device now, not when the error is forgotten.
+        with closing(self.model.decode(latents)) as chunks:
+            for chunk in chunks:
+                yield chunk
+                bar.update(len(chunk))
 
     @staticmethod
     def _refuse_model_options(options: Mapping[str, Any]) -> None:

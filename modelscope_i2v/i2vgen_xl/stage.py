@@ -11,6 +11,7 @@ I2VGEN_XL = Stage(
     pipeline='i2v_gen_xl',
     trainer='i2vgen-xl-trainer',
     default_hub_model=None,
+    embedded='I2VGen-XL',
     package='modelscope_i2v.i2vgen_xl',
     class_prefix='I2VGenXL',
     lora_key='i2vgen-xl',

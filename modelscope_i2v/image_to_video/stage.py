@@ -11,7 +11,6 @@ IMAGE_TO_VIDEO = Stage(
     pipeline='image-to-video-task-pipeline',
     trainer='image-to-video-trainer',
     default_hub_model='damo/Image-to-Video',
-    embedded='Image-to-Video',
     package='modelscope_i2v.image_to_video',
     class_prefix='ImageToVideo',
     lora_key='image-to-video',

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
 import torch
 from torch import nn
+
+logger = logging.getLogger(__name__)
 
 
 class Carrier:
@@ -41,9 +44,17 @@ class CudaCarrier(Carrier):
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._can_pin = True
 
     def prepare(self, resting: torch.Tensor) -> torch.Tensor:
-        return resting if resting.is_cuda or resting.is_pinned() else resting.pin_memory()
+        if not self._can_pin or resting.is_cuda or resting.is_pinned():
+            return resting
+        try:
+            return resting.pin_memory()
+        except RuntimeError as error:  # WSL and some containers allow a few GB; the rest is copied as it is
+            self._can_pin = False
+            logger.warning('Weights cannot be locked in memory, so they reach %s later: %s', self.device, str(error))
+            return resting
 
     def fetch_ahead(self, resting: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         with torch.cuda.stream(self._stream):

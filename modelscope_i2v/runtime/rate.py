@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from contextlib import suppress
 
 import torch
 
@@ -29,7 +30,8 @@ def resolve_rate(rate: float | str | None) -> float | str | None:
         return rate
     number = math.nan
     if isinstance(rate, (int, float)) and not isinstance(rate, bool):
-        number = float(rate)
+        with suppress(OverflowError):  # a whole number of hundreds of digits
+            number = float(rate)
     elif isinstance(rate, str) and (match := _RATE.fullmatch(rate)):
         number = float(match[1]) * _UNITS[match[2].upper()]
     if not 0 < number < math.inf:

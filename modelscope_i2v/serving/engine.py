@@ -186,10 +186,14 @@ class Engine:
         if job.status != 'completed':
             why = 'has failed' if job.status == 'failed' else 'is not done yet'
             raise NotFinishedError(f'The job {job_id} {why}: it has no video.')
-        return self._store.video(job_id)
+        video = self._store.video(job_id)
+        if not video.is_file():
+            raise UnknownJobError(f'The video of the job {job_id} is gone. It may have been deleted.')
+        return video
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a job: at once if it waits, after the current step if it runs. A finished job stays as it is."""
+        """Stop a job: at once if it waits, before the next layer of its network if it runs (after the step if that is
+        compiled). A finished job stays as it is."""
         if self._board.withdraw(job_id):
             self._finish(job_id, failure(Interrupted()))
         return self.job(job_id)
@@ -202,6 +206,11 @@ class Engine:
         """
         self._board.remove(job_id)
         self._store.delete(job_id)
+
+    @property
+    def first_device(self) -> LoadedModels:
+        """The first device: its memory, and the models on it."""
+        return self._loaded[0]
 
     @property
     def counts(self) -> tuple[int, int]:

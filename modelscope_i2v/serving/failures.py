@@ -8,28 +8,52 @@ from modelscope_i2v.errors import (
     DeviceError,
     InputError,
     Interrupted,
-    OutputError,
 )
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
-from modelscope_i2v.serving.jobs import CANCELLED, INTERNAL, JobError
+from modelscope_i2v.serving.jobs import (
+    CANCELLED,
+    INTERNAL,
+    ClosedError,
+    JobError,
+    NotFinishedError,
+    QueueFullError,
+    TooLargeError,
+    UnknownJobError,
+    UnknownModelError,
+    UnreadableError,
+)
 
 NO_MODEL = 'The model cannot be loaded. The log of the server says why. Use another model, or tell whoever runs it.'
 UNKNOWN = 'Something unexpected went wrong in the server. Its log says what. Other jobs are not affected.'
 
 
+#: Code of each error of ours; the first class that fits counts.
+CODES: tuple[tuple[type[Exception], str], ...] = (
+    (Interrupted, CANCELLED),
+    (UnknownJobError, 'video_not_found'),
+    (UnknownModelError, 'model_not_found'),
+    (NotFinishedError, 'video_not_ready'),
+    (QueueFullError, 'queue_full'),
+    (TooLargeError, 'too_large'),
+    (UnreadableError, 'unreadable_input'),
+    (UnknownArgumentError, 'unknown_argument'),
+    (InputError, 'invalid_request'),
+    (DeviceError, 'device_error'),
+    (ClosedError, 'shutting_down'),
+    (OSError, 'storage_error'),
+    (CheckpointError, 'model_error'),
+    (ConfigurationError, 'model_error'),
+    (Exception, INTERNAL),
+)
+#: Messages that are not those of the error.
+_SAID = {CANCELLED: 'The job was cancelled.', 'model_error': NO_MODEL, INTERNAL: UNKNOWN}
+
+
 def failure(error: BaseException) -> JobError:
     """What the caller of a job learns about ``error``."""
-    if isinstance(error, Interrupted):
-        return JobError(CANCELLED, 'The job was cancelled.')
-    if isinstance(error, (InputError, UnknownArgumentError)):
-        return JobError('invalid_request', str(error))
-    if isinstance(error, DeviceError):
-        return JobError('device_error', str(error))
-    if isinstance(error, (OutputError, OSError)):
-        return JobError('storage_error', storage_message(error))
-    if isinstance(error, (CheckpointError, ConfigurationError)):
-        return JobError('model_error', NO_MODEL)
-    return JobError(INTERNAL, UNKNOWN)
+    code = next((code for kind, code in CODES if isinstance(error, kind)), INTERNAL)
+    said = storage_message(error) if code == 'storage_error' else str(error)
+    return JobError(code, _SAID.get(code, said))
 
 
 def storage_message(error: BaseException) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelscope_i2v.errors import Interrupted
 from modelscope_i2v.generation.chain import first_video
+from modelscope_i2v.serving.interruption import interruptible
 from modelscope_i2v.serving.jobs import Phase, Progress
 from modelscope_i2v.serving.models import LoadedModels
 from modelscope_i2v.serving.pictures import animation
@@ -28,7 +30,8 @@ class Monitor:
 
     Args:
         report: called in the worker's thread whenever something changes.
-        stop: set by another thread to interrupt the plan after the current step.
+        stop: set by another thread to interrupt the plan: before the next layer, or after the step if the networks are
+            compiled.
     """
 
     def __init__(self, report: Callable[[Progress], None], stop: threading.Event) -> None:
@@ -85,13 +88,16 @@ def generate(plan: Plan, models: LoadedModels, output: Path, monitor: Monitor) -
     for share in before:
         source = _frames(share, models, source, monitor, plan.preview)
     pipeline: Any = _loaded(last, models, monitor, plan.preview)
-    pipeline(source, output_video=output, **_call(last, monitor))
+    with _watched(pipeline, models, monitor):
+        pipeline(source, output_video=output, **_call(last, monitor))
     monitor.check()
 
 
 def _frames(share: Share, models: LoadedModels, source: Any, monitor: Monitor, preview: bool) -> Any:
     """The video of a stage that is not the last one. Its pipeline can be unloaded when this returns."""
-    return first_video(_loaded(share, models, monitor, preview), source, _call(share, monitor), None)[0]
+    pipeline = _loaded(share, models, monitor, preview)
+    with _watched(pipeline, models, monitor):
+        return first_video(pipeline, source, _call(share, monitor), None)[0]
 
 
 def _loaded(share: Share, models: LoadedModels, monitor: Monitor, preview: bool) -> Any:
@@ -99,6 +105,10 @@ def _loaded(share: Share, models: LoadedModels, monitor: Monitor, preview: bool)
     pipeline = models.get(share.model)
     monitor.sample(share.arguments, models.preview(share.model) if preview else None)
     return pipeline
+
+
+def _watched(pipeline: Any, models: LoadedModels, monitor: Monitor) -> AbstractContextManager[None]:
+    return nullcontext() if models.execution.compiled else interruptible(pipeline.model, monitor.check)
 
 
 def _call(share: Share, monitor: Monitor) -> dict[str, Any]:

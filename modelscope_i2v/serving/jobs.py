@@ -34,6 +34,10 @@ class UnknownModelError(InputError):
     """The engine does not serve a model of that name."""
 
 
+class UnreadableError(InputError):
+    """The picture or video of a request cannot be read, or is too long and narrow to be shown."""
+
+
 class TooLargeError(InputError):
     """A request has more bytes than the engine takes."""
 

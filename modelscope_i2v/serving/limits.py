@@ -15,6 +15,8 @@ class Limits:
 
     Attributes:
         content: bytes of one picture or video that is sent.
+        aspect: of what is sent: how many times as long as the shorter side the longer one may be. Of anything narrower
+            hardly a part would be seen.
         pixels: of one frame of a result.
         frames: of a result, and of a video that is sent.
         steps: solver steps of one stage.
@@ -28,6 +30,7 @@ class Limits:
     """
 
     content: int = 32 * 2**20
+    aspect: float = 20.0
     pixels: int = 1920 * 1088
     frames: int = 128
     steps: int = 200
@@ -39,4 +42,5 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ('content', 'pixels', 'frames', 'steps', 'text', 'queue', 'kept_bytes'):
             integer(name, getattr(self, name), 1, error=InputError)
+        number('aspect', self.aspect, 1, math.inf, error=InputError)
         number('kept_seconds', self.kept_seconds, 0, math.inf, open_low=True, error=InputError)

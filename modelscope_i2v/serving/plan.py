@@ -19,7 +19,7 @@ from modelscope_i2v.generation.chain_arguments import split_arguments
 from modelscope_i2v.generation.seeds import draw_seed
 from modelscope_i2v.generation.video_size import InputSize, VideoSize
 from modelscope_i2v.serving.arguments import arguments_of, converted
-from modelscope_i2v.serving.jobs import TooLargeError, VideoRequest
+from modelscope_i2v.serving.jobs import TooLargeError, UnreadableError, VideoRequest
 from modelscope_i2v.serving.limits import Limits
 from modelscope_i2v.serving.models import Catalogue, ServedModel
 
@@ -60,7 +60,7 @@ class Plan:
     preview: bool = False
 
     def open(self) -> Any:
-        """The opened picture or video, which takes much more memory than its file; raises InputError."""
+        """The opened picture or video, which takes much more memory than its file; raises UnreadableError."""
         return _open(self.shares[0], self.content)
 
 
@@ -71,8 +71,8 @@ def plan(request: VideoRequest, catalogue: Catalogue, limits: Limits, source: Pa
         source: the video file of the job that the request names.
 
     Raises:
-        UnknownModelError, TooLargeError: for what their names say. InputError, TypeError: for an input or an argument
-            that cannot be used, or is beyond the limits.
+        UnknownModelError, TooLargeError, UnreadableError: for what their names say. InputError, TypeError: for an
+            argument that cannot be used, or is beyond the limits.
     """
     _check_content(request, limits)
     models = _models(request, catalogue, is_video=source is not None)
@@ -81,6 +81,7 @@ def plan(request: VideoRequest, catalogue: Catalogue, limits: Limits, source: Pa
     opened = _open(shares[0], content)
     shares = [_within_seconds(shares[0], request, opened, shares[-1]), *shares[1:]]
     given, size, fps = InputSize.of(opened), VideoSize(1, 1, 1), None
+    _check_aspect(given, limits)
     for index, share in enumerate(shares):
         size = _size(share, given, limits)
         shares[index] = dataclasses.replace(share, size=size)
@@ -94,7 +95,10 @@ def plan(request: VideoRequest, catalogue: Catalogue, limits: Limits, source: Pa
 
 def _open(share: Share, content: bytes | Path) -> Any:
     options = {'background': share.call['background']} if 'background' in share.call else {}
-    return share.model.stage.verb.open_input(content, **options)
+    try:
+        return share.model.stage.verb.open_input(content, **options)
+    except InputError as error:
+        raise UnreadableError(str(error)) from error
 
 
 def _check_content(request: VideoRequest, limits: Limits) -> None:
@@ -109,6 +113,15 @@ def _check_content(request: VideoRequest, limits: Limits) -> None:
             raise InputError(
                 f"'{name[:50]}' has {len(value):,} characters; at most {limits.text:,} are taken. Shorten it."
             )
+
+
+def _check_aspect(given: InputSize | None, limits: Limits) -> None:
+    aspect = 1.0 if given is None else max(given.aspect, 1 / given.aspect)
+    if aspect > limits.aspect:
+        raise UnreadableError(
+            f'The longer side of the picture or video is {math.ceil(10 * aspect) / 10:,g} times as long as the shorter '
+            f'one; at most {limits.aspect:g} times is taken here. Cut out the part that matters.'
+        )
 
 
 def _models(request: VideoRequest, catalogue: Catalogue, *, is_video: bool) -> list[ServedModel]:

@@ -117,3 +117,12 @@ def test_pictures_are_recognised():
     assert recognised(features, closer.roll(1, 0)) == 0  # the wrong videos
     assert recognised(features, features[:1].expand(4, -1)) == 0.25
     assert np.isnan(recognised(features[:1], features[:1]))
+
+
+def test_pictures_of_the_same_thing_are_not_taken_for_others():
+    pictures = torch.eye(4)
+    frames = 0.4 * pictures + pictures[[1, 1, 2, 2]]  # the first looks like the second, and the last like the third
+    assert recognised(pictures, frames) == 0.5
+    assert recognised(pictures, frames, ['sky', 'sky', 'cat', 'dog']) == 0.75
+    assert recognised(pictures, frames, group=2) == 0.75  # the last has only the first to be taken for
+    assert np.isnan(recognised(pictures, frames, ['sky'] * 4))

@@ -1,4 +1,4 @@
-"""``chain`` and ``video-to-video`` in this process, on the embedded models."""
+"""``chain`` and ``video-to-video`` in this process, on the small models of the first generation."""
 
 import dataclasses
 import json
@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import modelscope_i2v
+from benchmarks.first_generation import MODELS
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from modelscope_i2v.media.reading.open import open_video
@@ -23,6 +24,7 @@ IMAGE = str(DATA / 'images' / 'gray_333x500.png')
 #: Options that make it fast.
 OPTIONS = ['--num-frames', '2', '--stage1-height', '32', '--stage1-width', '48', '--height', '32', '--steps', '1']
 COMMON = ['--device', 'cpu', '--no-show-progress']
+SMALL = ['--model', MODELS['image-to-video'], '--stage2-model', MODELS['video-to-video']]
 
 
 def decoded(path):
@@ -36,7 +38,7 @@ def chained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('chain')
     out, kept = folder / 'out.mp4', folder / 'kept.mp4'
     words = ['--seed', '5', '--fps', '6', '--stage1-solver', 'unipc', '--stage2-steps', '2', '--text', 'a cat']
-    assert main(['chain', IMAGE, '-o', str(out), '--keep-stage1', str(kept), *OPTIONS, *words, *COMMON]) == 0
+    assert main(['chain', IMAGE, '-o', str(out), '--keep-stage1', str(kept), *OPTIONS, *words, *COMMON, *SMALL]) == 0
     return out, kept
 
 
@@ -58,8 +60,8 @@ def test_sizes_and_rates(chained):
 
 def test_stage_2_gets_the_frames_not_the_lossy_file(chained, tmp_path):
     out, kept = chained
-    first = modelscope_i2v.load(modelscope_i2v.embedded_model('image-to-video'), device='cpu', show_progress=False)
-    second = modelscope_i2v.load(modelscope_i2v.embedded_model('video-to-video'), device='cpu', show_progress=False)
+    first = modelscope_i2v.load(MODELS['image-to-video'], device='cpu', show_progress=False)
+    second = modelscope_i2v.load(MODELS['video-to-video'], device='cpu', show_progress=False)
     size = {'height': 32, 'width': 48}
     frames = first(IMAGE, seed=5, steps=1, num_frames=2, fps=6, solver='unipc', output_type='np', **size)[
         'output_video'
@@ -74,7 +76,7 @@ def test_stage_2_gets_the_frames_not_the_lossy_file(chained, tmp_path):
 
 def test_one_json_line_and_no_kept_file(tmp_path, capsys):
     out = tmp_path / 'out.mp4'
-    assert main(['chain', IMAGE, '-o', str(out), '--json', *OPTIONS, *COMMON]) == 0
+    assert main(['chain', IMAGE, '-o', str(out), '--json', *OPTIONS, *COMMON, *SMALL]) == 0
     printed = json.loads(capsys.readouterr().out)
     low = printed.pop('stage1')
     assert printed == {'output_video': str(out), 'seed': printed['seed'], 'model_revision': None}
@@ -85,10 +87,10 @@ def test_one_json_line_and_no_kept_file(tmp_path, capsys):
 
 def test_what_it_prints_makes_the_same_video_again(tmp_path, capsys):
     first, again = tmp_path / 'first.mp4', tmp_path / 'again.mp4'
-    assert main(['chain', IMAGE, '-o', str(first), *OPTIONS, *COMMON]) == 0
+    assert main(['chain', IMAGE, '-o', str(first), *OPTIONS, *COMMON, *SMALL]) == 0
     name, seeds = re.fullmatch(r'(.*)  \((--stage1-seed \d+ --stage2-seed \d+)\)\n', capsys.readouterr().out).groups()
     assert name == str(first)
-    assert main(['chain', IMAGE, '-o', str(again), *seeds.split(), *OPTIONS, *COMMON]) == 0
+    assert main(['chain', IMAGE, '-o', str(again), *seeds.split(), *OPTIONS, *COMMON, *SMALL]) == 0
     assert first.read_bytes() == again.read_bytes()
 
 
@@ -110,7 +112,8 @@ def test_what_it_prints_makes_the_same_video_again(tmp_path, capsys):
 )
 def test_bad_usage(tmp_path, monkeypatch, capsys, options, said):
     monkeypatch.chdir(tmp_path)
-    assert main(['chain', IMAGE, '-o', 'out.mp4', *OPTIONS, *COMMON, *options]) == 1
+    models = [] if '--model' in options else SMALL
+    assert main(['chain', IMAGE, '-o', 'out.mp4', *OPTIONS, *COMMON, *models, *options]) == 1
     printed = capsys.readouterr()
     assert not list(tmp_path.iterdir())
     assert 'Traceback' not in printed.err

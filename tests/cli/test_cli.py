@@ -55,7 +55,7 @@ def test_a_picture_becomes_a_video(written):
     out, done = written
     assert json.loads(done.stdout) == {'output_video': str(out), 'seed': 5, 'model_revision': None}
     info = probe_video(out)
-    assert (info.width, info.height, info.frames, info.fps, info.codec) == (64, 64, 4, 12.5, 'h264')
+    assert (info.width, info.height, info.frames, info.fps, info.codec) == (96, 160, 4, 12.5, 'h264')
     entry = read_recipe(out)[0]
     assert [entry[name] for name in ('stage', 'seed', 'steps', 'solver')] == ['image-to-video', 5, 3, 'unipc']
 
@@ -70,7 +70,7 @@ def test_progress_and_nothing_else_goes_to_standard_error(written):
 def test_info_prints_the_recipe(cli, written):
     code, out, _ = cli('info', written[0])
     assert code == 0
-    for part in ('64x64, 4 frames, 12.5 fps', 'stage 1: image-to-video', 'seed               5', 'unipc'):
+    for part in ('96x160, 4 frames, 12.5 fps', 'stage 1: image-to-video', 'seed               5', 'unipc'):
         assert part in out
     parsed = json.loads(cli('info', written[0], '--json')[1])
     assert parsed['recipe'] == read_recipe(written[0])
@@ -83,7 +83,7 @@ def test_info_prints_the_recipe(cli, written):
         (['image-to-video', 'none.png', '-o', 'x.mp4'], 1, 'none.png'),
         (['image-to-video', IMAGE, '-o', 'x.avi'], 1, '.avi'),
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--steps', '0'], 1, "'steps'"),
-        (['image-to-video', IMAGE, '-o', 'x.mp4', '--height', '100'], 1, '96 and 112'),
+        (['image-to-video', IMAGE, '-o', 'x.mp4', '--height', '100'], 1, '96 and 128'),
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--device', 'cuda:7'], 1, 'cuda:7'),
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--model', 'no/such/folder'], 1, 'no/such/folder'),
         (['image-to-video', IMAGE, '-o', 'x.mp4', '--model', 'nobody/nothing', '--offline'], 1, 'nobody/nothing'),

@@ -24,7 +24,7 @@ def test_what_people_read(capsys):
     code, out, _ = shown(capsys, FOLDER, '--num-frames', '20', '--steps', '3', '--rate', '1T', '--memory', '1GB')
     assert code == 0
     lines = out.splitlines()
-    assert lines[0].startswith(f'{FOLDER}: 20 frames of 128x128, fp16, 3 steps, ')
+    assert lines[0].startswith(f'{FOLDER}: 20 frames of 256x256, fp16, 3 steps, ')
     assert lines[1].startswith('weights: ')
     assert [line.split()[0] for line in lines[4:8]] == list(MEMORY_LEVELS[1:])
     assert [line.split()[1] == '*' for line in lines[4:8]] == [False, True, False, False]
@@ -45,7 +45,7 @@ def test_what_scripts_read(capsys):
         (['no-such-folder'], 1, "There is no model folder 'no-such-folder'"),
         ([FOLDER, '--rate', 'fast'], 1, "'rate' must be a number of operations per second such as '50T'"),
         ([FOLDER, '--solver', 'ddim'], 1, "'solver' must be one of"),
-        ([FOLDER, '--height', '100'], 1, 'the nearest legal values are'),
+        ([FOLDER, '--height', '102'], 1, 'the nearest legal values are'),
         ([FOLDER, '--image-strength', '0.5'], 1, "Unknown option '--image-strength' of this model."),
         ([FOLDER, '--memory', '6'], 1, "'memory' must be one of"),
         ([FOLDER, '--dtype', 'fp8'], 2, 'invalid choice'),

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from benchmarks.first_generation import FIRST_GENERATION
 from modelscope_i2v.cli.main import main
+from tests.folders import IMAGE
 
 VERBS = [
     *('image-to-video', 'video-to-video', 'chain', 'estimate', 'info', 'evaluate', 'studio', 'train', 'convert'),
@@ -74,8 +76,9 @@ def test_no_abbreviations_and_a_hint_for_what_is_misspelt(arguments, said, capsy
     assert "--help' for usage and examples." in err
 
 
-def test_a_text_for_the_first_generation_is_refused_before_the_picture_is_opened(tmp_path, capsys):
-    assert main(['image-to-video', 'none.jpg', '-o', str(tmp_path / 'a.mp4'), '--text', 'a fox']) == 1
+def test_a_text_for_the_first_generation_is_refused(tmp_path, capsys):
+    options = ['-o', str(tmp_path / 'a.mp4'), '--text', 'a fox', '--model', FIRST_GENERATION]
+    assert main(['image-to-video', str(IMAGE), *options]) == 1
     said = capsys.readouterr().err
     assert "Unknown option '--text' of this model. This model takes no text. Models of type" in said
     assert "'i2vgen-xl-model' take one." in said
@@ -83,7 +86,6 @@ def test_a_text_for_the_first_generation_is_refused_before_the_picture_is_opened
 
 def test_info_says_embedded(tmp_path, capsys):
     import modelscope_i2v
-    from tests.folders import IMAGE
 
     pipeline = modelscope_i2v.load(modelscope_i2v.embedded_model(), device='cpu', show_progress=False)
     pipeline(str(IMAGE), output_video=tmp_path / 'a.mp4', steps=1, num_frames=1)

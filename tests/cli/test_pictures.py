@@ -1,4 +1,4 @@
-"""Several videos of one command, and the pictures that show them, on the embedded models."""
+"""Several videos of one command, and the pictures that show them, on the small models of the first generation."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.first_generation import MODELS
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.media.reading.info import probe_video, read_recipe
 from modelscope_i2v.media.reading.open import open_video
@@ -16,7 +17,7 @@ from tests.media.clips import gradient
 
 IMAGE = str(DATA / 'images' / 'gray_333x500.png')
 FAST = ['--num-frames', '3', '--steps', '1', '--device', 'cpu', '--no-show-progress']
-SMALL = ['--height', '32', '--width', '48']
+SMALL = ['--height', '32', '--width', '48', '--model', MODELS['image-to-video']]
 
 
 @pytest.fixture(scope='module')
@@ -86,6 +87,7 @@ def test_variations_without_a_seed_count_up_from_a_random_one(tmp_path, capsys):
 
 def test_a_chain_of_several_seeds(tmp_path, capsys):
     size = ['--stage1-height', '32', '--stage1-width', '48', '--height', '64']
+    size += ['--model', MODELS['image-to-video'], '--stage2-model', MODELS['video-to-video']]
     out, kept, side, strip = (str(tmp_path / name) for name in ('out.mp4', 'low.mp4', 'side.mp4', 'strip.jpg'))
     files = ['-o', out, '--keep-stage1', kept, '--compare', side, '--preview', strip, '--seed', '1,2']
     assert main(['chain', IMAGE, *files, '--json', *FAST, *size]) == 0

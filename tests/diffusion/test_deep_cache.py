@@ -56,6 +56,20 @@ def test_windows_keep_their_own_features():
     assert calls == [(9, 1, None), (9, 2, None), (8, 1, 1), (8, 2, 2), (7, 1, None), (7, 2, None)]
 
 
+def test_a_timestep_that_is_evaluated_again_is_no_other_window():
+    """As in Heun's method, from the second timestep on."""
+    calls = []
+    (network,) = reuse_deep_features(2, lambda x, t, deep: (calls.append((t, int(x), deep)) or x, deep or (t, int(x))))
+    for timestep in (9, 8, 8, 7, 7):
+        for window in (1, 2):
+            network(torch.tensor(window), timestep)
+    assert [deep for _, _, deep in calls] == [
+        *(None, None),
+        *((9, 1), (9, 2), (9, 1), (9, 2)),
+        *(None, None, (7, 1), (7, 2)),
+    ]
+
+
 @pytest.mark.parametrize('name', UNETS)
 @torch.no_grad()
 def test_a_pass_with_its_own_features_is_the_whole_pass(name):
@@ -96,4 +110,4 @@ def test_the_argument_changes_nothing_unless_it_is_above_one(stage_1, stage_2):
         handle.remove()
         assert not torch.equal(cached, plain)
         assert cached.isfinite().all()
-        assert len(middle) == {'ddim': 4, 'heun': 8}[pipeline.resolve_arguments(call).solver]
+        assert len(middle) == {'ddim': 4, 'heun': 4}[pipeline.resolve_arguments(call).solver]

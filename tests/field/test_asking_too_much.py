@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import modelscope_i2v
+from benchmarks.first_generation import FIRST_GENERATION
 from modelscope_i2v.cli.main import main
 from modelscope_i2v.errors import DeviceError
 from modelscope_i2v.media.reading.info import read_recipe
@@ -49,10 +50,14 @@ def test_a_process_ends_with_one_line(options, tmp_path):
 @pytest.mark.parametrize(
     ('verb', 'options', 'said'),
     [
-        ('image-to-video', ['--num-frames', '1000000', '--height', '4096'], 'What fits: num_frames='),
+        ('image-to-video', ['--num-frames', '1000000', '--height', '4096', '--width', '64'], 'What fits: num_frames='),
         ('image-to-video', ['--height', '16384', '--width', '16384'], 'What fits: height='),
         ('video-to-video', ['--height', '16384'], 'What fits: height='),
-        ('chain', ['--num-frames', '1000000', '--stage1-height', '4096'], '1000000 frames of 64 x 4096 pixels'),
+        (
+            'chain',
+            ['--num-frames', '1000000', '--stage1-height', '4096', '--stage1-width', '64'],
+            '1000000 frames of 64 x 4096 pixels',
+        ),
         ('chain', ['--height', '16384', '--keep-stage1', 'low.mp4'], '16 frames of 16384 x 16384 pixels'),
     ],
 )
@@ -103,17 +108,21 @@ def test_a_chain_of_loaded_pipelines_checks_both_before_the_first_generates(stag
 
 
 def test_force_goes_on_until_the_memory_is_really_gone(tmp_path, capsys):
-    """With ``force`` the same call reaches the allocator, which refuses hundreds of terabytes at once."""
-    pipeline = modelscope_i2v.load(modelscope_i2v.embedded_model(), **FAST, force=True, **ENORMOUS)
+    """With ``force`` the same call reaches the allocator, which refuses hundreds of terabytes at once.
+
+    The second generation encodes the picture first, which takes all the memory that there is.
+    """
+    pipeline = modelscope_i2v.load(FIRST_GENERATION, **FAST, force=True, **ENORMOUS)
     with pytest.raises(DeviceError, match=r'^Out of memory: '):
         pipeline(str(IMAGE))
     words = ['image-to-video', str(IMAGE), '-o', str(tmp_path / 'a.mp4'), *OPTIONS, '--device', 'cpu']
+    words += ['--model', FIRST_GENERATION]
     assert main([*words, '--force']) == 1
     assert 'Out of memory: ' in capsys.readouterr().err
 
 
 def test_force_changes_nothing_else(tmp_path, capsys):
-    words = ['--num-frames', '2', '--stage1-height', '32', '--stage1-width', '48', '--height', '32', '--steps', '1']
+    words = ['--num-frames', '2', '--stage1-height', '32', '--stage1-width', '64', '--height', '32', '--steps', '1']
     videos = []
     for name, options in (('a.mp4', []), ('b.mp4', ['--force'])):
         out = str(tmp_path / name)

@@ -144,7 +144,7 @@ def test_rates():
     assert [resolve_rate(rate) for rate in (None, 'measured', 3, '50T', '1.5 gflop/s', '2e13', '1P')] == [
         None, 'measured', 3.0, 5e13, 1.5e9, 2e13, 1e15,
     ]  # fmt: skip
-    for wrong in ('fast', '', '0T', -1, math.inf, math.nan, True, b'50T', [1]):
+    for wrong in ('fast', '', '0T', -1, math.inf, math.nan, 10**400, True, b'50T', [1]):
         with pytest.raises(InputError, match="'rate' must be a number of operations per second such as '50T'"):
             resolve_rate(wrong)
     assert 1e6 < measured_rate(torch.device('cpu'), torch.float16) < 1e14
@@ -190,3 +190,8 @@ def test_wrong_arguments():
     for call, kind in (({'dtype': 'fp8'}, InputError), ({'steps': 0}, InputError), ({'guidance': 3}, TypeError)):
         with pytest.raises(kind, match=next(iter(call))):
             modelscope_i2v.estimate(FOLDER.path, **call)
+    for wrong in (0, -8, 1e6, math.nan, '8GB', None):
+        with pytest.raises(InputError, match="'cards' must be a number above 0 and at most 10000, found"):
+            modelscope_i2v.estimate(FOLDER.path, cards=(6, wrong))
+    with pytest.raises(InputError, match="'cards' must be a list of numbers, found 8"):
+        modelscope_i2v.estimate(FOLDER.path, cards=8)

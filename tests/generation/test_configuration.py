@@ -38,7 +38,7 @@ def test_hub_minimal_file_means_the_full_size_networks(section):
     unet, autoencoder = configuration.pop('unet'), configuration.pop('autoencoder')
     guidance = {'guidance_scale': 3.0, 'guidance_rescale': 0.0, 'guidance_min_timestep': 0}
     solver = {'solver': 'ddim', 'timestep_spacing': None}
-    assert configuration == {**HUB, **guidance, 'steps': None, **solver, 'clip': 'ViT-H-14'}
+    assert configuration == {**HUB, **guidance, 'steps': None, 'most_steps': None, **solver, 'clip': 'ViT-H-14'}
     assert unet == {
         'in_channels': 4,
         'out_channels': 4,

@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -218,8 +219,11 @@ def test_pipelines_that_share_networks_take_turns(loaded, same_model):
 
 
 def test_a_copy_of_a_model_takes_no_turns_with_it(loaded):
-    model = loaded().model
-    assert copy.deepcopy(model).precision is not model.precision
+    pipeline = loaded(**ONE)
+    pipeline(str(IMAGE), output_type='np')
+    model, copied = pipeline.model, copy.deepcopy(pipeline.model)
+    assert copied.precision is not model.precision
+    assert copied.stage is model.stage is copied.folder.stage
 
 
 def test_networks_get_back_the_precision_that_they_had(loaded, tmp_path):
@@ -301,6 +305,25 @@ def test_the_log_variance_is_checked_too(loaded):
     model.autoencoder.quant_conv.bias.data[-4:] = float('nan')
     with pytest.raises(NotFiniteError, match='^Encoding the input produced NaN'):
         model.encode(torch.zeros(1, 3, 32, 32))
+
+
+def test_a_phase_that_is_repeated_once_more_is_named_once():
+    """As after running out of memory in float32, at the next memory level."""
+    error = NotFiniteError('too large')
+    error.repeat = SAMPLING
+    repeats = Repeats(lambda phase: nullcontext(), [])
+    results = iter([error, torch.OutOfMemoryError('full'), error, 'done'])
+
+    def part():
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    with pytest.raises(torch.OutOfMemoryError):
+        repeats.run(part)
+    assert repeats.run(part) == 'done'
+    assert repeats.phases == ['sampling']
 
 
 def test_an_error_that_is_only_a_message_is_not_repeated():

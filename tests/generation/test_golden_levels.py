@@ -1,8 +1,8 @@
 """The original's numbers at every memory level.
 
-What waits in main memory is copied to the device as it is, so the levels give the same bits. Only the autoencoder's
-bands of rows, which large frames get at 'low' and below a limit, add sums in another order: see
-``tests/networks/test_bands.py``.
+What waits in main memory is copied to the device as it is, so the levels give the same bits. Only 'ample', which takes
+both passes of guidance in one batch, and the autoencoder's bands of rows, which large frames get at 'low' and below a
+limit, add sums in another order. For the bands see ``tests/networks/test_bands.py``.
 """
 
 import json
@@ -76,3 +76,7 @@ def test_frames_equal_the_original_at_every_level(folder, request):
     assert (different > 0).mean() <= 1e-3
     for level in LEVELS:
         assert np.array_equal(found[level], found['full']), level
+    ample = build(request.getfixturevalue(folder), case['task'], memory='ample')(source, output_type='np', **call)[
+        VIDEO
+    ]
+    assert np.abs(ample.astype(int) - expected).max() <= 1

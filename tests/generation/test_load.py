@@ -279,7 +279,18 @@ def test_embedded_models_are_ordinary_folders_of_the_package(task):
 
 def test_the_embedded_models_are_small():
     folders = [Path(modelscope_i2v.embedded_model(task)) for task in ('image-to-video', 'video-to-video')]
-    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) <= 24_000_000
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) <= 39_000_000
+
+
+def test_more_steps_than_the_embedded_model_was_trained_for_warn(tmp_path, caplog):
+    model = load(modelscope_i2v.embedded_model(), device='cpu', show_progress=False)
+    call = {'num_frames': 1, 'height': 32, 'width': 32, 'output_type': 'latent'}
+    model(str(IMAGE), **call)
+    assert not caplog.records
+    model(str(IMAGE), steps=2, **call)
+    (record,) = caplog.records
+    said = "trained for 'steps' up to 1, found 2. The video will be worse: leave 'steps' out."
+    assert said in record.getMessage()
 
 
 def test_the_checkout_itself_is_a_model():

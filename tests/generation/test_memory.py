@@ -31,6 +31,7 @@ from modelscope_i2v.media.reading.open import open_video
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.networks import AutoencoderKL, ImageToVideoUNet, VideoToVideoUNet
 from modelscope_i2v.networks.parameters import AutoencoderParameters, ImageToVideoUNetParameters, UNetParameters
+from modelscope_i2v.networks.slicing import CPU_SLICE_VALUES
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.runtime.memory_level import AMPLE
 from modelscope_i2v.video_to_video.configuration import VideoToVideoConfiguration
@@ -102,7 +103,8 @@ def test_unets_against_fake_tensors(name, size):
     measured = peak_bytes(lambda: kind(**parameters), run)
     fields = {item.name for item in dataclasses.fields(UNetParameters)}
     shared = UNetParameters(**{key: value for key, value in parameters.items() if key in fields})
-    assert unet_activations(shared, frames, height, width, itemsize=4, math=False) == pytest.approx(measured, rel=0.06)
+    estimated = unet_activations(shared, frames, height, width, itemsize=4, math=False, limit=CPU_SLICE_VALUES)
+    assert estimated == pytest.approx(measured, rel=0.06)
 
 
 AUTOENCODERS = {

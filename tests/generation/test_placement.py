@@ -1,6 +1,7 @@
 """Networks are on the device while they compute, and in main memory otherwise; the videos are the same."""
 
 import gc
+import threading
 import weakref
 from types import SimpleNamespace
 
@@ -12,10 +13,12 @@ from modelscope_i2v.errors import DeviceError
 from modelscope_i2v.media.reading.info import read_recipe
 from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.memory_level import FULL
+from modelscope_i2v.runtime.placement import CudaCarrier
 from modelscope_i2v.runtime.streaming import streamed
-from tests.calls import CLIP, VIDEO, build, unet_calls
+from tests.calls import CLIP, VIDEO, build, latents_of, unet_calls
 from tests.fake_device import NAMES, FakeDevice
 from tests.folders import IMAGE
+from tests.golden import difference
 
 FAST = {'steps': 2, 'num_frames': 2, 'seed': 1, 'height': 32, 'width': 32}
 #: Phases, and the network that computes in each.
@@ -239,6 +242,48 @@ def test_an_autoencoder_that_moves_is_not_shared(stage_1_folder):
         assert (two.autoencoder is one.autoencoder) is shared
 
 
+def test_a_model_that_moves_leaves_a_shared_autoencoder_to_the_other(stage_1_folder):
+    one, two = (build(stage_1_folder, **FAST).model for _ in range(2))
+    assert two.share_autoencoder(one)
+    shared, latents = one.autoencoder, torch.randn(1, 4, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.cat(list(one.decode(latents)))
+    two.move_to('cpu')
+    assert one.autoencoder is shared is not two.autoencoder
+    assert torch.equal(torch.cat(list(two.decode(latents))), expected)
+    assert not any(weight.requires_grad for weight in two.autoencoder.parameters())
+    assert not two.autoencoder.training
+
+
+def test_memory_is_checked_when_no_other_thread_computes(stage_1_folder):
+    pipeline = build(stage_1_folder, **FAST)
+    other = threading.Thread(target=pipeline.check_memory, args=(pipeline.resolve_arguments({}),), daemon=True)
+    with pipeline.model.precision.lock:
+        other.start()
+        other.join(0.5)
+        assert other.is_alive()
+    other.join(30)
+    assert not other.is_alive()
+
+
+def test_weights_that_cannot_be_locked_in_memory_come_as_they_are(monkeypatch, caplog):
+    """WSL, and containers with a small limit, lock a few GB at most."""
+    asked = []
+
+    def pin_memory(_):
+        asked.append(None)
+        raise RuntimeError('CUDA error: out of memory')
+
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', pin_memory)
+    monkeypatch.setattr(torch.cuda, 'Stream', lambda device: None)
+    carrier = CudaCarrier(torch.device('cuda', 0))
+    weights = [torch.zeros(2), torch.ones(2)]
+    assert [carrier.prepare(weight) is weight for weight in weights] == [True, True]
+    assert len(asked) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        'Weights cannot be locked in memory, so they reach cuda:0 later: CUDA error: out of memory'
+    ]
+
+
 @pytest.mark.parametrize('level', ['offload', 'low'])
 def test_a_call_inside_of_a_callback_leaves_the_networks_where_they_are(stage_1_folder, level):
     whole, other = (build(stage_1_folder, memory=memory, **FAST) for memory in ('full', level))
@@ -260,6 +305,20 @@ def test_a_call_inside_of_a_callback_leaves_the_networks_where_they_are(stage_1_
     weights = other.model.weights
     held = weights.unet if level == 'offload' else weights.streamed
     assert device.peak <= held + max(weights.clip, weights.autoencoder)  # the UNet is there once
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU here')
+@pytest.mark.parametrize('folder', STAGES)
+def test_a_seed_means_the_same_on_a_cpu_and_on_a_gpu(folder, request):
+    source, options, _ = STAGES[folder]
+    found = []
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # which rounds more than float32 does
+        for device in ('cpu', 'cuda:0'):
+            loaded = modelscope_i2v.load(
+                request.getfixturevalue(folder), device=device, dtype='fp32', show_progress=False, **FAST, **options
+            )
+            found.append(latents_of(loaded, source))
+    assert difference(*found) < 1e-3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU here')
@@ -286,6 +345,10 @@ def test_levels_on_a_gpu(folder, request):
     assert peaks['full'] > peaks['offload'] >= peaks['low']
 
 
+def stop_finishing(*_):
+    raise OSError('The disk is full.')
+
+
 def test_what_is_interrupted_leaves_the_device(stage_1_folder):
     pipeline = build(stage_1_folder, memory='offload', **FAST)
     device = FakeDevice(pipeline.model)
@@ -297,5 +360,11 @@ def test_what_is_interrupted_leaves_the_device(stage_1_folder):
     with pytest.raises(KeyboardInterrupt):
         pipeline(str(IMAGE), callback_on_step_end=stop)
     assert device.networks() == set()
+    pipeline.finish = stop_finishing
+    with pytest.raises(OSError, match='disk') as kept:  # a traceback that somebody keeps, as a notebook does
+        pipeline(str(IMAGE), output_type='np')
+    assert device.networks() == set()
+    assert not pipeline.model.is_computing
+    assert kept.value.__traceback__ is not None
     next(pipeline.model.decode(torch.zeros(1, 4, 9, 4, 4)))  # a generator that nobody finishes
     assert device.networks() == set()

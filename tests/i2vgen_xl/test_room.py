@@ -21,6 +21,7 @@ from modelscope_i2v.i2vgen_xl.configuration import I2VGenXLConfiguration
 from modelscope_i2v.i2vgen_xl.stage import I2VGEN_XL
 from modelscope_i2v.networks import I2VGenXLUNet
 from modelscope_i2v.networks.parameters import ImageToVideoUNetParameters
+from modelscope_i2v.networks.slicing import CPU_SLICE_VALUES
 from modelscope_i2v.runtime.execution import Execution
 from modelscope_i2v.video_to_video.stage import VIDEO_TO_VIDEO
 from tests.fake_memory import peak_bytes
@@ -48,7 +49,8 @@ def test_the_unet_against_fake_tensors(parameters, off, size):
         return lambda: unet(x, t, text, embedding, latents, fps)
 
     measured = peak_bytes(lambda: I2VGenXLUNet(**parameters), run)
-    assert unet_activations(known, frames, height, width, itemsize=4, math=False) == pytest.approx(measured, rel=off)
+    estimated = unet_activations(known, frames, height, width, itemsize=4, math=False, limit=CPU_SLICE_VALUES)
+    assert estimated == pytest.approx(measured, rel=off)
 
 
 def arguments_of(**call):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modelscope_i2v.networks import AutoencoderKL, slicing
-from modelscope_i2v.networks.slicing import in_slices, slice_length
+from modelscope_i2v.networks.slicing import CPU_SLICE_VALUES, SLICE_VALUES, in_slices, slice_length, slice_limit
 from tests.golden import (
     AUTOENCODER_MICRO,
     NET_BOUND,
@@ -33,6 +33,18 @@ def test_lengths_follow_from_the_shape():
     assert slice_length(1000, 1000 * frame) == 32
     assert slice_length(33, 33 * 2**30) == 2
     assert slice_length(1, 0) == 1
+    assert slice_length(5, 5 * frame, frame) == 1
+
+
+@torch.no_grad()
+def test_slices_are_smaller_on_a_cpu():
+    """Such tensors are freed and asked for anew without the operating system."""
+    assert (slice_limit(torch.device('cpu')), slice_limit(torch.device('cuda', 1))) == (CPU_SLICE_VALUES, SLICE_VALUES)
+    lengths = {}
+    for device in 'cpu', 'meta':
+        seen = lengths[device] = []
+        in_slices(lambda x, seen=seen: seen.append(len(x)) or x, torch.empty(8, 2**18, device=device), dim=0)
+    assert lengths == {'cpu': [2, 2, 2, 2], 'meta': [8]}
 
 
 @pytest.mark.parametrize('dim', [0, 1, 2])

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def publish(folder, name, small_model, *, as_before):
             shutil.copyfile(file, target)
     for file in small_model.iterdir():
         if file.name != 'configuration.json':
-            shutil.copyfile(file, folder / file.name)
+            os.link(file, folder / file.name)  # gigabytes, if they were copied
     (folder / 'configuration.json').write_text(json.dumps(page))
     return folder
 

@@ -107,6 +107,9 @@ def test_the_app_runs_from_the_wheel_and_makes_a_video_for_anybody(folder, wheel
             assert (made.status_code, made.content[4:8]) == (200, b'ftyp')
             names = {name.lower() for name in (*health.headers, *made.headers)}
             assert not any(name == 'authorization' or name.startswith(('x-modelscope', 'x-studio')) for name in names)
+            data = {'source_video_id': made.headers['x-video-id'], 'stages': '1'}
+            larger = requests.post(f'{address}/v1/videos/sync', data=data, headers=from_modelscope, timeout=300)
+            assert (larger.status_code, larger.content[4:8]) == (200, b'ftyp')
             data = {'steps': 1, 'size': '512x512'}
             large = requests.post(f'{address}/v1/videos', data=data, files=picture, timeout=30)
             assert (large.status_code, large.json()['error']['code']) == (400, 'invalid_request')

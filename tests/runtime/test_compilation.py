@@ -9,6 +9,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 import modelscope_i2v
 from modelscope_i2v.errors import InputError
 from modelscope_i2v.networks.unet import run_block
+from modelscope_i2v.runtime import compilation
 from modelscope_i2v.runtime.compilation import Compiled
 from modelscope_i2v.runtime.device import has_native_bf16
 from modelscope_i2v.runtime.execution import Execution
@@ -52,6 +53,27 @@ def test_a_compiler_that_fails_is_not_asked_again(caplog):
     assert [record.getMessage() for record in caplog.records].count(caplog.messages[0]) == 1
     assert 'the network runs without: backend' in caplog.text
     assert 'no compiler here' in caplog.text
+
+
+@pytest.mark.parametrize('takes_limit', [True, False])
+def test_there_is_room_for_many_shapes_on_older_versions_of_torch_too(monkeypatch, caplog, takes_limit):
+    if takes_limit and not compilation.TAKES_LIMIT:
+        pytest.skip('this torch does not')
+    monkeypatch.setattr(compilation, 'TAKES_LIMIT', takes_limit)
+    counter = CompileCounterWithBackend('eager')
+    compiled = Compiled(lambda x: x + 1, backend=counter)
+    for size in range(2, 14):  # torch's own limit is 8
+        assert torch.equal(compiled(torch.zeros(size)), torch.ones(size))
+    assert counter.frame_count == 12
+    assert 'Compiling failed' not in caplog.text
+
+
+def test_one_compilation_too_many_is_left_out(monkeypatch, caplog):
+    monkeypatch.setattr(compilation, 'MAX_COMPILATIONS', 2)
+    compiled = Compiled(lambda x: x + 2, backend='eager')
+    for size in range(2, 6):
+        assert torch.equal(compiled(torch.zeros(size)), torch.full((size,), 2.0))
+    assert caplog.text.count('Compiling failed, so the network runs without') == 1
 
 
 def test_errors_of_the_function_itself_are_not_hidden():

@@ -25,12 +25,14 @@ from modelscope_i2v.serving.jobs import (
     TooLargeError,
     UnknownJobError,
     UnknownModelError,
+    UnreadableError,
     VideoRequest,
 )
 from modelscope_i2v.serving.limits import Limits
 from modelscope_i2v.serving.plan import plan
 from modelscope_i2v.serving.room import devices_with_room
 from tests.folders import IMAGE
+from tests.serving.files import black
 
 ONE, TWO = 'Image-to-Video', 'Video-to-Video'
 FAST = {'steps': 2, 'num_frames': 3}
@@ -146,6 +148,16 @@ def test_what_cannot_be_done_is_refused_at_once(engine, picture, case):
     assert said in str(caught.value)
 
 
+def test_a_picture_of_60000_x_10_is_refused_and_a_panorama_is_not(engine):
+    for size in ((60000, 10), (10, 60000)):
+        with pytest.raises(UnreadableError, match='6,000 times as long as the shorter one; at most 20 times'):
+            engine.submit(request(black(*size)))
+    with pytest.raises(UnreadableError, match=r'20\.5 times as long'):
+        engine.submit(request(black(2049, 100)))
+    done = engine.wait(engine.submit(request(black(2000, 100))).id)
+    assert (done.status, done.width, done.height) == ('completed', 64, 64)
+
+
 def test_a_video_for_a_model_of_pictures_names_the_other_model(engine, picture):
     low = engine.wait(engine.submit(request(picture)).id)
     with pytest.raises(InputError, match="Use 'Video-to-Video'"):
@@ -186,6 +198,13 @@ def test_a_failing_job_harms_no_other(engine, picture, monkeypatch, caplog):
         assert 'Traceback' in caplog.text
     assert engine.is_healthy
     assert engine.wait(engine.submit(request(picture)).id).status == 'completed'
+
+
+def test_a_video_that_is_gone_is_not_found(engine, picture):
+    done = engine.wait(engine.submit(request(picture)).id)
+    engine.result(done.id).unlink()
+    with pytest.raises(UnknownJobError, match='is gone'):
+        engine.result(done.id)
 
 
 def test_a_full_disk_fails_one_job(engine, picture):

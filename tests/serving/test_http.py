@@ -1,10 +1,12 @@
 """The HTTP API of a real server, by the official client of OpenAI and by clients that misbehave."""
 
+import asyncio
 import base64
 import io
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import pytest
@@ -13,7 +15,8 @@ from PIL import Image
 
 openai = pytest.importorskip('openai')
 
-from modelscope_i2v.serving.http.guard import Access  # noqa: E402
+from modelscope_i2v.serving.http.guard import Access, Guard  # noqa: E402
+from tests.serving.files import black  # noqa: E402
 from tests.serving.server import serving  # noqa: E402
 
 ONE, TWO = 'Image-to-Video', 'Video-to-Video'
@@ -71,6 +74,12 @@ def test_models_health_and_metrics(client, server):
     assert 'modelscope_i2v_jobs_total{outcome="completed"}' in metrics
 
 
+def test_one_model_by_its_name(client):
+    assert client.models.retrieve(TWO).id == TWO
+    with pytest.raises(openai.NotFoundError, match="Did you mean 'Image-to-Video'"):
+        client.models.retrieve('Image-to-Vide')
+
+
 def test_json_with_base64_or_a_data_uri_and_two_stages(server, picture):
     encoded = base64.b64encode(picture).decode()
     for reference in (encoded, f'data:image/png;base64,{encoded}', {'image_url': f'data:image/png;base64,{encoded}'}):
@@ -107,6 +116,7 @@ def test_events_show_the_progress_and_delete_cancels(server, picture):
 
 REFUSED = {
     'no picture': ({}, b'hello', 400, 'not an image'),
+    'a strip': ({}, black(60000, 10), 400, '6,000 times as long as the shorter one'),
     'unknown model': ({'model': 'sora-2'}, None, 404, "There is no model 'sora-2' here."),
     'text': ({'prompt': 'a fox'}, None, 400, "'Video-to-Video' takes one"),
     'long text': ({'model': TWO, 'prompt': 'x' * 2**20}, None, 400, 'at most 4,000'),
@@ -222,6 +232,64 @@ def test_a_token_is_asked_for_everywhere_but_for_the_health():
     assert Access().refusal('/v1/videos', {'host': '[::1]:80'}) is None
     for host in ('', 'anywhere', '127.0.0.1.evil.example', '[::1', 'localhost@evil.example'):
         assert Access().refusal('/v1/videos', {'host': host}).status_code == 403
+
+
+def test_too_many_requests_are_refused_and_the_health_is_told_all_the_same():
+    async def waits(scope, receive, send):
+        if scope['path'] != '/health':
+            await asyncio.Event().wait()
+
+    async def ask(guard, path):
+        said = []
+
+        async def send(message):
+            said.append(message)
+
+        scope = {'type': 'http', 'path': path, 'method': 'GET', 'headers': [(b'host', b'localhost')]}
+        await guard(scope, None, send)
+        return said
+
+    async def run():
+        guard = Guard(waits, Access(), 100)
+        waiting = [asyncio.create_task(ask(guard, '/v1/videos')) for _ in range(512)]
+        await asyncio.sleep(0)
+        start, body = await ask(guard, '/v1/videos')
+        assert await ask(guard, '/health') == []
+        for task in waiting:
+            task.cancel()
+        return start['status'], json.loads(body['body'])['error']['code']
+
+    # In a thread of its own: the browser of other tests has left a loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(lambda: asyncio.run(run())).result() == (503, 'busy')
+
+
+@pytest.mark.slow
+def test_a_connection_that_asks_for_nothing_is_closed(server):
+    host, port = server.removeprefix('http://').split(':')
+    silent = [socket.create_connection((host, int(port))) for _ in range(200)]
+    assert requests.get(f'{server}/health', timeout=10).json()['status'] == 'ok'
+    for connection in silent:
+        connection.settimeout(30)
+        assert connection.recv(1) == b''
+        connection.close()
+
+
+def test_a_public_server_does_not_list_videos(models, picture, tmp_path):
+    from starlette.testclient import TestClient
+
+    from modelscope_i2v.serving.engine import Engine
+    from modelscope_i2v.serving.http.app import create_app
+
+    with (
+        Engine(models, tmp_path, devices=['cpu']) as engine,
+        TestClient(create_app(engine, Access(public=True)), base_url='http://anywhere') as client,
+    ):
+        body = {'input_reference': base64.b64encode(picture).decode(), 'steps': 1, 'num_frames': 2}
+        job = client.post('/v1/videos', json=body).json()
+        answer = client.get('/v1/videos')
+        assert (answer.status_code, answer.json()['error']['code']) == (403, 'not_listed')
+        assert client.get(f'/v1/videos/{job["id"]}').json()['id'] == job['id']
 
 
 def test_the_documentation_is_one_page_without_other_hosts(server):

@@ -21,7 +21,9 @@ def results_folder(kept: Path = KEPT) -> Path:
 def arguments() -> list[str]:
     """The command line. Everybody may use a Studio, so there is no token, and videos are small and few."""
     where = ['--host', '0.0.0.0', '--port', os.environ.get('GRADIO_SERVER_PORT', '7860'), '--public']
-    limits = ['--max-queue', '8', '--max-frames', '32', '--max-steps', '100', '--max-pixels', '65536', '--max-mb', '16']
+    limits = ['--max-queue', '8', '--max-frames', '32', '--max-steps', '100', '--max-mb', '16']
+    # Step 2 doubles each side: a video of 128x128 in the shape of a picture gets a little more than 256x256.
+    limits += ['--max-pixels', '131072']
     kept = ['--results', str(results_folder()), '--keep-days', '1', '--keep-gb', '1']
     return ['studio', *where, '--device', 'cpu', *limits, *kept]
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
 from modelscope_i2v.serving.engine import Engine
+from modelscope_i2v.serving.http.addresses import NoAddresses
 from modelscope_i2v.serving.http.errors import add_handlers
 from modelscope_i2v.serving.http.guard import Access, Guard
 from modelscope_i2v.serving.http.metrics import TEXT, Metrics
@@ -28,11 +29,15 @@ def create_app(engine: Engine, access: Access) -> FastAPI:
     # Their pages load scripts from another host. Ours is at /docs.
     app = FastAPI(title='modelscope_i2v', version=__version__, docs_url=None, redoc_url=None)
     add_handlers(app)
+    app.add_middleware(NoAddresses)
     app.add_middleware(Guard, access=access, max_body=max_body)
-    app.include_router(VideoRoutes(engine, max_body).router(request_body(engine.catalogue)))
+    videos = VideoRoutes(engine, max_body, listed=not access.is_open)
+    app.include_router(videos.router(request_body(engine.catalogue)))
     served = _ServerRoutes(engine, app)
     own: Any = {'responses': errors(), 'tags': ['server']}
     app.add_api_route('/v1/models', served.models, response_model=ModelPage, **own)
+    one: Any = {**own, 'responses': errors(404)}
+    app.add_api_route('/v1/models/{model_id:path}', served.model, response_model=Model, **one)
     app.add_api_route(
         '/health', served.health, response_model=Health, tags=['server'], responses={503: {'model': Health}}
     )
@@ -58,6 +63,10 @@ class _ServerRoutes:
     def models(self) -> ModelPage:
         """The models that can be asked for; the first one that takes the input is the default."""
         return ModelPage(data=[Model.of(model) for model in self._engine.catalogue.models])
+
+    def model(self, model_id: str) -> Model:
+        """One of the models."""
+        return Model.of(self._engine.catalogue.named(model_id))
 
     def health(self, response: Response) -> Health:
         """Whether the workers work, and how many jobs wait and run."""

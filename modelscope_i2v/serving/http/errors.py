@@ -12,17 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from modelscope_i2v.errors import DeviceError, InputError, ModelScopeI2VError, OutputError, shown
+from modelscope_i2v.errors import InputError, ModelScopeI2VError, shown
 from modelscope_i2v.generation.argument_names import UnknownArgumentError
-from modelscope_i2v.serving.failures import UNKNOWN, storage_message
-from modelscope_i2v.serving.jobs import (
-    ClosedError,
-    NotFinishedError,
-    QueueFullError,
-    TooLargeError,
-    UnknownJobError,
-    UnknownModelError,
-)
+from modelscope_i2v.serving.failures import UNKNOWN, failure
 
 logger = logging.getLogger(__name__)
 
@@ -31,33 +23,36 @@ class MediaTypeError(InputError):
     """The body of a request is neither a form nor JSON."""
 
 
+class HiddenError(InputError):
+    """What is asked for is not for everybody."""
+
+
 class SlowBodyError(InputError):
     """The body of a request does not arrive."""
 
 
-#: Status and code of our errors; the first class that fits counts.
-_KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
-    (UnknownJobError, 404, 'video_not_found'),
-    (UnknownModelError, 404, 'model_not_found'),
-    (NotFinishedError, 409, 'video_not_ready'),
-    (QueueFullError, 429, 'queue_full'),
-    (MediaTypeError, 415, 'unsupported_media_type'),
-    (SlowBodyError, 408, 'request_timeout'),
-    (TooLargeError, 413, 'too_large'),
-    (UnknownArgumentError, 400, 'unknown_argument'),
-    (InputError, 400, 'invalid_request'),
-    (DeviceError, 400, 'device_error'),
-    (ClosedError, 503, 'shutting_down'),
-    (OutputError, 507, 'storage_error'),
-)
-#: Codes of failed jobs -> status, for callers who waited.
+#: Code -> status, of what the engine refuses and of failed jobs, for callers who waited. Any other is 500.
 STATUS_OF_CODE: Mapping[str, int] = {
+    'video_not_found': 404,
+    'model_not_found': 404,
+    'video_not_ready': 409,
+    'queue_full': 429,
+    'too_large': 413,
+    'unreadable_input': 400,
+    'unknown_argument': 400,
     'invalid_request': 400,
     'device_error': 400,
     'cancelled': 409,
+    'shutting_down': 503,
     'interrupted': 503,
     'storage_error': 507,
 }
+#: Errors that only this API has.
+_OWN: tuple[tuple[type[Exception], int, str], ...] = (
+    (MediaTypeError, 415, 'unsupported_media_type'),
+    (SlowBodyError, 408, 'request_timeout'),
+    (HiddenError, 403, 'not_listed'),
+)
 _TYPES: Mapping[int, str] = {401: 'authentication_error', 403: 'permission_error', 429: 'rate_limit_error'}
 #: Seconds after which a client may try again.
 _RETRY_AFTER = {'Retry-After': '5'}
@@ -83,11 +78,14 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _ours(request: Request, error: Exception) -> Response:
-    for kind, status, code in _KNOWN:
+    for kind, status, code in _OWN:
         if isinstance(error, kind):
-            return error_response(status, storage_message(error) if kind is OutputError else str(error), code)
-    logger.error('%s %s failed: %s', request.method, request.url.path, error)
-    return _unexpected(request, error)
+            return error_response(status, str(error), code)
+    found = failure(error)
+    status = STATUS_OF_CODE.get(found.code, 500)
+    if status == 500:
+        logger.error('%s %s failed: %s', request.method, request.url.path, error)
+    return error_response(status, found.message, found.code)
 
 
 def _invalid(_: Request, error: Exception) -> Response:

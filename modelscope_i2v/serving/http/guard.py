@@ -7,7 +7,7 @@ import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -23,6 +23,8 @@ _OPEN = ('/health',)
 PAGE = '/'
 #: Bytes of a body that is too large which are read all the same: before that, most clients do not look for an answer.
 _DRAIN = 2**30
+#: Requests at a time; more are answered with 503.
+_MOST_REQUESTS = 512
 #: Seconds that may pass between two parts of a body.
 _PATIENCE = 60.0
 #: Closes a websocket that is not allowed.
@@ -42,18 +44,25 @@ class Access:
     token: str | None = None
     public: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody is served, without a token."""
+        return self.public and self.token is None
+
     def refusal(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """The answer to a request that is not allowed, else None."""
         if path in _OPEN:
             return None
         if self.token is not None:
-            if hmac.compare_digest(_token_of(headers.get('authorization', '')), self.token.encode()):
-                return None
+            authorization = headers.get('authorization', '')
+            if hmac.compare_digest(_token_of(authorization), self.token.encode()):
+                # Browsers send a password again by themselves, also when the page of another host asks for something.
+                return _foreign(headers) if authorization.startswith('Basic') else None
             said = "This server needs its token: send it as 'Authorization: Bearer TOKEN', or as the page's password."
             # A browser then asks its user, and sends the answer with everything that the page asks for.
             scheme = 'Basic realm="modelscope_i2v"' if path == PAGE else 'Bearer'
             return error_response(401, said, 'invalid_token', {'WWW-Authenticate': scheme})
-        if self.public:
+        if self.is_open:
             return None
         # Pages of other hosts must not use a server of this machine through the browser of its user.
         host = _name_of(f'//{headers.get("host", "")}')
@@ -62,6 +71,15 @@ class Access:
             said = 'This server is for programs and pages of its own machine only.'
             return error_response(403, said, 'not_local')
         return None
+
+
+def _foreign(headers: Mapping[str, str]) -> Response | None:
+    """The answer to a request that the page of another host has sent, else None."""
+    origin = headers.get('origin')
+    parts = _parsed(origin or '')
+    if origin is None or (parts is not None and parts.netloc == headers.get('host', '')):
+        return None
+    return error_response(403, 'Pages of other hosts may not use this server.', 'not_local')
 
 
 def _token_of(authorization: str) -> bytes:
@@ -78,8 +96,13 @@ def _token_of(authorization: str) -> bytes:
 
 
 def _name_of(address: str) -> str | None:
+    parts = _parsed(address)
+    return None if parts is None else parts.hostname
+
+
+def _parsed(address: str) -> SplitResult | None:
     try:
-        return urlsplit(address).hostname
+        return urlsplit(address)
     except ValueError:
         return None
 
@@ -93,12 +116,25 @@ class Guard:
 
     def __init__(self, app: ASGIApp, access: Access, max_body: int) -> None:
         self._app, self._access, self._max_body = app, access, max_body
+        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
-        if scope['type'] not in ('http', 'websocket'):
+        if scope['type'] not in ('http', 'websocket') or scope['path'] in _OPEN:
             await self._app(scope, receive, send)
             return
+        if self._requests >= _MOST_REQUESTS and scope['type'] == 'http':
+            await error_response(503, 'The server has too many requests. Try again later.', 'busy')(
+                scope, receive, send
+            )
+            return
+        self._requests += 1
+        try:
+            await self._guarded(scope, receive, send)
+        finally:
+            self._requests -= 1
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         refusal = self._access.refusal(scope['path'], headers)
         if scope['type'] == 'websocket':

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from modelscope_i2v.serving.engine import Engine
-from modelscope_i2v.serving.http.errors import STATUS_OF_CODE, error_response
+from modelscope_i2v.serving.http.errors import STATUS_OF_CODE, HiddenError, error_response
 from modelscope_i2v.serving.http.requests import read_request
 from modelscope_i2v.serving.http.schemas import Deleted, ErrorAnswer, Video, VideoPage
 from modelscope_i2v.serving.jobs import Job, NotFinishedError, UnknownJobError
@@ -23,6 +23,9 @@ POLL = 0.1
 #: Seconds after which a silent stream of events says that it is still there.
 KEEP_ALIVE = 15.0
 _SHEETS = {'thumbnail': (thumbnail, 'image/webp'), 'spritesheet': (spritesheet, 'image/jpeg')}
+
+#: Pictures of a video do not change.
+_KEPT = {'Cache-Control': 'private, max-age=3600'}
 
 Variant = Literal['video', 'thumbnail', 'spritesheet']
 
@@ -42,10 +45,11 @@ class VideoRoutes:
 
     Args:
         max_body: bytes of a request's body.
+        listed: whether anybody who may ask learns of all jobs. If not, only who knows the id of a job learns of it.
     """
 
-    def __init__(self, engine: Engine, max_body: int) -> None:
-        self._engine, self._max_body = engine, max_body
+    def __init__(self, engine: Engine, max_body: int, *, listed: bool = True) -> None:
+        self._engine, self._max_body, self._listed = engine, max_body, listed
 
     def router(self, body: dict[str, Any]) -> APIRouter:
         """All routes; ``body`` describes what ``POST`` takes."""
@@ -85,7 +89,9 @@ class VideoRoutes:
         after: Annotated[str | None, Query(description='the last id of the page before')] = None,
         order: Literal['asc', 'desc'] = 'desc',
     ) -> VideoPage:
-        """A page of jobs, the newest first unless ``order`` says otherwise."""
+        """A page of jobs, the newest first unless ``order`` says otherwise. A public server does not list them."""
+        if not self._listed:
+            raise HiddenError('This server is open to everybody, so it does not list videos. Ask for yours by its id.')
         jobs, more = self._engine.jobs(limit=limit, after=after, order=order)
         videos = [self._shown(job) for job in jobs]
         ends = (videos[0].id, videos[-1].id) if videos else (None, None)
@@ -109,7 +115,7 @@ class VideoRoutes:
         if variant == 'video':
             return self._file(self._engine.job(video_id))
         make, kind = _SHEETS[variant]
-        return Response(make(self._engine.result(video_id)), media_type=kind)
+        return Response(make(self._engine.result(video_id)), media_type=kind, headers=_KEPT)
 
     async def events(self, video_id: str) -> Response:
         """Server-sent events: the job whenever it changes, until it is finished. The event is named by its status."""

@@ -11,6 +11,7 @@ from modelscope_i2v.serving.jobs import CANCELLED, Job
 from modelscope_i2v.serving.models import Catalogue
 from modelscope_i2v.serving.page.recipes import command_line, python
 from modelscope_i2v.serving.page.texts import say
+from modelscope_i2v.serving.page.texts.errors import explained
 
 
 def content(job_id: str, variant: str = 'video') -> str:
@@ -46,7 +47,7 @@ def tile(job: Job, number: int, place: int | None, language: str, catalogue: Cat
     if job.error is not None:
         if job.error.code == CANCELLED:
             return trouble(language, say(language, 'cancelled_hint'), 'cancelled')
-        return trouble(language, job.error.message)
+        return trouble(language, explained(language, job.error))
     return _progress(job, number, place, language)
 
 
@@ -102,13 +103,16 @@ def _screen(job: Job, name: str, language: str, before: str | None) -> str:
     video = f'<video controls {playing} src="{content(job.id)}" aria-label="{name}"></video>'
     if before is None:
         return f'<div class="screen" {ratio}>{video}</div>'
-    label, first, second = (escape(say(language, key)) for key in ('compare', 'before', 'after'))
+    label, first, second, play, pause = (
+        escape(say(language, key)) for key in ('compare', 'before', 'after', 'play', 'pause')
+    )
     return (
         f'<div class="compare" style="--at:50%"><div class="screen" {ratio}>'
         f'<video class="after" {playing} src="{content(job.id)}" aria-label="{name}"></video>'
         f'<video class="before" {playing} src="{escape(before)}" aria-label="{first}"></video>'
         f'<span class="tag left">{first}</span><span class="tag right">{second}</span><i class="edge"></i></div>'
-        f'<input type="range" min="0" max="100" value="50" aria-label="{label}"></div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="{label}"><div class="actions">'
+        f'<button type="button" class="action" data-play="{play}" data-pause="{pause}">{play}</button></div></div>'
     )
 
 
@@ -178,9 +182,11 @@ def heading(language: str, step: int) -> str:
     return f'<h2 id="step-{step}"><span aria-hidden="true">{step}</span>{escape(say(language, f"step_{step}"))}</h2>'
 
 
-def title(language: str) -> str:
-    """The heading of the page."""
+def title(language: str, most_bytes: int) -> str:
+    """The heading of the page, and what its script says of files with more than ``most_bytes``."""
+    too_large = escape(say(language, 'too_large', size=f'{most_bytes / 2**20:.3g}'))
     return (
         f'<h1>{escape(say(language, "title"))}</h1><p>{escape(say(language, "tagline"))} '
         f'<a href="docs">{escape(say(language, "api"))}</a></p>'
+        f'<i hidden id="most-bytes" data-count="{most_bytes}" data-said="{too_large}"></i>'
     )

@@ -34,9 +34,22 @@
     setTimeout(() => { button.textContent = label; }, 1500);
   };
 
+  const playOrPause = (compare) => {
+    const [after, before] = ['.after', '.before'].map((name) => compare.querySelector(name));
+    if (after.paused) {
+      for (const video of [after, before]) video.play().catch(() => {}); // paused again before it began
+    } else {
+      after.pause();
+      before.pause();
+      before.currentTime = after.currentTime;
+    }
+  };
+
   document.addEventListener('click', (event) => {
     const button = event.target.closest('[data-copy]');
     if (button) copy(button);
+    const both = event.target.closest('[data-pause]');
+    if (both) playOrPause(both.closest('.compare'));
     /* On a phone, the videos are below the fields. */
     const step = event.target.closest('#make-1, #make-2')?.id.at(-1);
     if (step && window.innerWidth < 720) document.querySelector(`#results-${step}`).scrollIntoView({ behavior: 'smooth' });
@@ -64,6 +77,35 @@
     const before = event.target.parentElement.querySelector('.before');
     if (Math.abs(before.currentTime - event.target.currentTime) > 0.1) before.currentTime = event.target.currentTime;
   }, true);
+
+  /* The button of a comparison says what it will do. */
+  const name = (event) => {
+    if (!event.target.matches?.('.compare .after')) return;
+    const button = event.target.closest('.compare').querySelector('[data-pause]');
+    button.textContent = event.target.paused ? button.dataset.play : button.dataset.pause;
+  };
+  document.addEventListener('play', name, true);
+  document.addEventListener('pause', name, true);
+
+  /* A file that is too large is not sent. Gradio would refuse it, too, but in English. */
+  const refuseLarge = (event) => {
+    const place = event.target.closest?.('#picture, #video');
+    if (!place) return;
+    place.parentElement.querySelector('.too-large')?.remove();
+    const most = document.querySelector('#most-bytes').dataset;
+    const files = [...((event.dataTransfer ?? event.target).files ?? [])];
+    if (files.every((file) => file.size <= Number(most.count))) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.type === 'change') event.target.value = '';
+    const said = document.createElement('p');
+    said.className = 'tile trouble too-large';
+    said.setAttribute('role', 'alert');
+    said.textContent = most.said;
+    place.after(said);
+  };
+  document.addEventListener('change', refuseLarge, true);
+  document.addEventListener('drop', refuseLarge, true);
 
   /* Older releases of Gradio leave the chosen picture without a text. */
   document.addEventListener('load', (event) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from modelscope_i2v.errors import ModelScopeI2VError
 from modelscope_i2v.generation.seeds import draw_seed
 from modelscope_i2v.serving.engine import Engine
+from modelscope_i2v.serving.failures import failure
 from modelscope_i2v.serving.page import fragments
 from modelscope_i2v.serving.page.examples import NAMES as EXAMPLES
 from modelscope_i2v.serving.page.examples import example, examples
@@ -21,6 +23,8 @@ from modelscope_i2v.serving.page.session import Session
 from modelscope_i2v.serving.page.step import Step, html
 from modelscope_i2v.serving.page.texts import DEFAULT, NAMES, preferred, say
 from modelscope_i2v.serving.page.views import Look, Views
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the jobs of a page.
 POLL = 0.15
@@ -60,9 +64,12 @@ class _Page:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._views = engine, Views(engine)
         self._session = gr.State(Session())
+        self._waiting = gr.Timer(POLL, active=False)  # ticks once if a page that is opened waits for jobs
         self._stored = gr.BrowserState([], storage_key=_STORED, secret=_STORED)
         with gr.Row(elem_classes='top', equal_height=False):
-            self._title = gr.HTML(fragments.title(DEFAULT), apply_default_css=False, elem_classes='title')
+            self._title = gr.HTML(
+                fragments.title(DEFAULT, engine.limits.content), apply_default_css=False, elem_classes='title'
+            )
             with gr.Row(elem_classes='switches'):
                 choices = [(name, code) for code, name in NAMES.items()]
                 self._language = gr.Radio(choices, value=DEFAULT, label=say(DEFAULT, 'language'), elem_id='language')
@@ -76,31 +83,34 @@ class _Page:
 
     def connect(self, blocks: gr.Blocks) -> None:
         """Say what happens when."""
-        hidden: Any = {'show_progress': 'hidden', 'api_visibility': 'private', 'concurrency_limit': None}
+        long: Any = {'show_progress': 'hidden', 'api_visibility': 'private', 'concurrency_limit': None}
+        # What is answered at once does not take Gradio's queue: a click while its stream closes got no answer.
+        short: Any = {**long, 'queue': False}
         everything = self._everything()
         for step in self._steps.values():
             given = [self._session, *step.inputs]
             for button, again in ((step.make, False), (step.again, True)):
-                button.click(self._maker(step, again), given, self._live(step), **hidden)
-            step.cancel.click(self._canceller(step), [self._session], None, **{**hidden, 'queue': False})
+                button.click(self._maker(step, again), given, self._live(step), **long)
+            step.cancel.click(self._canceller(step), [self._session], None, **short)
             dressed = [self._session, step.model, step.text]
-            step.model.change(self._dresser(step, values=True), dressed, step.dressed, **hidden)
-            step.text.blur(self._dresser(step, values=False), dressed, step.dressed, **hidden)
+            step.model.change(self._dresser(step, values=True), dressed, step.dressed, **short)
+            step.text.blur(self._dresser(step, values=False), dressed, step.dressed, **short)
             for tile in step.tiles:
-                tile.click(self._act, [self._session], everything, **hidden)
+                tile.click(self._act, [self._session], everything, **short)
         if 1 in self._steps:
-            self._steps[1].examples.click(self._act, [self._session], everything, **hidden)
+            self._steps[1].examples.click(self._act, [self._session], everything, **short)
         if 2 in self._steps:
             step = self._steps[2]
-            step.file.change(self._choose, [self._session, step.file], [step.source], **hidden)
-        self._gallery.click(self._act, [self._session], everything, **hidden)
+            step.file.change(self._choose, [self._session, step.file], [step.source], **short)
+        self._gallery.click(self._act, [self._session], everything, **short)
         fields = [field for step in self._steps.values() for field in (step.model, step.text)]
-        self._language.input(self._speak, [self._session, self._language, *fields], everything, **hidden)
-        self._language.change(None, [self._language], js=_SPOKEN, **hidden)
-        self._theme.click(None, None, None, js='() => window.studio.toggleTheme()', **hidden)
-        opened = blocks.load(self._restore, [self._session, self._stored, *fields], everything, **hidden)
-        opened.then(None, [self._language], js=_SPOKEN, **hidden)
-        opened.then(self._resume, [self._session], everything, **hidden)
+        self._language.input(self._speak, [self._session, self._language, *fields], everything, **short)
+        self._language.change(None, [self._language], js=_SPOKEN, **short)
+        self._theme.click(None, None, None, js='() => window.studio.toggleTheme()', **short)
+        everything = [*everything, self._waiting]
+        opened = blocks.load(self._restore, [self._session, self._stored, *fields], everything, **short)
+        opened.then(None, [self._language], js=_SPOKEN, **short)
+        self._waiting.tick(self._resume, [self._session], everything, **long)
 
     def _everything(self) -> list[Any]:
         own = [self._title, self._language, self._theme, self._gallery_title, self._gallery, self._stored]
@@ -129,15 +139,17 @@ class _Page:
             wish = step.wish(session.source if step.number == 2 else None, values)
             if again:
                 wish = dataclasses.replace(wish, seed=str(draw_seed()))
-            session.errors[step.number], session.runs[step.number] = '', ()
+            session.errors[step.number], session.runs[step.number] = None, ()
             if wish.file is None and wish.source is None:
-                session.errors[step.number] = say(session.language, 'no_picture' if step.number == 1 else 'no_video')
+                session.errors[step.number] = 'no_picture' if step.number == 1 else 'no_video'
             else:
                 yield {step.make: gr.update(interactive=False), **({step.seed: wish.seed} if again else {})}
                 try:
                     session.runs[step.number] = await run_in_threadpool(submit, self._engine, wish)
-                except (ModelScopeI2VError, TypeError) as error:
-                    session.errors[step.number] = str(error)
+                except Exception as error:  # whatever it is, the page says so in words
+                    session.errors[step.number] = failure(error)
+                    if not isinstance(error, ModelScopeI2VError):
+                        logger.exception('A request of the page failed.')
                 if step.number == 2 and wish.file is not None:
                     address = f'gradio_api/file={wish.file}'
                     session.uploads.update(dict.fromkeys(session.runs[step.number], address))
@@ -152,6 +164,8 @@ class _Page:
         yield {self._stored: session.kept}
         while True:
             running, looks = self._views.running(session, step.number), self._looks(session, step)
+            # Gradio ignores a click while the one before is not done, so the buttons come back at the very end.
+            held = {} if running else {each: looks.pop(each) for each in (step.make, step.again, step.cancel)}
             changes = {component: look for component, look in looks.items() if seen.get(component) != look}
             if changes:
                 yield _updates(changes)
@@ -162,7 +176,7 @@ class _Page:
         done = [job.id for job in self._views.jobs(session.runs[step.number]) if job.status == 'completed']
         for job_id in reversed(done):
             session.add(job_id)
-        last = {self._gallery: self._views.gallery(session)}
+        last = {**held, self._gallery: self._views.gallery(session)}
         last[step.sheet] = await run_in_threadpool(self._views.sheet, session, step.number)
         if done and step.number == 1:
             session.source = done[0]
@@ -212,14 +226,14 @@ class _Page:
         step = self._steps.get(self._views.step_of(job))
         if action != 'show' or step is None or self._views.running(session, step.number):
             return _nothing()
-        session.errors[step.number], session.runs[step.number] = '', (job.id,)
+        session.errors[step.number], session.runs[step.number] = None, (job.id,)
         return _updates({**self._looks(session, step), step.sheet: {'value': '', 'visible': False}})
 
     def _speak(self, session: Session, language: str, *fields: Any) -> Updates:
         """Everything in another language."""
         session.language = language if language in NAMES else DEFAULT
         updates: Updates = {
-            self._title: gr.update(value=fragments.title(session.language)),
+            self._title: gr.update(value=fragments.title(session.language, self._engine.limits.content)),
             self._theme: gr.update(value=say(session.language, 'theme')),
             self._language: gr.update(label=say(session.language, 'language'), value=session.language),
             self._gallery_title: gr.update(value=self._gallery_heading(session.language)),
@@ -246,11 +260,12 @@ class _Page:
         for number, step in self._steps.items():
             waited = [job.id for job in known if not job.is_finished and self._views.step_of(job) == number]
             session.runs[number] = tuple(waited[: len(step.tiles)][::-1])
-        return self._speak(session, preferred(request.headers.get('accept-language')), *fields)
+        looks = self._speak(session, preferred(request.headers.get('accept-language')), *fields)
+        return {**looks, self._waiting: gr.update(active=any(session.runs.values()))}
 
     async def _resume(self, session: Session) -> AsyncIterator[Updates]:
         """Show what an opened page still waits for."""
-        yield gr.skip()  # Gradio empties the outputs of a generator that yields nothing
+        yield {self._waiting: gr.update(active=False)}
         for step in self._steps.values():
             if session.runs[step.number]:
                 async for update in self._follow(session, step):

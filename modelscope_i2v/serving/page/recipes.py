@@ -12,9 +12,8 @@ from modelscope_i2v.serving.models import Catalogue, ServedModel
 from modelscope_i2v.serving.plan import Share
 from modelscope_i2v.stage import Stage, stage_of
 
-_INPUT = 'photo.jpg'
-#: Kinds of stages have a name each; their videos are numbered.
-_OUTPUT = 'video-{number}.mp4'
+#: Names of files: what somebody has, and what a single stage makes of it. The videos of several are numbered.
+_PHOTO, _VIDEO, _LARGER, _NUMBERED = 'photo.jpg', 'video.mp4', 'larger.mp4', 'video-{number}.mp4'
 
 
 def command_line(recipe: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> str:
@@ -37,9 +36,11 @@ def _calls(
     recipe: Sequence[Mapping[str, Any]], catalogue: Catalogue
 ) -> list[tuple[Mapping[str, Any], dict[str, Any], str, str]]:
     """``(entry, arguments, input, output)`` of each stage of a recipe."""
-    source, calls = _INPUT, []
+    source, calls = _PHOTO, []
     for number, entry in enumerate(recipe, 1):
-        output = _OUTPUT.format(number=number) if len(recipe) > 1 else 'video.mp4'
+        output = _NUMBERED.format(number=number) if len(recipe) > 1 else _VIDEO
+        if number == 1 and stage_of(entry['stage']).verb.takes_video:
+            source, output = _VIDEO, output if len(recipe) > 1 else _LARGER
         calls.append((entry, _call(entry, catalogue), source, output))
         source = output
     return calls

@@ -22,7 +22,7 @@ class Wish:
     Attributes:
         file: the picture or video that was sent; None: the video of the job ``source``.
         seed: of the first variation, as it was typed; empty: any.
-        size: a key of the sizes.
+        size: the name of one; None: the model's own.
         options: values by the names of arguments.
     """
 
@@ -43,7 +43,7 @@ def submit(engine: Engine, wish: Wish) -> tuple[str, ...]:
         ModelScopeI2VError, TypeError: as :meth:`Engine.submit`.
     """
     model = engine.catalogue.named(wish.model)
-    call = {**size_arguments(engine, model).get(wish.size or OWN, {}), **changed(model, wish.options)}
+    call = {**size_arguments(model, wish.size or OWN), **changed(model, wish.options)}
     first, source = _seed(wish.seed), wish.source if wish.file is None else None
     content = None if wish.file is None else _bytes(wish.file, engine.limits.content)
     ids: list[str] = []

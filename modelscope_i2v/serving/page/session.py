@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from modelscope_i2v.serving.jobs import JobError
 from modelscope_i2v.serving.page.texts import DEFAULT
 
 #: Videos in the gallery.
@@ -17,7 +18,8 @@ class Session:
     Attributes:
         language: a key of the texts.
         runs: step -> the ids of the jobs that it shows.
-        errors: step -> why its last request was refused; empty: it was not.
+        errors: step -> why its last request was refused: an error of the engine, or a key of the texts; None: it was
+            not.
         made: ids of the completed jobs of this browser, newest first.
         source: id of the job whose video step 2 makes larger.
         uploads: id of a job -> address of the video that its user gave.
@@ -25,7 +27,7 @@ class Session:
 
     language: str = DEFAULT
     runs: dict[int, tuple[str, ...]] = field(default_factory=lambda: {1: (), 2: ()})
-    errors: dict[int, str] = field(default_factory=lambda: {1: '', 2: ''})
+    errors: dict[int, JobError | str | None] = field(default_factory=lambda: {1: None, 2: None})
     made: list[str] = field(default_factory=list)
     source: str | None = None
     uploads: dict[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from modelscope_i2v.serving.page.files import picture_file, video_file
 from modelscope_i2v.serving.page.fragments import empty, heading, source
 from modelscope_i2v.serving.page.options import Option, default, options_of, properties, takes
 from modelscope_i2v.serving.page.requests import Wish
-from modelscope_i2v.serving.page.sizes import OWN, size_choices
+from modelscope_i2v.serving.page.sizes import OWN, Sizes
 from modelscope_i2v.serving.page.texts import say
 
 #: Most variations of one picture.
@@ -43,7 +43,7 @@ class Step:
 
     def __init__(self, engine: Engine, number: int, models: list[ServedModel], language: str) -> None:
         self.number, self.models, self._engine = number, models, engine
-        self.options = options_of(number, models)
+        self.options, self._sizes = options_of(number, models), Sizes(engine)
         self._fields: dict[str, gr.components.Component] = {}
         self._texts: dict[str, Any] = {}
         first = models[0]
@@ -171,7 +171,7 @@ class Step:
         looks: dict[str, dict[str, Any]] = {
             'model': {**labelled('model'), 'visible': len(self.models) > 1},
             'text': self._text(language, model, text),
-            'size': {**labelled('size'), 'choices': size_choices(self._engine, model, language)},
+            'size': {**labelled('size'), 'choices': self._sizes.choices(model, language)},
             'seed': {**labelled('seed'), 'placeholder': say(language, 'seed_random')},
             'variations': labelled('variations'),
         }

@@ -10,6 +10,7 @@ from modelscope_i2v.serving.page import fragments
 from modelscope_i2v.serving.page.session import Session
 from modelscope_i2v.serving.page.sheets import contact_sheet
 from modelscope_i2v.serving.page.texts import say
+from modelscope_i2v.serving.page.texts.errors import explained
 
 Look = dict[str, Any]
 
@@ -71,8 +72,10 @@ class Views:
 
     def _pieces(self, session: Session, step: int) -> list[str]:
         language = session.language
-        if session.errors[step]:
-            return [fragments.trouble(language, session.errors[step])]
+        error = session.errors[step]
+        if error is not None:
+            said = say(language, error) if isinstance(error, str) else explained(language, error)
+            return [fragments.trouble(language, said)]
         if not session.runs[step]:
             return [fragments.empty(language, step)]
         return [self._piece(session, job_id, number) for number, job_id in enumerate(session.runs[step], 1)]

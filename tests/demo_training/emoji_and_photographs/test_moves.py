@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from demo_training.emoji_and_photographs.captions import ANIMATED, MOVES, PHRASES
+from demo_training.emoji_and_photographs.captions import MOVES, PHRASES
 from demo_training.emoji_and_photographs.moves import (
+    ANIMATED,
     BOUNCE,
     CAMERA,
     DRIFT,
+    HOP,
     NUM_FRAMES,
     PAN,
     SPIN,
@@ -74,11 +76,12 @@ def test_a_sprite_drifts_where_it_is_told(move, moved):
     assert torch.allclose(path[-1] - path[0], torch.tensor(moved, dtype=torch.float32), atol=1e-6)
 
 
-def test_a_sprite_bounces_twice_and_is_never_below_its_ground():
-    path = seen_at(sprite_maps('bounce', (0.1, 0.2), 0.5), (0.0, 0.0))
+@pytest.mark.parametrize(('move', 'highest'), [('bounce', BOUNCE), (ANIMATED, HOP)])
+def test_a_sprite_bounces_twice_and_is_never_below_its_ground(move, highest):
+    path = seen_at(sprite_maps(move, (0.1, 0.2), 0.5), (0.0, 0.0))
     height = 0.2 - path[:, 1]
     assert torch.allclose(path[:, 0], torch.tensor(0.1))
-    assert torch.allclose(height[[0, 4, 8, 12]], torch.tensor([0, BOUNCE, 0, BOUNCE]), atol=1e-6)
+    assert torch.allclose(height[[0, 4, 8, 12]], torch.tensor([0, highest, 0, highest]), atol=1e-6)
     assert height.min() > -1e-6
 
 
@@ -137,5 +140,7 @@ def test_nothing_moves_in_a_still_clip_and_only_the_emoji_in_its_own_animation(t
     scene = draw_scene(tiny, np.random.default_rng(0), ANIMATED, emoji=True)
     frames = render(tiny, scene).frames
     assert (frames != frames[:1]).any()
-    # The tiny animations have three frames.
-    assert np.array_equal(frames[0], frames[3])
+    # Between two hops, it is where it was, eight frames later in its animation.
+    index, first, place = scene.emoji
+    later = render(tiny, replace(scene, emoji=(index, (first + 8) % tiny.emoji.length(index), place))).frames
+    assert np.array_equal(frames[8], later[0])

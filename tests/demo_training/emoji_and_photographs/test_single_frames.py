@@ -5,7 +5,7 @@ import torch
 
 from demo_training.emoji_and_photographs.architecture import CLIP, UNET
 from demo_training.emoji_and_photographs.single_frames import PHASES, BatchesOfFrames, FramesApart, train_single_frames
-from demo_training.emoji_and_photographs.unet import new_unet, objective
+from demo_training.emoji_and_photographs.unet import conditions, new_unet, objective
 from demo_training.temporal import set_temporal_layers
 from modelscope_i2v.training.loop.settings import LoopSettings
 
@@ -61,9 +61,41 @@ def test_a_batch_says_which_frames_of_a_clip_it_holds(pool, frames):
 def test_frames_stay_apart_while_single_ones_are_learnt(frames, tmp_path):
     unet = new_unet()
     before = {name: value.clone() for name, value in unet.state_dict().items()}
-    loss = PHASES[-1].loss(objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0))
-    assert (loss.motion_weight, loss.pooling) == (0, ())
-    train_single_frames(loss, unet, frames, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0))
+    loss = objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0)
+    train_single_frames(
+        PHASES[0], loss, unet, frames, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0)
+    )
     changed = {name for name, value in unet.state_dict().items() if not torch.equal(value, before[name])}
     assert any('spatial' in name for name in changed)
     assert not any('temporal' in name or name.startswith('concat_encoder') for name in changed)
+
+
+def test_phases_change_the_loss_as_they_say():
+    loss = objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0)
+    first, last = PHASES[0].loss(loss), PHASES[-1].loss(loss)
+    assert (first.motion_weight, first.pooling, first.conditioning_dropout) == (0, loss.pooling, 0.1)
+    assert (last.motion_weight, last.pooling, last.conditioning_dropout) == (0, (), 0)
+
+
+def test_a_unet_for_one_step_is_blind_to_noise(frames):
+    unet = new_unet().eval().requires_grad_(False)
+    noise = torch.randn(2, 1, 8, 3, SIDE, SIDE)
+    batch = frames['mean'][:1].float(), frames['condition'][:1].float()
+    rate_and_numbers = torch.tensor([[8.0, 0, 7, 15]])
+
+    def found():
+        given = conditions(batch[1], batch[0])
+        return [FramesApart(unet)(x, torch.tensor([999]), *given, rate_and_numbers) for x in noise]
+
+    assert not torch.equal(*found())
+    PHASES[-1].blind(unet)
+    assert torch.equal(*found())
+
+
+def test_training_for_one_step_leaves_it_blind(frames, tmp_path):
+    unet, settings = new_unet(), LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0)
+    loss = objective(torch.zeros(1, TEXT + CLIP['embed_dim']), 1.0)
+    train_single_frames(PHASES[-1], loss, unet, frames, tmp_path, settings)
+    noise, concatenated = unet.conv_in.weight.split(UNET['in_channels'], dim=1)
+    assert not noise.any()
+    assert concatenated.any()

@@ -22,6 +22,11 @@ def choose(page, photo):
     page.wait_for_selector('#picture img')
 
 
+def take_away(page):
+    """Take the picture away again."""
+    page.get_by_label('Remove Image').or_(page.locator('#picture button[aria-label=Clear]')).first.click()
+
+
 def fill(page, name, value):
     """Set a slider, in the first step."""
     field = page.locator(f'#{name}-1 input[type=number]')
@@ -29,6 +34,11 @@ def fill(page, name, value):
         page.get_by_role('button', name='More options').first.click()
     field.fill(str(value))
     field.press('Tab')
+
+
+def sampling(page):
+    """Wait until the first step of a video is done."""
+    page.wait_for_function("/^step [1-9]/.test(document.querySelector('#results-1 .details')?.innerText)")
 
 
 def finished(page, step=1, count=1):

@@ -12,6 +12,8 @@ sync_api = pytest.importorskip('playwright.sync_api')
 
 #: Milliseconds. A busy machine is slow; a test that hangs still ends.
 PATIENCE = 180_000
+#: The camera of the machine: a moving pattern.
+CAMERA = ('--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream')
 
 
 @pytest.fixture(scope='session')
@@ -21,7 +23,7 @@ def browser():
     if chromium is None:
         pytest.skip('Chromium is missing. Run apt-get install chromium.')
     with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=['--no-sandbox'])
+        running = playwright.chromium.launch(executable_path=chromium, args=['--no-sandbox', *CAMERA])
         yield running
         running.close()
 
@@ -34,6 +36,8 @@ def is_error(message):
 @pytest.fixture
 def visit(browser):
     """``visit(address, **context)`` opens a page. At the end: no errors in the console, no request to another host.
+
+    ``visit.errors`` is a list of what the console and the scripts have said so far.
 
     Gradio before 6.20 names a script of another host. Our policy makes the browser refuse it before anything is sent.
     """
@@ -57,6 +61,7 @@ def visit(browser):
         page.wait_for_function("document.documentElement.dataset.ready === 'yes'")
         return page
 
+    opened.errors = errors
     yield opened
     for context in contexts:
         context.close()

@@ -7,7 +7,8 @@ import av
 import pytest
 import requests
 
-from tests.serving.page.acts import WHOLE, choose, fill, finished, played
+from tests.serving.files import black
+from tests.serving.page.acts import WHOLE, choose, fill, finished, played, sampling, take_away
 
 
 def test_it_opens_and_speaks_two_languages(server, visit):
@@ -77,11 +78,34 @@ def test_a_picture_becomes_a_video_and_then_a_larger_one(server, visit, photo, t
     for _ in range(10):
         page.keyboard.press('ArrowLeft')
     assert larger.locator('.compare').get_attribute('style') == '--at: 40%;'
+    page.keyboard.press('Tab')
+    for does, paused in (('Pause both', True), ('Play both', False)):
+        assert page.evaluate('document.activeElement.innerText') == does
+        page.keyboard.press('Enter')
+        videos = larger.locator('video').evaluate_all('(videos) => videos.map((video) => video.paused)')
+        assert videos == [paused, paused]
+        page.wait_for_function(f"document.activeElement.innerText !== '{does}'")
     assert page.locator('.gallery button').count() == 2
     page.reload()
     page.wait_for_function("document.querySelectorAll('.gallery button').length === 2")
     page.locator('.gallery button').last.click()
     assert 'seed 77' in finished(page).locator('.facts').inner_text()
+
+
+@WHOLE
+@pytest.mark.slow
+def test_a_page_that_is_opened_again_shows_what_still_runs(server, visit, photo):
+    page = visit(server)
+    choose(page, photo)
+    fill(page, 'steps', 60)
+    fill(page, 'num_frames', 16)
+    page.fill('#seed-1 textarea, #seed-1 input', '5')
+    page.click('#make-1')
+    sampling(page)
+    page.reload()
+    visit.errors.clear()  # Gradio says that the page before has lost its connection
+    sampling(page)
+    assert 'seed 5' in finished(page).locator('.facts').inner_text()
 
 
 @WHOLE
@@ -92,7 +116,7 @@ def test_cancel_frees_the_queue_within_two_seconds(server, visit, photo):
     fill(page, 'steps', 100)
     fill(page, 'num_frames', 32)
     page.click('#make-1')
-    page.wait_for_function("/^step [1-9]/.test(document.querySelector('#results-1 .details')?.innerText)")
+    sampling(page)
     began = time.monotonic()
     page.get_by_role('button', name='Cancel').first.click()
     while requests.get(f'{server}/health', timeout=5).json()['running']:
@@ -137,7 +161,12 @@ def test_errors_are_said_in_words(server, visit, photo, tmp_path):
     page.wait_for_timeout(1000)
     page.click('#make-1')
     page.get_by_text('not an image').wait_for()
-    page.get_by_label('Remove Image').or_(page.locator('#picture button[aria-label=Clear]')).first.click()
+    take_away(page)
+    (tmp_path / 'strip.png').write_bytes(black(60000, 10))
+    choose(page, tmp_path / 'strip.png')
+    page.click('#make-1')
+    page.get_by_text('6,000 times as long as the shorter one').wait_for()
+    take_away(page)
     choose(page, photo)
     page.fill('#seed-1 textarea, #seed-1 input', '-1')
     page.click('#make-1')
@@ -146,6 +175,67 @@ def test_errors_are_said_in_words(server, visit, photo, tmp_path):
     fill(page, 'steps', 2)
     page.click('#make-1')
     finished(page)
+
+
+@WHOLE
+@pytest.mark.slow
+def test_a_long_text_and_a_full_queue_are_refused_in_words(server, visit, photo, picture, clip, tmp_path):
+    page = visit(server)
+    page.get_by_role('button', name='Use a video of your own').click()
+    (tmp_path / 'clip.mp4').write_bytes(clip)
+    page.set_input_files('#video input[type=file]', tmp_path / 'clip.mp4')
+    page.get_by_text('Your own video will be made larger.').wait_for()
+    page.fill('#text-2 textarea', 'a' * 2**20)
+    page.click('#make-2')
+    page.locator('#results-2 [role=alert]').get_by_text('1,048,576 characters; at most 4,000 are taken').wait_for()
+
+    choose(page, photo)
+    sent = {'data': {'steps': 200, 'num_frames': 32}, 'files': {'input_reference': picture}, 'timeout': 60}
+    waiting = []
+    while (answer := requests.post(f'{server}/v1/videos', **sent)).status_code != 429:
+        waiting.append(answer.json()['id'])
+    page.click('#make-1')
+    page.locator('#results-1 [role=alert]').get_by_text('4 jobs are waiting already').wait_for()
+    for job_id in reversed(waiting):
+        requests.delete(f'{server}/v1/videos/{job_id}', timeout=60)
+    fill(page, 'steps', 2)
+    page.click('#make-1')
+    finished(page)
+
+
+@WHOLE
+@pytest.mark.slow
+def test_errors_are_said_in_chinese(server, visit, photo, tmp_path):
+    page = visit(server, locale='zh-CN')
+    alert = page.locator('#results-1 [role=alert]')
+    page.click('#make-1')
+    alert.get_by_text('还没有图片。').wait_for()
+    (tmp_path / 'text.png').write_bytes(b'hello')
+    page.set_input_files('#picture input[type=file]', tmp_path / 'text.png')
+    page.wait_for_timeout(1000)
+    page.click('#make-1')
+    alert.get_by_text('无法读取这个文件').wait_for()
+    page.get_by_text('English').click()
+    alert.get_by_text('That did not work').wait_for()
+    assert 'not an image' in alert.inner_text()
+    assert '无法' not in alert.inner_text()
+
+
+@WHOLE
+@pytest.mark.slow
+def test_a_file_that_is_too_large_is_refused_in_both_languages(server, visit, photo, tmp_path):
+    with (tmp_path / 'large.png').open('wb') as file:
+        file.truncate(200 * 2**20)
+    for locale, said in (
+        ('en-GB', 'The file is larger than 32 MB. Choose a smaller one.'),
+        ('zh-CN', '文件超过 32 MB，请选择小一些的文件。'),
+    ):
+        page = visit(server, locale=locale)
+        page.set_input_files('#picture input[type=file]', tmp_path / 'large.png')
+        page.get_by_role('alert').get_by_text(said).wait_for()
+        assert not page.locator('#picture img').count()
+        choose(page, photo)
+        assert not page.get_by_role('alert').count()
 
 
 @WHOLE
