@@ -45,6 +45,7 @@ def test_the_documents_have_commands():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('hub', ['page'], indirect=True)  # commands do not use a page's own code
 @pytest.mark.parametrize('number', range(len(COMMANDS)))
 def test_every_command_runs(number, hub, cache, folder, tmp_path):
     words = [word.replace('~', str(tmp_path)) for word in shlex.split(COMMANDS[number])[1:]]

@@ -6,16 +6,25 @@
     document.body.style.background = 'var(--body-background-fill)'; // Gradio's own follows the system only
   };
 
+  /* What the button has chosen lasts in this browser, until the system changes. */
+  const CHOSEN = 'modelscope_i2v.theme';
   window.studio = {
     toggleTheme() {
-      setDark(!document.body.classList.contains('dark'));
+      const dark = !document.body.classList.contains('dark');
+      setDark(dark);
+      localStorage.setItem(CHOSEN, dark ? 'dark' : 'light');
     },
     speak(code) {
+      const chosen = localStorage.getItem(CHOSEN); // Gradio begins with what the system has
+      if (chosen) setDark(chosen === 'dark');
       document.documentElement.lang = code;
       document.documentElement.dataset.ready = 'yes';
     },
   };
-  system.addEventListener('change', (event) => setDark(event.matches));
+  system.addEventListener('change', (event) => {
+    localStorage.removeItem(CHOSEN);
+    setDark(event.matches);
+  });
 
   const copy = async (button) => {
     const text = button.closest('.code').querySelector('code').textContent;

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 POLL = 0.15
 #: Where a browser remembers the jobs of its page, so that they are there after a reload.
 _STORED = 'modelscope_i2v'
+#: Where it remembers the language that was chosen, if one was.
+_CHOSEN = 'modelscope_i2v.language'
 #: Seconds between two looks for uploads that nobody needs any more, and their age then.
 _UPLOADS = (600, 3600)
 
@@ -66,6 +68,7 @@ class _Page:
         self._session = gr.State(Session())
         self._waiting = gr.Timer(POLL, active=False)  # ticks once if a page that is opened waits for jobs
         self._stored = gr.BrowserState([], storage_key=_STORED, secret=_STORED)
+        self._chosen = gr.BrowserState('', storage_key=_CHOSEN, secret=_STORED)
         with gr.Row(elem_classes='top', equal_height=False):
             self._title = gr.HTML(
                 fragments.title(DEFAULT, engine.limits.content), apply_default_css=False, elem_classes='title'
@@ -105,10 +108,11 @@ class _Page:
         self._gallery.click(self._act, [self._session], everything, **short)
         fields = [field for step in self._steps.values() for field in (step.model, step.text)]
         self._language.input(self._speak, [self._session, self._language, *fields], everything, **short)
+        self._language.input(None, [self._language], [self._chosen], js='(code) => code', **short)
         self._language.change(None, [self._language], js=_SPOKEN, **short)
         self._theme.click(None, None, None, js='() => window.studio.toggleTheme()', **short)
         everything = [*everything, self._waiting]
-        opened = blocks.load(self._restore, [self._session, self._stored, *fields], everything, **short)
+        opened = blocks.load(self._restore, [self._session, self._stored, self._chosen, *fields], everything, **short)
         opened.then(None, [self._language], js=_SPOKEN, **short)
         self._waiting.tick(self._resume, [self._session], everything, **long)
 
@@ -250,8 +254,12 @@ class _Page:
             updates[self._steps[1].examples] = gr.update(value=examples(session.language))
         return updates
 
-    def _restore(self, session: Session, stored: Any, request: gr.Request, *fields: Any) -> Updates:
-        """A page is opened: the language of its browser, and what that browser has made or still waits for."""
+    def _restore(self, session: Session, stored: Any, chosen: Any, request: gr.Request, *fields: Any) -> Updates:
+        """A page is opened.
+
+        It speaks the language that was chosen in this browser, or that of the browser, and shows what was made in it or
+        is still waited for.
+        """
         ids = [each for each in stored if isinstance(each, str)] if isinstance(stored, list) else []
         known = sorted(self._views.jobs(ids), key=lambda job: job.created_at, reverse=True)
         done = [job for job in known if job.status == 'completed']
@@ -260,7 +268,8 @@ class _Page:
         for number, step in self._steps.items():
             waited = [job.id for job in known if not job.is_finished and self._views.step_of(job) == number]
             session.runs[number] = tuple(waited[: len(step.tiles)][::-1])
-        looks = self._speak(session, preferred(request.headers.get('accept-language')), *fields)
+        asked_for = chosen if isinstance(chosen, str) and chosen in NAMES else preferred(request.headers.get('accept-language'))
+        looks = self._speak(session, asked_for, *fields)
         return {**looks, self._waiting: gr.update(active=any(session.runs.values()))}
 
     async def _resume(self, session: Session) -> AsyncIterator[Updates]:

@@ -56,3 +56,6 @@ def test_dark_and_light_follow_the_system_and_the_button(server, visit):
     page.wait_for_function(f"{background} !== '{dark}'")
     light = page.evaluate(background)
     assert visit(server, color_scheme='light').evaluate(background) == light
+    page.reload()
+    page.wait_for_selector('#make-1')
+    page.wait_for_function(f"{background} === '{light}'")  # what was chosen stays

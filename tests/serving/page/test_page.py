@@ -21,6 +21,8 @@ def test_it_opens_and_speaks_two_languages(server, visit):
     assert page.locator('#size-1').get_by_text('尺寸').first.is_visible()
     page.wait_for_function("document.documentElement.lang === 'zh'")
     assert page.evaluate('window.opened') == 1  # it was not loaded again
+    page.reload()
+    page.get_by_role('heading', name='图片生成视频').wait_for()
     assert visit(server, locale='zh-CN').inner_text('h1') == '图片生成视频'
 
 
