@@ -268,8 +268,8 @@ class _Page:
         for number, step in self._steps.items():
             waited = [job.id for job in known if not job.is_finished and self._views.step_of(job) == number]
             session.runs[number] = tuple(waited[: len(step.tiles)][::-1])
-        asked_for = chosen if isinstance(chosen, str) and chosen in NAMES else preferred(request.headers.get('accept-language'))
-        looks = self._speak(session, asked_for, *fields)
+        own = preferred(request.headers.get('accept-language'))
+        looks = self._speak(session, chosen if isinstance(chosen, str) and chosen in NAMES else own, *fields)
         return {**looks, self._waiting: gr.update(active=any(session.runs.values()))}
 
     async def _resume(self, session: Session) -> AsyncIterator[Updates]:
