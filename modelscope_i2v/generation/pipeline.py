@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from modelscope.msdatasets import MsDataset
@@ -34,14 +33,9 @@ from modelscope_i2v.media.writing.write import check_output
 from modelscope_i2v.model_folder import ModelFolder
 from modelscope_i2v.runtime.device import resolve_device
 from modelscope_i2v.runtime.execution import Execution
-from modelscope_i2v.runtime.memory_level import MemoryLevel
 from modelscope_i2v.runtime.out_of_memory import memory_errors
 from modelscope_i2v.runtime.progress import progress_bar
 from modelscope_i2v.stage import Stage
-
-logger = logging.getLogger(__name__)
-
-Result = TypeVar('Result')
 
 SMALLER = (
     "Ask for fewer frames or a smaller size, or on a GPU load the model with memory='low', dtype='fp16' or 'bf16'."
@@ -299,31 +293,12 @@ class GenerationPipeline(Pipeline):
             self.model.in_own_precision(),
         ):
             level = self.model.level_for(arguments, given)
-            latents = self._within_memory(level, lambda: repeats.run(lambda: self._sampled(inputs, arguments)))
-            return self._within_memory(
+            latents = self.model.within_memory(level, lambda: repeats.run(lambda: self._sampled(inputs, arguments)))
+            result: dict[str, Any] = self.model.within_memory(
                 self.model.execution.level,
                 lambda: repeats.run(lambda: self.postprocess(latents, arguments, inputs, repeats.phases)),
             )
-
-    def _within_memory(self, level: MemoryLevel, part: Callable[[], Result]) -> Result:
-        """``part()`` at a memory level; if a GPU runs out of memory, once more at the next one."""
-        try:
-            self.model.take_level(level)
-            return part()
-        except torch.OutOfMemoryError as error:
-            if self.model.carrier is None or level.next is None or self.model.is_computing:
-                raise
-            logger.warning(
-                "Out of memory with memory='%s': %s It is repeated with memory='%s' now.",
-                level.name,
-                str(error),  # the error itself holds what was computed, and handlers may keep what they log
-                level.next.name,
-            )
-        # Outside of the except block, so that the error no longer holds what was computed.
-        if self.model.device.type == 'cuda':
-            torch.cuda.empty_cache()
-        self.model.take_level(level.next)
-        return part()
+            return result
 
     def _sampled(self, inputs: dict[str, Any], arguments: GenerationArguments) -> torch.Tensor:
         latents = self.forward(inputs, arguments)
