@@ -29,12 +29,18 @@ import torch
 from benchmarks.judging.camera import DIRECTIONS
 from benchmarks.judging.cold_start import cold_start_seconds
 from benchmarks.judging.controls import CONTROLS, controls
-from benchmarks.judging.held_out_clips import SPRITE_TEXTS, HeldOutClip, default_clips, opposite, text_clips
+from benchmarks.judging.held_out_clips import (
+    SPRITE_TEXTS,
+    HeldOutClip,
+    default_clips,
+    load_judged_data,
+    opposite,
+    text_clips,
+)
 from benchmarks.judging.kept_videos import KeptVideos
 from benchmarks.judging.sharpening import sharpening_gains
 from benchmarks.judging.stage1 import first_frame_psnr, flicker, obedience, recognised_frame, relative_motion
 from benchmarks.judging.table import Row, header
-from demo_training.emoji_and_photographs.data import load_data
 from demo_training.emoji_and_photographs.sharpening.large_data import load_large_data
 from modelscope_i2v import embedded_model, load
 from modelscope_i2v.files import replacing
@@ -54,7 +60,7 @@ class Benchmark:
         self.arguments = arguments
         self.folder = arguments.model or embedded_model('image-to-video')
         self.pipeline: Any = load(self.folder, device='cpu', dtype='fp32', show_progress=False)
-        self.data = load_data(arguments.folder, held_out=True)
+        self.data = load_judged_data(arguments.folder)
         parameters = [value.detach() for value in self.pipeline.model.parameters()]
         call = self.pipeline.stage.arguments, json.loads((Path(self.folder) / 'configuration.json').read_text())
         self.kept = KeptVideos(arguments.keep, fingerprint(str(call), *parameters)) if arguments.keep else None

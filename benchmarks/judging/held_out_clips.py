@@ -5,14 +5,18 @@ Where they are fetched from and how they move is in ``demo_training/emoji_and_ph
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.judging.camera import DIRECTIONS, camera_move
-from demo_training.emoji_and_photographs.data import Data
+from demo_training.emoji_and_photographs.data import Data, load_data
 from demo_training.emoji_and_photographs.moves import ANIMATED
+from demo_training.emoji_and_photographs.photographs import MIN_CONTRAST, Photographs, crops_of
 from demo_training.emoji_and_photographs.scenes import DEFAULT_MOVE, Scene, draw_scene
 from demo_training.emoji_and_photographs.world import emoji_mask, render
 
@@ -20,8 +24,11 @@ from demo_training.emoji_and_photographs.world import emoji_mask, render
 EMOJI, PHOTOGRAPHS = 40, 24
 #: Pictures for each text.
 PICTURES = 16
-#: How often a picture is drawn at most, until a move can be seen in it.
+#: How often a picture is drawn at most, until something or a move can be seen in it.
 DRAWS = 20
+#: Photographs of scikit-image that are held out, beside the cat of the examples. Many wallpapers are drawn patterns.
+NAMED = ('chelsea', 'astronaut', 'coffee', 'rocket')
+CAT = Path(__file__).parents[2] / 'examples' / 'cat.jpg'
 #: Texts that move an emoji over a still background.
 SPRITE_TEXTS = ('spin', 'bounce')
 
@@ -45,6 +52,21 @@ class HeldOutClip:
     subject: str
 
 
+def load_judged_data(folder: Path) -> Data:
+    """What is held out: emoji and wallpapers from the recipe's ``folder``, four photographs of scikit-image, a cat."""
+    import skimage
+
+    data = load_data(folder, held_out=True)
+    pictures = {name: Image.fromarray(getattr(skimage.data, name)()) for name in NAMED}
+    with Image.open(CAT) as image:
+        pictures[CAT.stem] = image.convert('RGB')
+    named = [(name, crop) for name, picture in pictures.items() for crop in crops_of(picture)]
+    names = (*data.photographs.names, *(name for name, _ in named))
+    crops = np.concatenate([data.photographs.crops, np.stack([crop for _, crop in named])])
+    indices = (*data.crop_indices, *range(len(data.photographs), len(names)))
+    return dataclasses.replace(data, photographs=Photographs(names, crops), crop_indices=indices)
+
+
 def default_clips(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS) -> Iterator[HeldOutClip]:
     """Clips without a text: emoji that hop and play their own animation, and photographs that come nearer.
 
@@ -56,11 +78,19 @@ def default_clips(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS
 
 
 def default_scenes(data: Data, emoji: int = EMOJI, photographs: int = PHOTOGRAPHS) -> Iterator[Scene]:
-    """What :func:`default_clips` show."""
-    for number in range(emoji + photographs):
-        is_emoji = number < emoji
-        move = ANIMATED if is_emoji else DEFAULT_MOVE
-        yield draw_scene(data, np.random.default_rng((7, number)), move, emoji=is_emoji)
+    """What :func:`default_clips` show: photographs take turns, and a part that shows nothing is drawn again."""
+    for number in range(emoji):
+        yield draw_scene(data, np.random.default_rng((7, number)), ANIMATED, emoji=True)
+    turns = sorted({data.photographs.names[index] for index in data.crop_indices})
+    for number in range(emoji, emoji + photographs):
+        name = turns[(number - emoji) % len(turns)]
+        crops = tuple(index for index in data.crop_indices if data.photographs.names[index] == name)
+        own = dataclasses.replace(data, crop_indices=crops)
+        for again in range(DRAWS):
+            scene = draw_scene(own, np.random.default_rng((7, number, again)), DEFAULT_MOVE, emoji=False)
+            if _shows_something(own, scene):
+                break
+        yield scene
 
 
 def text_clips(data: Data, text: str, pictures: int = PICTURES) -> Iterator[HeldOutClip]:
@@ -89,6 +119,12 @@ def opposite(text: str) -> str:
 def _clip(data: Data, scene: Scene, text: str) -> HeldOutClip:
     frames, mask = render(data, scene).frames, emoji_mask(data, scene)
     return HeldOutClip(frames, text, scene.emoji is not None, mask, _subject(data, scene))
+
+
+def _shows_something(data: Data, scene: Scene) -> bool:
+    """Whether the first frame has contrast. A part of a wallpaper may be plain, or its sky black."""
+    frame = Image.fromarray(render(data, scene, num_frames=1).frames[0])
+    return bool(np.asarray(frame.convert('L'), dtype=np.float32).std() >= MIN_CONTRAST)
 
 
 def _subject(data: Data, scene: Scene) -> str:

@@ -1,20 +1,23 @@
-"""The autoencoder, trained on single pictures; then its decoder alone, on latents that are a little off."""
+"""The autoencoder: a linear one first, then its decoder alone, on latents that are a little off."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from demo_training.autoencoder import Reconstruction, psnr
-from demo_training.emoji_and_photographs import rendering, stills
+from demo_training.autoencoder import psnr
+from demo_training.emoji_and_photographs import linear, linear_layers, rendering, stills
 from demo_training.emoji_and_photographs.architecture import AUTOENCODER
 from demo_training.emoji_and_photographs.data import Data
-from demo_training.emoji_and_photographs.stills import Stills, still
+from demo_training.emoji_and_photographs.linear import LinearAutoencoder, install
+from demo_training.emoji_and_photographs.linear_layers import linear_loss
+from demo_training.emoji_and_photographs.shuffled import Shuffled
+from demo_training.emoji_and_photographs.stills import KINDS, Stills, still
 from demo_training.made_from import MADE_FROM, code_fingerprint
 from modelscope_i2v.networks import AutoencoderKL
 from modelscope_i2v.training.loop.fit import fit
@@ -22,86 +25,96 @@ from modelscope_i2v.training.loop.log import TrainingLog
 from modelscope_i2v.training.loop.seeding import seeded
 from modelscope_i2v.training.loop.settings import LoopSettings
 
-_STEADY = LoopSettings(
-    steps=1000,
-    learning_rate=1e-3,
+#: The linear autoencoder, see :mod:`~demo_training.emoji_and_photographs.linear`.
+LINEAR = LoopSettings(
+    steps=2000,
+    learning_rate=2e-3,
+    schedule='cosine',
+    warmup_steps=30,
     weight_decay=0.0,
-    ema_decay=0.995,
+    ema_decay=0.98,
+    checkpoint_seconds=60,
+    log_every=100,
+)
+#: Pictures that it is trained on, and those of a batch.
+POOL, LINEAR_BATCH = 2400, 16
+#: Pictures by which it starts, and by which its latents are balanced.
+PRINCIPAL = 400
+#: The decoder alone, which learns to be sharper than a linear one can be.
+DECODER = LoopSettings(
+    steps=2200,
+    learning_rate=3e-4,
+    schedule='cosine',
+    warmup_steps=100,
+    weight_decay=0.0,
+    ema_decay=0.998,
+    seed=1,
     checkpoint_seconds=120,
     validate_every=250,
     log_every=50,
 )
-#: The phases of the whole autoencoder, each of which goes on from the averaged weights of the one before; the last one
-#: settles it.
-PHASES = (
-    _STEADY,
-    dataclasses.replace(_STEADY, seed=1),
-    dataclasses.replace(_STEADY, seed=2, learning_rate=5e-4),
-    dataclasses.replace(_STEADY, seed=3, learning_rate=5e-4, steps=1500, schedule='cosine', ema_decay=0.998),
-)
-#: Pictures in a batch of each phase, and pixels per side. Colours are learnt first, from many small pictures: after 300
-#: steps of 32 whole pictures of 32x32 the error is 17.1 dB (held out, at that size) and falls steadily. After 750 steps
-#: of 8 squares of 64x64 colours were still wrong.
-BATCHES = ((32, 32), (16, 64), (8, 128), (8, 128))
-#: The phase of the decoder alone: sharper pictures from the same latents. It is long, because it goes on to gain.
-DECODER = dataclasses.replace(PHASES[-1], seed=4, steps=10_000, learning_rate=8e-4)
 #: The largest standard deviation of the noise that it adds to latents of unit variance. Latents from a UNet are never
 #: exact, and a decoder that has only seen exact ones turns their error into flicker.
-LATENT_NOISE = 0.1
-#: The initial log-variances. The posteriors start almost as points, so that the network first learns to reconstruct.
-INITIAL_LOGVAR = -6.0
-KL_WEIGHT = 1e-5
+LATENT_NOISE = 0.03
+#: The log-variances: the posteriors are points.
+LOGVAR = -20.0
 #: Held-out pictures of each kind by which the training is judged.
 JUDGED = 32
 
 
-def reconstruction_loss(
-    model: torch.nn.Module, x: torch.Tensor, generator: torch.Generator, latent_noise: float = 0.0
+class Decoding(nn.Module):
+    """Encode pictures and decode latents that are a little off, for the loss. Only the decoder learns."""
+
+    def __init__(self, autoencoder: AutoencoderKL) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Decode the latents of ``x`` plus ``noise``."""
+        with torch.no_grad():
+            mean, _ = self.autoencoder.encode(x)
+        return self.autoencoder.decode(mean + noise.to(mean))
+
+
+def decoder_loss(
+    model: nn.Module, x: torch.Tensor, generator: torch.Generator, latent_noise: float = 0.0
 ) -> Mapping[str, torch.Tensor]:
-    """Absolute and squared error, and a little of the divergence from the standard normal distribution.
+    """Absolute and squared error.
 
     Args:
-        latent_noise: the largest standard deviation of the noise added to latents, beside the posterior's own.
+        latent_noise: the largest standard deviation of the noise added to latents.
     """
-    side, channels = x.shape[-1] // 8, AUTOENCODER['embed_dim']
-    noise = torch.randn((len(x), channels, side, side), generator=generator).to(x.device)
-    levels = latent_noise * torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
-    decoded, mean, logvar = model(x, noise, levels)
-    error = decoded.float() - x
+    side = x.shape[-1] // 8
+    noise = torch.randn((len(x), AUTOENCODER['embed_dim'], side, side), generator=generator)
+    noise = latent_noise * torch.rand((len(x), 1, 1, 1), generator=generator) * noise
+    error = model(x, noise.to(x.device)).float() - x
     squared = error.square().mean()
-    divergence = 0.5 * (mean.float().square() + logvar.float().exp() - 1 - logvar.float()).mean()
-    loss = error.abs().mean() + 4 * squared + KL_WEIGHT * divergence
-    return {'loss': loss, 'psnr': 10 * torch.log10(4 / squared.detach()), 'divergence': divergence}
+    return {'loss': error.abs().mean() + 4 * squared, 'psnr': 10 * torch.log10(4 / squared.detach())}
 
 
-def new_autoencoder(seed: int = 0) -> AutoencoderKL:
-    """An untrained autoencoder with narrow posteriors."""
-    autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), seed)
-    bias: Any = autoencoder.quant_conv.bias
-    bias.data[autoencoder.config.embed_dim :] = INITIAL_LOGVAR
-    return autoencoder
-
-
-def train_autoencoder(
-    autoencoder: AutoencoderKL,
+def train_linear(
     data: Data,
-    judged: Mapping[str, torch.Tensor],
     folder: Path,
-    settings: LoopSettings,
-    size: int,
-    side: int,
+    settings: LoopSettings = LINEAR,
+    pool: int = POOL,
     made_from: str = '',
     stop: Callable[[], bool] | None = None,
 ) -> AutoencoderKL:
-    """A phase of the training of the whole ``autoencoder``. An interrupted one in ``folder`` is resumed.
+    """The first phase: a new autoencoder that is linear. An interrupted training in ``folder`` is resumed.
 
     Args:
-        judged: see :func:`judged_pictures`.
-        size, side: pictures in a batch, and pixels per side.
+        pool: the number of pictures.
     """
-    autoencoder.requires_grad_(True)
-    batches = Stills(data, size, side, settings.seed << 24)
-    return _fit(autoencoder, 0.0, batches, judged, folder, settings, made_from, stop)
+    pictures = torch.stack([still(data, number, KINDS[number % len(KINDS)]) for number in range(pool)])
+    linear = LinearAutoencoder(pictures[:PRINCIPAL])
+    batches = Shuffled(pictures, LINEAR_BATCH, settings.seed)
+    fit(linear, linear_loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
+    linear.balance(pictures[:PRINCIPAL])
+    autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)
+    install(linear, autoencoder)
+    bias: Any = autoencoder.quant_conv.bias
+    bias.data[autoencoder.config.embed_dim :] = LOGVAR
+    return autoencoder.eval()
 
 
 def train_decoder(
@@ -118,12 +131,21 @@ def train_decoder(
 
     Args:
         latent_scale: the factor that gives its latents unit variance.
+        judged: see :func:`judged_pictures`.
     """
+
+    def validate(step: int, log: TrainingLog | None) -> dict[str, float]:
+        return {f'psnr_{name}': psnr(autoencoder, pictures) for name, pictures in judged.items()}
+
     autoencoder.requires_grad_(True)
     autoencoder.encoder.requires_grad_(False)
     autoencoder.quant_conv.requires_grad_(False)
+    model = Decoding(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
+    loss = partial(decoder_loss, latent_noise=LATENT_NOISE / latent_scale)
     batches = Stills(data, first=settings.seed << 24)
-    return _fit(autoencoder, LATENT_NOISE / latent_scale, batches, judged, folder, settings, made_from, stop)
+    identity = {MADE_FROM: made_from}
+    fit(model, loss, batches, settings, folder, validate=validate, identity=identity, stop=stop)
+    return autoencoder.eval()
 
 
 def judged_pictures(held_out: Data, count: int = JUDGED) -> dict[str, torch.Tensor]:
@@ -137,25 +159,6 @@ def judged_pictures(held_out: Data, count: int = JUDGED) -> dict[str, torch.Tens
 
 def autoencoder_identity() -> tuple[Any, ...]:
     """What a trained autoencoder depends on, beside the data and the settings of the loop."""
-    code = code_fingerprint(Path(rendering.__file__), Path(stills.__file__))
-    return code, AUTOENCODER, INITIAL_LOGVAR, KL_WEIGHT, LATENT_NOISE
-
-
-def _fit(
-    autoencoder: AutoencoderKL,
-    latent_noise: float,
-    batches: Stills,
-    judged: Mapping[str, torch.Tensor],
-    folder: Path,
-    settings: LoopSettings,
-    made_from: str,
-    stop: Callable[[], bool] | None,
-) -> AutoencoderKL:
-    def validate(step: int, log: TrainingLog | None) -> dict[str, float]:
-        return {f'psnr_{name}': psnr(autoencoder, pictures) for name, pictures in judged.items()}
-
-    model = Reconstruction(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
-    loss = partial(reconstruction_loss, latent_noise=latent_noise)
-    identity = {MADE_FROM: made_from}
-    fit(model, loss, batches, settings, folder, validate=validate, identity=identity, stop=stop)
-    return autoencoder.eval()
+    modules = (rendering, stills, linear, linear_layers)
+    code = code_fingerprint(*(Path(module.__file__ or '') for module in modules))
+    return code, AUTOENCODER, LOGVAR, LINEAR_BATCH, PRINCIPAL, LATENT_NOISE

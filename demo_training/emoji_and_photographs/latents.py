@@ -59,7 +59,7 @@ def encoded_clips(
     stop: Callable[[], bool] | None = None,
     kept: int | None = None,
 ) -> Pool:
-    """The clips of ``seeds`` as ``mean [N, 8, F, h, w]`` and ``condition [N, 1, L * C + E]``; kept in ``folder``.
+    """The clips of ``seeds`` as ``mean [N, C, F, h, w]`` and ``condition [N, 1, L * C + E]``; kept in ``folder``.
 
     Args:
         num_frames: in a clip.

@@ -15,9 +15,9 @@ from demo_training.emoji_and_photographs.rendering import camera, placement
 #: Frames in a clip and frames per second.
 NUM_FRAMES, FPS = 16, 8
 #: What the camera sees at the end of 'zoom in', in units of what it sees at first; 'zoom out' is the reverse.
-ZOOM = 0.8
+ZOOM = 0.87
 #: How far the camera goes in a clip, in units of half a side, and how many radians it turns.
-PAN, TURN = 0.35, 0.3
+PAN, TURN = 0.24, 0.2
 #: Camera moves by name: the change of x, y, the logarithm of the scale, and the angle.
 #: 'pan left' turns the camera to the left, so what is seen moves to the right; 'rotate left' turns what is seen
 #: clockwise.
@@ -33,7 +33,7 @@ CAMERA: dict[str, tuple[float, float, float, float]] = {
     'rotate right': (0, 0, 0, TURN),
 }
 #: How far a sprite goes in a clip, how high it bounces, how long a bounce takes in frames, how far 'spin' turns it.
-DRIFT, BOUNCE, BOUNCE_FRAMES, SPIN = 0.45, 0.3, 8, math.pi / 2
+DRIFT, BOUNCE, BOUNCE_FRAMES, SPIN = 0.3, 0.22, 8, math.pi / 3
 #: Sprite moves by name: the change of x and y, the height of its bounces, and the angle.
 SPRITE: dict[str, tuple[float, float, float, float]] = {
     'bounce': (0, 0, BOUNCE, 0),
@@ -45,7 +45,10 @@ SPRITE: dict[str, tuple[float, float, float, float]] = {
 }
 #: The move of a sprite that plays its own animation. It also hops a little: animations differ so much that a model
 #: learns their mean, in which hardly anything moves.
-ANIMATED, HOP = 'animated', 0.15
+ANIMATED, HOP = 'animated', 0.11
+#: All moves of a sprite before its background, and that of one which stands there.
+SPRITE_MOVES = {**SPRITE, ANIMATED: (0.0, 0.0, HOP, 0.0)}
+STANDS = (0.0, 0.0, 0.0, 0.0)
 
 
 def camera_maps(move: str, num_frames: int = NUM_FRAMES) -> torch.Tensor:
@@ -65,7 +68,7 @@ def sprite_maps(
         centre, scale, angle: where the sprite is in the first frame, see
             :func:`~demo_training.emoji_and_photographs.rendering.placement`.
     """
-    x, y, height, turn = (0.0, 0.0, HOP, 0.0) if move == ANIMATED else SPRITE.get(move or '', (0.0, 0.0, 0.0, 0.0))
+    x, y, height, turn = STANDS if move is None else SPRITE_MOVES[move]
     share = _shares(num_frames)
     path = torch.tensor(centre) + share[:, None] * torch.tensor([x, y])
     path[:, 1] -= height * (math.pi * torch.arange(num_frames) / BOUNCE_FRAMES).sin().abs()

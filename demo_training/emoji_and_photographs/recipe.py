@@ -153,25 +153,13 @@ class Recipe:
     @cached_property
     def encoder(self) -> AutoencoderKL:
         """The autoencoder before its last phase; its latents are final."""
-        return self._shelf.network_after(
-            list(self._encoder_phases()), new=autoencoder.new_autoencoder, build=_autoencoder
-        )
+        settings, pool = self._scaled(autoencoder.LINEAR), self._share(autoencoder.POOL, autoencoder.LINEAR_BATCH)
 
-    def _encoder_phases(self) -> Iterator[Phase[AutoencoderKL]]:
-        before = ''
-        for index, (given, batch) in enumerate(zip(autoencoder.PHASES, autoencoder.BATCHES, strict=True), start=1):
-            settings = self._scaled(given)
-            train = partial(self._train_encoder, settings, batch)
-            phase = self._phase(f'autoencoder-{index}', train, before, batch, _identity(settings))
-            before = phase.made_from
-            yield phase
+        def train(_: AutoencoderKL, folder: Path, made_from: str) -> AutoencoderKL:
+            return autoencoder.train_linear(self.data, folder, settings, pool, made_from, self.stop)
 
-    def _train_encoder(
-        self, settings: LoopSettings, batch: tuple[int, int], network: AutoencoderKL, folder: Path, made_from: str
-    ) -> AutoencoderKL:
-        return autoencoder.train_autoencoder(
-            network, self.data, self._judged, folder, settings, *batch, made_from, self.stop
-        )
+        phase = self._phase('autoencoder', train, pool, _identity(settings))
+        return self._shelf.network_after([phase], _autoencoder, _autoencoder)
 
     @cached_property
     def latent_scale(self) -> float:

@@ -85,14 +85,15 @@ class Apart:
         return CLIPS_AT_A_TIME, FRAMES_OF_CLIP, self.timestep_power, *own
 
 
-#: The last one makes the network ready for sampling in one step, and settles it.
+#: The last two make the network ready for sampling in one step, and settle it.
 PHASES = (
     Apart(dataclasses.replace(LONG, seed=1), 2.5),
     Apart(dataclasses.replace(LONG, seed=2), 10.0),
     Apart(dataclasses.replace(LONG, seed=3, schedule='cosine'), 10.0),
     Apart(dataclasses.replace(LONG, seed=4), 10.0, pooling=()),
     Apart(dataclasses.replace(LONG, seed=5, max_grad_norm=RARE, steps=2000), 10.0, pooling=()),
-    Apart(dataclasses.replace(LONG, seed=8, steps=6500, schedule='cosine'), 100.0, pooling=(), one_step=True),
+    Apart(dataclasses.replace(LONG, seed=8, steps=6500), 100.0, pooling=(), one_step=True),
+    Apart(dataclasses.replace(LONG, seed=9, steps=10_000, schedule='cosine'), 100.0, pooling=(), one_step=True),
 )
 #: Pools of clips. The seed of a phase says which one it takes.
 POOLS = 3

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset
 
 from demo_training.autoencoder import psnr
 from demo_training.emoji_and_photographs.data import Data
+from demo_training.emoji_and_photographs.linear_layers import linear_loss
 from demo_training.emoji_and_photographs.scenes import draw_scene
 from demo_training.emoji_and_photographs.sharpening.architecture import AUTOENCODER
 from demo_training.emoji_and_photographs.sharpening.drawing import SIDE, draw_frames
-from demo_training.emoji_and_photographs.sharpening.linear import LinearAutoencoder, install, linear_loss
+from demo_training.emoji_and_photographs.sharpening.linear import LinearAutoencoder, install
+from demo_training.emoji_and_photographs.shuffled import Shuffled
 from demo_training.made_from import MADE_FROM
 from modelscope_i2v.networks import AutoencoderKL
 from modelscope_i2v.training.loop.fit import fit
@@ -54,18 +55,6 @@ LOGVAR = -20.0
 JUDGED = 6
 
 
-class Windows(Dataset[torch.Tensor]):
-    """Batches ``[size, 3, 64, 64]`` of windows ``[N, 3, 64, 64]`` in [-1, 1], in a random order."""
-
-    def __init__(self, windows: torch.Tensor, size: int, seed: int) -> None:
-        self._windows, self._size, self._seed = windows, size, seed
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        rng = np.random.default_rng((11, self._seed, number))
-        chosen = rng.choice(len(self._windows), size=min(self._size, len(self._windows)), replace=False)
-        return self._windows[torch.from_numpy(chosen)].contiguous(memory_format=torch.channels_last)
-
-
 class Decoding(nn.Module):
     """Encode and decode pictures, for the loss. Only the decoder learns."""
 
@@ -100,7 +89,7 @@ def train_linear(
 ) -> AutoencoderKL:
     """The first phase: a new autoencoder that is linear. An interrupted training in ``folder`` is resumed."""
     linear = seeded(LinearAutoencoder, settings.seed)
-    batches = Windows(windows, LINEAR_BATCH, settings.seed)
+    batches = Shuffled(windows, LINEAR_BATCH, settings.seed)
     fit(linear, linear_loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
     autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)
     install(linear, autoencoder)
@@ -131,7 +120,7 @@ def train_decoder(
     autoencoder.encoder.requires_grad_(False)
     autoencoder.quant_conv.requires_grad_(False)
     model = Decoding(autoencoder).to(memory_format=torch.channels_last)  # faster on CPUs
-    batches = Windows(windows, DECODER_BATCH, settings.seed)
+    batches = Shuffled(windows, DECODER_BATCH, settings.seed)
     identity = {MADE_FROM: made_from}
     fit(model, decoder_loss, batches, settings, folder, validate=validate, identity=identity, stop=stop)
     return autoencoder.eval()

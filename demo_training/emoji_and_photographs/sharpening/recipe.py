@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from demo_training.autoencoder import latent_scale
-from demo_training.emoji_and_photographs import moves, scenes
+from demo_training.emoji_and_photographs import linear_layers, moves, scenes
 from demo_training.emoji_and_photographs.architecture import CLIP
 from demo_training.emoji_and_photographs.data import Data
 from demo_training.emoji_and_photographs.finished import Phase, Shelf
@@ -145,7 +145,9 @@ class Sharpening:
 
     def _phase(self, name: str, train: Callable[[Module, Path, str], Module], *inputs: object) -> Phase[Module]:
         """A phase of ``train(network, folder, made_from)``, made from the data, ``inputs`` and what all share."""
-        code = code_fingerprint(*(Path(module.__file__ or '') for module in (drawing, linear, moves, scenes)))
+        code = code_fingerprint(
+            *(Path(module.__file__ or '') for module in (drawing, linear, linear_layers, moves, scenes))
+        )
         shared = large_data_fingerprint(), code, autoencoder.autoencoder_identity(), self.scale
         made_from = fingerprint(*shared, *inputs)
 

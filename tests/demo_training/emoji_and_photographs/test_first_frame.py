@@ -4,6 +4,7 @@ import copy
 
 import torch
 
+from demo_training.emoji_and_photographs.architecture import UNET
 from demo_training.emoji_and_photographs.first_frame import (
     POSITION,
     SameInAllFrames,
@@ -13,7 +14,8 @@ from demo_training.emoji_and_photographs.first_frame import (
 from demo_training.emoji_and_photographs.unet import new_unet
 from modelscope_i2v.training.loop.settings import LoopSettings
 
-PICTURES = torch.randn(8, 8, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+CHANNELS = UNET['in_channels']
+PICTURES = torch.randn(8, CHANNELS, 1, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
 def encoder(later, position=0.0):
@@ -28,7 +30,7 @@ def encoder(later, position=0.0):
 
 
 def losses(found, position=0.0):
-    loss = SameInAllFrames(encoder(1.0), 0.5, torch.full((8,), position))
+    loss = SameInAllFrames(encoder(1.0), 0.5, torch.full((CHANNELS,), position))
     generator = torch.Generator().manual_seed(1)
     return [float(loss(found, {'mean': PICTURES}, generator)['loss']) for _ in range(20)]
 
@@ -49,8 +51,8 @@ def test_frames_without_the_picture_cost_its_variance_however_many_they_are():
 def test_the_position_is_written_where_the_first_layer_sees_least():
     unet = new_unet()
     with torch.no_grad():
-        unet.conv_in.weight[:, 8 + 3] = 0
-    assert torch.allclose(unseen_direction(unet).abs(), torch.eye(8)[3], atol=1e-5)
+        unet.conv_in.weight[:, CHANNELS + 3] = 0
+    assert torch.allclose(unseen_direction(unet).abs(), torch.eye(CHANNELS)[3], atol=1e-5)
 
 
 def test_training_changes_the_encoder_alone_and_lowers_its_error(tmp_path):

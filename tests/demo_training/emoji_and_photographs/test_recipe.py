@@ -13,15 +13,11 @@ import pytest
 import torch
 
 from demo_training.emoji_and_photographs import latents
-from demo_training.emoji_and_photographs.architecture import CLIP, UNET
-from demo_training.emoji_and_photographs.autoencoder import (
-    INITIAL_LOGVAR,
-    judged_pictures,
-    new_autoencoder,
-    reconstruction_loss,
-)
+from demo_training.emoji_and_photographs.architecture import AUTOENCODER, CLIP, UNET
+from demo_training.emoji_and_photographs.autoencoder import LOGVAR, decoder_loss, judged_pictures, train_linear
 from demo_training.emoji_and_photographs.data import load_data
 from demo_training.emoji_and_photographs.latents import Batches, Encoders, encoded_clips
+from demo_training.emoji_and_photographs.linear import LinearAutoencoder, install
 from demo_training.emoji_and_photographs.precision import fastest_precision
 from demo_training.emoji_and_photographs.recipe import Recipe
 from demo_training.emoji_and_photographs.rendering import camera, gradient, over, placement, view
@@ -31,8 +27,10 @@ from demo_training.emoji_and_photographs.unet import conditions, new_unet, objec
 from demo_training.emoji_and_photographs.world import make_clip
 from modelscope_i2v import load
 from modelscope_i2v.errors import ConfigurationError
+from modelscope_i2v.networks import AutoencoderKL
 from modelscope_i2v.training.data.clips import to_pixels
 from modelscope_i2v.training.loop.seeding import seeded
+from modelscope_i2v.training.loop.settings import LoopSettings
 from tests.calls import VIDEO
 
 ROW = torch.zeros(1)
@@ -72,28 +70,54 @@ def test_batches_of_stills_are_functions_of_their_number(tiny):
     assert torch.equal(smaller, torch.nn.functional.avg_pool2d(batch, 2))
 
 
-def test_a_new_autoencoder_hardly_adds_noise(tiny):
-    network = new_autoencoder()
+def test_the_autoencoder_starts_as_a_linear_one(tiny, tmp_path):
+    network = train_linear(tiny, tmp_path, LoopSettings(steps=2, learning_rate=1e-3, warmup_steps=0), pool=8)
+    x = Stills(tiny)[0][:2]
     with torch.no_grad():
-        mean, logvar = network.encode(Stills(tiny, side=64)[0][:2])
-    assert mean.shape == (2, 8, 8, 8)
-    assert abs(float(logvar.mean()) - INITIAL_LOGVAR) < 1
+        mean, logvar = network.encode(x)
+        decoded = network.decode(mean)
+        halves = network.decode(mean / 2), network.decode(torch.zeros_like(mean))
+    assert mean.shape == (2, AUTOENCODER['embed_dim'], 16, 16)
+    assert (logvar == LOGVAR).all()
+    assert torch.allclose(halves[0], (decoded + halves[1]) / 2, atol=5e-3)
+    assert 10 * torch.log10(4 / (decoded - x).square().mean()) > 16
     assert set(judged_pictures(tiny)) == {'emoji', 'photographs'}
 
 
-def test_the_loss_of_a_perfect_reconstruction_is_the_divergence_alone(tiny):
+def test_installing_and_balancing_change_nothing_that_is_seen(tiny):
+    pictures = Stills(tiny)[0]
+    linear = seeded(lambda: LinearAutoencoder(pictures), 0)
+    before = linear(pictures).detach()
+    linear.balance(pictures)
+    assert torch.allclose(linear(pictures), before, atol=1e-4)
+    sizes = linear.encode(pictures).detach().square().mean(dim=(0, 2, 3)).sqrt()
+    # The square roots of what they were: first components are the largest by far.
+    assert sizes[:4].min() > sizes[8:].max()
+    network = AutoencoderKL(**AUTOENCODER).eval()
+    install(linear, network)
+    with torch.no_grad():
+        mean, _ = network.encode(pictures)
+        assert torch.allclose(mean, linear.encode(pictures), atol=1e-2)
+        assert torch.allclose(network.decode(mean), before, atol=1e-2)
+
+
+def test_the_decoder_is_told_how_far_off_it_is(tiny):
     x = Stills(tiny, side=64)[0]
+    seen = []
 
-    def perfect(x, noise, levels):
-        return x, torch.zeros(1), torch.zeros(1)
+    def perfect(x, noise):
+        seen.append(noise)
+        return x
 
-    found = reconstruction_loss(perfect, x, torch.Generator())
-    assert found['loss'] == found['divergence'] == 0
+    found = decoder_loss(perfect, x, torch.Generator().manual_seed(0), 0.5)
+    assert found['loss'] == 0
+    assert seen[0].shape == (8, AUTOENCODER['embed_dim'], 8, 8)
+    assert 0 < seen[0].std(dim=(1, 2, 3)).min() < seen[0].std(dim=(1, 2, 3)).max() < 0.55
 
-    def shifted(x, noise, levels):
-        return x + 0.1, torch.zeros(1), torch.zeros(1)
+    def shifted(x, noise):
+        return x + 0.1
 
-    assert torch.allclose(reconstruction_loss(shifted, x, torch.Generator())['psnr'], torch.tensor(26.0206), atol=1e-3)
+    assert torch.allclose(decoder_loss(shifted, x, torch.Generator())['psnr'], torch.tensor(26.0206), atol=1e-3)
 
 
 def test_the_precision_is_one_that_training_takes():
@@ -112,7 +136,7 @@ def test_towers_are_asked_for_names_and_moves(tiny):
 
 @pytest.fixture(scope='module')
 def encoders():
-    return Encoders(new_autoencoder().eval(), seeded(Trainee, 0).towers.eval())
+    return Encoders(seeded(lambda: AutoencoderKL(**AUTOENCODER), 0).eval(), seeded(Trainee, 0).towers.eval())
 
 
 def test_clips_are_encoded_once_and_go_on_where_they_stopped(tiny, encoders, tmp_path, monkeypatch):
@@ -123,7 +147,7 @@ def test_clips_are_encoded_once_and_go_on_where_they_stopped(tiny, encoders, tmp
     first = (tmp_path / '5.safetensors').stat().st_mtime_ns
     pool = encoded_clips(tmp_path, tiny, encoders, range(5, 9), 2)
     assert (tmp_path / '5.safetensors').stat().st_mtime_ns == first
-    assert pool['mean'].shape == (4, 8, 2, 16, 16)
+    assert pool['mean'].shape == (4, AUTOENCODER['embed_dim'], 2, 16, 16)
     clip = make_clip(tiny, 6, num_frames=2)
     with torch.no_grad():
         mean = encoders.autoencoder.encode(to_pixels(clip.frames))[0].transpose(0, 1)
@@ -137,7 +161,7 @@ def test_clips_are_encoded_once_and_go_on_where_they_stopped(tiny, encoders, tmp
 def test_some_frames_of_a_clip_are_those_of_the_whole_one(tiny, encoders, tmp_path):
     whole = encoded_clips(tmp_path / 'whole', tiny, encoders, range(2), 8)
     some = encoded_clips(tmp_path / 'some', tiny, encoders, range(2), 8, kept=3)
-    assert some['mean'].shape == (2, 8, 3, 16, 16)
+    assert some['mean'].shape == (2, AUTOENCODER['embed_dim'], 3, 16, 16)
     for clip, mean, numbers in zip(whole['mean'], some['mean'], some['numbers'], strict=True):
         first, second, third = numbers.tolist()
         assert 0 == first < second < third < 8
@@ -181,7 +205,7 @@ def test_one_command_makes_the_model_and_goes_on_where_it_was_stopped(tiny, tmp_
     held_out = load_data(tmp_path, held_out=True)
     assert (held_out.emoji_indices, held_out.crop_indices) == ((0,), (3,))
     first = subprocess.Popen(command(tmp_path), stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / 'autoencoder-1.safetensors').exists():
+    while not (tmp_path / 'autoencoder.safetensors').exists():
         assert first.poll() is None, first.stderr.read()
         time.sleep(0.1)
     os.kill(first.pid, signal.SIGTERM)
@@ -189,8 +213,8 @@ def test_one_command_makes_the_model_and_goes_on_where_it_was_stopped(tiny, tmp_
     assert first.returncode == 130
     done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert 'training autoencoder-1' not in done.stderr
-    assert 'training unet-7' in done.stderr
+    assert 'training autoencoder' not in done.stderr
+    assert 'training unet-8' in done.stderr
     weights = {path: path.read_bytes() for path in (tmp_path / 'model').glob('*.safetensors')}
     assert sum(map(len, weights.values())) < 30_000_000
     video = load(tmp_path / 'model', device='cpu', show_progress=False)(
@@ -203,6 +227,6 @@ def test_one_command_makes_the_model_and_goes_on_where_it_was_stopped(tiny, tmp_
     again = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
     assert 'training' not in again.stderr
     assert {path: path.read_bytes() for path in tmp_path.glob('model*/*.safetensors')} == weights
-    Path(tmp_path / 'unet-7.safetensors').unlink()
+    Path(tmp_path / 'unet-8.safetensors').unlink()
     with pytest.raises(ConfigurationError):
         Recipe(tmp_path, 0.002).unet  # noqa: B018 - made when it is first asked for

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from demo_training.emoji_and_photographs.architecture import CLIP, UNET
+from demo_training.emoji_and_photographs.architecture import AUTOENCODER, CLIP, UNET
 from demo_training.emoji_and_photographs.single_frames import PHASES, BatchesOfFrames, FramesApart, train_single_frames
 from demo_training.emoji_and_photographs.unet import conditions, new_unet, objective
 from demo_training.temporal import set_temporal_layers
@@ -16,7 +16,7 @@ TEXT = CLIP['text_cfg']['context_length'] * UNET['context_dim']
 @pytest.fixture(scope='module')
 def pool():
     generator = torch.Generator().manual_seed(0)
-    mean = torch.randn(4, 8, FRAMES, SIDE, SIDE, generator=generator)
+    mean = torch.randn(4, AUTOENCODER['embed_dim'], FRAMES, SIDE, SIDE, generator=generator)
     return {'mean': mean, 'condition': torch.randn(4, 1, TEXT + CLIP['embed_dim'], generator=generator)}
 
 
@@ -51,7 +51,7 @@ def test_frames_are_drawn_as_in_a_clip_whose_frames_do_not_see_each_other(pool):
 
 def test_a_batch_says_which_frames_of_a_clip_it_holds(pool, frames):
     batch = BatchesOfFrames(frames, 3)[5]
-    assert batch['mean'].shape == (3, 8, 3, SIDE, SIDE)
+    assert batch['mean'].shape == (3, UNET['in_channels'], 3, SIDE, SIDE)
     assert batch['fps'][:, 0].tolist() == [8.0] * 3
     for mean, numbers in zip(batch['mean'], batch['fps'][:, 1:].long(), strict=True):
         (clip,) = [clip for clip in pool['mean'] if torch.equal(clip[:, 0], mean[:, 0])]
@@ -79,7 +79,7 @@ def test_phases_change_the_loss_as_they_say():
 
 def test_a_unet_for_one_step_is_blind_to_noise(frames):
     unet = new_unet().eval().requires_grad_(False)
-    noise = torch.randn(2, 1, 8, 3, SIDE, SIDE)
+    noise = torch.randn(2, 1, UNET['in_channels'], 3, SIDE, SIDE)
     batch = frames['mean'][:1].float(), frames['condition'][:1].float()
     rate_and_numbers = torch.tensor([[8.0, 0, 7, 15]])
 
