@@ -123,6 +123,11 @@
     }
   }, true);
 
+  /* In Gradio's page, the attribute `autoplay` does not start a video. */
+  document.addEventListener('loadeddata', (event) => {
+    if (event.target.matches?.('.tile video[autoplay]')) event.target.play().catch(() => {}); // gone already
+  }, true);
+
   /* Nothing moves by itself for those who asked for that. */
   document.addEventListener('play', (event) => {
     const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
