@@ -1,6 +1,8 @@
 """The measures of the embedded second generation, on clips that are known to be right or wrong."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +11,17 @@ from benchmarks.embedded_quality import Benchmark, parse
 from benchmarks.judging.amount_of_motion import mean_difference
 from benchmarks.judging.camera import DIRECTIONS
 from benchmarks.judging.controls import CONTROLS, controls, frozen, shuffled
-from benchmarks.judging.held_out_clips import SPRITE_TEXTS, default_clips, opposite, text_clips
+from benchmarks.judging.held_out_clips import (
+    NAMED,
+    SPRITE_TEXTS,
+    default_clips,
+    load_judged_data,
+    opposite,
+    text_clips,
+)
 from benchmarks.judging.stage1 import first_frame_psnr, flicker, obedience, relative_motion
 from benchmarks.judging.table import Row, header
+from demo_training.emoji_and_photographs.photographs import Photographs
 from tests.demo_training.emoji_and_photographs.conftest import tiny
 
 __all__ = ['tiny']
@@ -60,6 +70,27 @@ def test_the_first_frame_and_motion_of_controls(tiny):
     assert motion['real'] == motion['wrong'] == 1
     assert motion['frozen'] == 0
     assert motion['shuffled'] > 1
+
+
+def test_photographs_take_turns_and_show_something(tiny):
+    crops = tiny.photographs.crops.copy()
+    crops[0, :, :200] = 128  # most parts of the first one are plain
+    names = [f'{number}' for number in range(len(crops))]
+    data = replace(tiny, photographs=Photographs(tuple(names), crops), crop_indices=tuple(range(len(crops))))
+    clips = list(default_clips(data, emoji=0, photographs=2 * len(crops)))
+    assert [clip.subject for clip in clips] == 2 * sorted(names)
+    assert min(clip.frames[0].astype(float).mean(axis=-1).std() for clip in clips) > 5
+
+
+def test_the_judged_photographs_are_wallpapers_and_five_named_ones(tiny, tmp_path):
+    (tmp_path / 'emoji.json').write_text(json.dumps({'names': ['1f428', '1f431', '1f435'], 'starts': [0, 3, 6, 9]}))
+    np.save(tmp_path / 'emoji.npy', tiny.emoji.frames)
+    (tmp_path / 'photographs.json').write_text(json.dumps(tiny.photographs.names))
+    np.save(tmp_path / 'photographs.npy', tiny.photographs.crops)
+    data = load_judged_data(tmp_path)
+    names = [data.photographs.names[index] for index in data.crop_indices]
+    assert set(names) == {tiny.photographs.names[3], *NAMED, 'cat'}
+    assert len(data.photographs) == len(data.photographs.crops)
 
 
 def test_backgrounds_of_real_clips_do_not_flicker(tiny):
