@@ -107,6 +107,7 @@ def test_a_chain_of_loaded_pipelines_checks_both_before_the_first_generates(stag
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_force_goes_on_until_the_memory_is_really_gone(tmp_path, capsys):
     """With ``force`` the same call reaches the allocator, which refuses hundreds of terabytes at once.
 

@@ -54,6 +54,7 @@ def test_a_preview_of_photographs_is_close_to_the_decoder(pipeline):
     assert np.corrcoef(preview(latents).flatten(), decoded.permute(0, 2, 3, 1).flatten())[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_previews_come_after_every_step_and_get_closer_to_the_video(pipeline, video):
     preview, seen = Preview.fit(pipeline.model), []
     source = str(CAT) if pipeline.stage.task == 'image-to-video' else video

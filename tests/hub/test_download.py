@@ -112,6 +112,7 @@ print(json.dumps(made.model.model_dir))
     assert not {*WEIGHTS, 'configuration.json'} & set(hub.downloads())
 
 
+@pytest.mark.slow
 def test_branches_of_any_name_are_updated(golden_model, tmp_path):
     source = page(golden_model, tmp_path / 'hub' / 'dev')
     with serving() as hub:
@@ -173,6 +174,7 @@ def test_without_a_revision_the_hub_is_asked_and_may_be_gone(golden_model, tmp_p
     assert [item['folder'] for item in found] == [str(folder)] * 2
 
 
+@pytest.mark.slow
 def test_new_weights_of_a_branch_come_whole_or_not_at_all(golden_model, tmp_path):
     source = page(golden_model, tmp_path / 'hub' / 'master')
     folder = snapshot(tmp_path, revision='master')

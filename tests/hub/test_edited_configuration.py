@@ -28,6 +28,7 @@ def edit(folder, seed):
     file.write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 def test_an_edited_seed_works_offline_and_online(hub, tmp_path):
     from tests.folders import IMAGE
 

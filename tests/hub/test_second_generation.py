@@ -41,6 +41,7 @@ def test_an_app_gives_a_caption(hub, tmp_path):
     assert (tmp_path / 'app.mp4').read_bytes() == (tmp_path / 'load.mp4').read_bytes()
 
 
+@pytest.mark.slow
 def test_the_command_downloads_it_once(hub, tmp_path):
     words = ['-m', 'modelscope_i2v.cli.main', 'image-to-video', IMAGE, '--model', MODEL, '--model-revision', 'v1.1.3']
     more = ['--text', 'a fox', '--device', 'cpu', '--seed', 1, '--json', '-o', tmp_path / 'a.mp4']

@@ -62,6 +62,7 @@ def files(environment):
     return sorted(path.name for path in site_packages(environment).glob('*autoload*'))
 
 
+@pytest.mark.slow
 def test_enabled_the_import_of_modelscope_registers(environment):
     assert run_in(environment, '-c', REGISTERED).returncode != 0
     assert 'Autoload is disabled' in autoload(environment, '--status')

@@ -22,6 +22,7 @@ def inputs(size=8):
     return x, torch.tensor([500]), embedding, torch.tensor([8])
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_blocks_are_compiled_once_for_every_shape():
     unet, counter = unet_micro(), CompileCounterWithBackend('eager')
