@@ -113,7 +113,7 @@ def test_a_row_says_what_was_missed():
 @pytest.mark.slow
 def test_a_model_is_measured_beside_the_controls(tiny, i2vgen_folder, monkeypatch, tmp_path):
     """An untrained model: it shows nothing, and the table says so."""
-    monkeypatch.setattr('benchmarks.embedded_quality.load_data', lambda *_, **__: tiny)
+    monkeypatch.setattr('benchmarks.embedded_quality.load_judged_data', lambda *_, **__: tiny)
     words = ['folder', '--model', str(i2vgen_folder), '--emoji', '1', '--photographs', '2', '--keep', str(tmp_path)]
     benchmark = Benchmark(parse(words))
     rows = {row.name: row for part in (benchmark.autoencoder, benchmark.default) for row in part()}
