@@ -16,7 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.judging.held_out_clips import HeldOutClip, default_clips, load_judged_data
+from benchmarks.judging.held_out_clips import HeldOutClip, default_clips
+from demo_training.emoji_and_photographs.data import load_data
 from demo_training.scenes.layouts import picture
 from model_card.pictures.strips import row_of, square
 from modelscope_i2v import embedded_model, load
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument('--to', type=Path, default=ROOT / 'model_card' / 'Embedded', help="default: the card's folder")
     arguments = parser.parse_args()
     pipeline = load(arguments.model or embedded_model('image-to-video'), device='cpu', show_progress=False)
-    data = load_judged_data(arguments.folder)
+    data = load_data(arguments.folder, held_out=True)
     emoji = islice(different(default_clips(data, photographs=0)), EMOJI)
     cat = square(Image.open(ROOT / 'examples' / 'cat.jpg'))
     sheets = {

@@ -106,12 +106,12 @@ def train_linear(
         pool: the number of pictures.
     """
     pictures = torch.stack([still(data, number, KINDS[number % len(KINDS)]) for number in range(pool)])
-    linear = LinearAutoencoder(pictures[:PRINCIPAL])
+    start = seeded(lambda: LinearAutoencoder(pictures[:PRINCIPAL]), settings.seed)
     batches = Shuffled(pictures, LINEAR_BATCH, settings.seed)
-    fit(linear, linear_loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
-    linear.balance(pictures[:PRINCIPAL])
+    fit(start, linear_loss, batches, settings, folder, identity={MADE_FROM: made_from}, stop=stop)
+    start.balance(pictures[:PRINCIPAL])
     autoencoder = seeded(lambda: AutoencoderKL(**AUTOENCODER), settings.seed)
-    install(linear, autoencoder)
+    install(start, autoencoder)
     bias: Any = autoencoder.quant_conv.bias
     bias.data[autoencoder.config.embed_dim :] = LOGVAR
     return autoencoder.eval()

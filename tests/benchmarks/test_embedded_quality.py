@@ -82,7 +82,7 @@ def test_photographs_take_turns_and_show_something(tiny):
     assert min(clip.frames[0].astype(float).mean(axis=-1).std() for clip in clips) > 5
 
 
-def test_the_judged_photographs_are_wallpapers_and_five_named_ones(tiny, tmp_path):
+def test_the_judged_photographs_are_wallpapers_and_four_others(tiny, tmp_path):
     (tmp_path / 'emoji.json').write_text(json.dumps({'names': ['1f428', '1f431', '1f435'], 'starts': [0, 3, 6, 9]}))
     np.save(tmp_path / 'emoji.npy', tiny.emoji.frames)
     (tmp_path / 'photographs.json').write_text(json.dumps(tiny.photographs.names))

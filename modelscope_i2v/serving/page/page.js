@@ -6,7 +6,7 @@
     document.body.style.background = 'var(--body-background-fill)'; // Gradio's own follows the system only
   };
 
-  /* What the button has chosen lasts in this browser, until the system changes. */
+  /* What the button has chosen lasts in this browser, until the system changes while the page is open. */
   const CHOSEN = 'modelscope_i2v.theme';
   window.studio = {
     toggleTheme() {
@@ -15,10 +15,10 @@
       localStorage.setItem(CHOSEN, dark ? 'dark' : 'light');
     },
     speak(code) {
-      const chosen = localStorage.getItem(CHOSEN); // Gradio begins with what the system has
-      if (chosen) setDark(chosen === 'dark');
       document.documentElement.lang = code;
       document.documentElement.dataset.ready = 'yes';
+      const chosen = localStorage.getItem(CHOSEN); // Gradio begins with what the system has
+      if (chosen) setDark(chosen === 'dark');
     },
   };
   system.addEventListener('change', (event) => {
@@ -125,15 +125,14 @@
 
   /* In Gradio's page, the attribute `autoplay` does not start a video. */
   document.addEventListener('loadeddata', (event) => {
-    if (event.target.matches?.('.tile video[autoplay]')) event.target.play().catch(() => {}); // gone already
-  }, true);
-
-  /* Nothing moves by itself for those who asked for that. */
-  document.addEventListener('play', (event) => {
-    const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-    if (still && event.target.autoplay) {
-      event.target.autoplay = false;
-      event.target.pause();
+    const video = event.target;
+    if (!video.matches?.('.tile video[autoplay]')) return;
+    /* Nothing moves by itself for those who asked for that. */
+    if (window.matchMedia('(prefers-reduced-motion: reduce)').matches) {
+      video.autoplay = false;
+      video.pause();
+    } else {
+      video.play().catch(() => {}); // gone already
     }
   }, true);
 })();

@@ -101,7 +101,7 @@ def test_installing_and_balancing_change_nothing_that_is_seen(tiny):
         assert torch.allclose(network.decode(mean), before, atol=1e-2)
 
 
-def test_the_decoder_is_told_how_far_off_it_is(tiny):
+def test_the_decoder_sees_latents_that_are_a_little_off(tiny):
     x = Stills(tiny, side=64)[0]
     seen = []
 

@@ -31,3 +31,5 @@ def test_nothing_plays_by_itself_for_those_who_asked_for_less_motion(server, vis
     page = made(visit(server, reduced_motion='reduce'), photo)
     page.wait_for_timeout(500)
     assert page.evaluate("document.querySelector('#results-1 video').paused")
+    page.evaluate("document.querySelector('#results-1 video').play()")
+    page.wait_for_function("document.querySelector('#results-1 video').currentTime > 0")  # it does when asked
