@@ -63,17 +63,17 @@ JUDGED = 32
 
 
 class Decoding(nn.Module):
-    """Encode pictures and decode latents that are a little off, for the loss. Only the decoder learns."""
+    """Encode pictures and decode their latents, for the loss. Only the decoder learns."""
 
     def __init__(self, autoencoder: AutoencoderKL) -> None:
         super().__init__()
         self.autoencoder = autoencoder
 
-    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Decode the latents of ``x`` plus ``noise``."""
+    def forward(self, x: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """Decode the latents of ``x``, plus ``noise``."""
         with torch.no_grad():
             mean, _ = self.autoencoder.encode(x)
-        return self.autoencoder.decode(mean + noise.to(mean))
+        return self.autoencoder.decode(mean if noise is None else mean + noise.to(mean))
 
 
 def decoder_loss(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from demo_training.autoencoder import psnr
+from demo_training.emoji_and_photographs.autoencoder import Decoding
 from demo_training.emoji_and_photographs.data import Data
 from demo_training.emoji_and_photographs.linear_layers import linear_loss
 from demo_training.emoji_and_photographs.scenes import draw_scene
@@ -53,19 +54,6 @@ POOL, LINEAR_BATCH, DECODER_BATCH, WINDOW = 1000, 16, 8, 64
 LOGVAR = -20.0
 #: Held-out pictures of each kind by which the training is judged.
 JUDGED = 6
-
-
-class Decoding(nn.Module):
-    """Encode and decode pictures, for the loss. Only the decoder learns."""
-
-    def __init__(self, autoencoder: AutoencoderKL) -> None:
-        super().__init__()
-        self.autoencoder = autoencoder
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            mean, _ = self.autoencoder.encode(x)
-        return self.autoencoder.decode(mean)
 
 
 def decoder_loss(model: nn.Module, x: torch.Tensor, _: torch.Generator) -> Mapping[str, torch.Tensor]:
